@@ -1,0 +1,278 @@
+"""The course's data: small, real, in the repository, checked before use; nothing is downloaded.
+
+>>> digits = load("digits")
+>>> digits.x_train.shape
+torch.Size([1297, 1, 8, 8])
+>>> load("mnist").binarized().flat()
+mnist, binarized: 60000 + 10000 examples of shape (784,), values 0 or 1, 10 classes
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from utils.toys import CLASSES, TOYS
+
+FOLDER = Path(__file__).resolve().parents[1] / "data"
+# The binary test set is part of the course: every number measured on it compares with every other one.
+BINARY_TRAIN_SEED, BINARY_TEST_SEED = 0, 1
+DIGIT_NAMES = tuple("0123456789")
+
+
+class DataError(RuntimeError):
+    """A data file is missing or is not the file that belongs there.
+
+    Attributes:
+        problem: what is wrong, with the file's path.
+        mend: what to do about it. The message has both.
+    """
+
+    def __init__(self, problem: str, mend: str):
+        super().__init__(f"{problem}: {mend}")
+        self.problem, self.mend = problem, mend
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Inputs and labels, split once and for all into a training and a test part.
+
+    Attributes:
+        name: what it was loaded as.
+        x_train, x_test: inputs in float32; images `(B, C, H, W)` in [0, 1], points `(B, D)`.
+        y_train, y_test: labels `(B,)` in int64, indices into `classes`.
+        classes: a name for each label.
+        levels: how many values a pixel can take: `x * (levels - 1)` is a whole number, exactly; `None` for points.
+        licence: under which licence the data may be used, and whom to name.
+        source: where the data comes from.
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: tuple[str, ...]
+    levels: int | None
+    licence: str
+    source: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(self.x_train.shape[1:])
+
+    def flat(self) -> Dataset:
+        """The same data with each example as a vector: inputs `(B, D)`."""
+        return replace(self, x_train=self.x_train.flatten(1), x_test=self.x_test.flatten(1))
+
+    def binarized(self, generator: Generator | None = None) -> Dataset:
+        """Black-and-white images: each pixel is 1 with the probability that is its grey value (see `binarize`).
+
+        The test part is always the same draw. The training part is drawn from `generator`, by default from a fixed
+        seed; to draw it anew at every step, call `binarize` on the grey batches instead.
+        """
+        if self.levels is None:
+            raise ValueError(f"{self.name!r} has no pixels to binarise: its values are real numbers; use images")
+        if self.levels == 2:
+            raise ValueError(f"{self.name!r} is binary already: binarise the grey images once")
+        if generator is None:
+            generator = torch.Generator().manual_seed(BINARY_TRAIN_SEED)
+        return replace(
+            self,
+            name=f"{self.name}, binarized",
+            x_train=binarize(self.x_train, generator),
+            x_test=binarize(self.x_test, torch.Generator().manual_seed(BINARY_TEST_SEED)),
+            levels=2,
+        )
+
+    def describe(self) -> str:
+        """Some lines to read: sizes, range of values, classes, licence and source."""
+        low, high = (f"{value:.4g}" for value in torch.aminmax(self.x_train))
+        counts = torch.bincount(self.y_train, minlength=len(self.classes)).tolist()
+        per_class = ", ".join(f"{name}: {count}" for name, count in zip(self.classes, counts, strict=True))
+        return "\n".join(
+            [
+                repr(self),
+                f"  training values from {low} to {high}, {str(self.x_train.dtype).removeprefix('torch.')}",
+                f"  training examples per class: {per_class}",
+                f"  licence: {self.licence}",
+                f"  source: {self.source}",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        if self.levels is None:
+            values = "real values"
+        elif self.levels == 2:
+            values = "values 0 or 1"
+        else:
+            values = f"{self.levels} grey values in [0, 1]"
+        sizes = f"{len(self.x_train)} + {len(self.x_test)} examples of shape {self.shape}"
+        return f"{self.name}: {sizes}, {values}, {len(self.classes)} classes"
+
+
+def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset:
+    """Load a dataset by its name.
+
+    - ``"digits"``: 8 × 8 handwritten digits with 17 grey values; 1,297 + 500, the test part 50 of each class.
+    - ``"mnist"``: 28 × 28 handwritten digits with 256 grey values; 60,000 + 10,000, the official split.
+    - ``"moons"``, ``"rings"``, ``"spirals"``, ``"checkerboard"``, ``"gaussians"``: points in the plane, drawn anew
+      (`utils.toys` has their formulas).
+
+    Args:
+        name: one of the above.
+        n: points in the training part, and as many in the test part; for the drawn sets only. Default 2000.
+        seed: of the draw, which leaves torch's own random state alone; for the drawn sets only. Default 0.
+
+    Raises:
+        ValueError: for an unknown name, or for `n` or `seed` where they mean nothing.
+        DataError: when the file is missing or damaged.
+
+    >>> load("moons", n=500, seed=3)
+    moons: 500 + 500 examples of shape (2,), real values, 2 classes
+    """
+    fixed = {"digits": _digits, "mnist": _mnist}
+    if name in TOYS:
+        return _toy(name, 2000 if n is None else n, 0 if seed is None else seed)
+    if name not in fixed:
+        names = [*fixed, *TOYS]
+        near = difflib.get_close_matches(str(name).lower(), names, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"expected one of {', '.join(names)}"
+        raise ValueError(f"there is no dataset {name!r}: {hint}")
+    if n is not None or seed is not None:
+        raise ValueError(f"{name!r} is a fixed dataset: n= and seed= are for the drawn ones, {', '.join(TOYS)}")
+    return fixed[name]()
+
+
+def binarize(x: Tensor, generator: Generator | None = None) -> Tensor:
+    """Draw binary images: each pixel is 1 with probability `x` and 0 otherwise, independently.
+
+    Args:
+        x: probabilities in [0, 1], any shape.
+        generator: where the randomness comes from, on the device of `x`; by default torch's own.
+
+    Returns:
+        Zeros and ones in the shape and type of `x`.
+
+    Raises:
+        ValueError: for a value outside of [0, 1], or for whole numbers.
+
+    The convention is that of Salakhutdinov and Murray, "On the quantitative analysis of deep belief networks", 2008.
+    """
+    if not x.is_floating_point():
+        raise ValueError(f"binarize takes probabilities in floating point, not {x.dtype}: divide grey values by 255")
+    if x.numel():
+        low, high = (value.item() for value in torch.aminmax(x))
+        # Written so that NaN is refused too.
+        if not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"binarize takes probabilities in [0, 1], but the values go from {low:.4g} to {high:.4g}:"
+                " scale the grey values first"
+            )
+    # Much faster than torch.bernoulli; in place, because for all of MNIST each copy is 188 MB.
+    return torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device).lt_(x)
+
+
+def checksums() -> dict[str, str]:
+    """The register `data/SHA256SUMS`: file name → SHA-256."""
+    register = FOLDER / "SHA256SUMS"
+    if not register.is_file():
+        raise DataError(f"{register} is missing", _mend("SHA256SUMS"))
+    lines = register.read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split() for line in lines if line.strip())}
+
+
+def verify(name: str) -> Path:
+    """Compare a file of `data/` with its registered SHA-256 and return its path.
+
+    Raises:
+        DataError: when it is missing, not registered or different; the message names both sums and the mend.
+    """
+    path, expected = FOLDER / name, checksums().get(name)
+    if expected is None:
+        raise DataError(f"{path} is not registered in {FOLDER / 'SHA256SUMS'}", _mend("SHA256SUMS"))
+    if not path.is_file():
+        raise DataError(f"{path} is missing", _mend(name))
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise DataError(f"{path} is damaged: its SHA-256 is {found}, expected {expected}", _mend(name))
+    return path
+
+
+def _mend(name: str) -> str:
+    mend = f"get it back with `git checkout -- data/{name}`"
+    script = Path("make", name).with_suffix(".py")
+    if (FOLDER / script).is_file():
+        mend += f" or make it anew with `python data/{script.as_posix()}`"
+    return mend
+
+
+@functools.cache
+def _verified(path: Path) -> Path:
+    return verify(path.name)
+
+
+def _mnist() -> Dataset:
+    with np.load(_verified(FOLDER / "mnist.npz"), allow_pickle=False) as arrays:
+        return Dataset(
+            "mnist",
+            *(
+                _images(arrays[key], 256) if key.startswith("x") else torch.from_numpy(arrays[key]).long()
+                for key in ("x_train", "y_train", "x_test", "y_test")
+            ),
+            classes=DIGIT_NAMES,
+            levels=256,
+            licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+            source="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
+        )
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    images, labels = _images(images.reshape(-1, 8, 8), 17), torch.from_numpy(labels).long()
+    # 50 of each class for the test, evenly spaced in the original order: no random numbers, so never another split,
+    # and all thirteen writers are in both parts.
+    test = torch.zeros(len(labels), dtype=torch.bool)
+    for digit in range(10):
+        members = (labels == digit).nonzero().squeeze(1)
+        test[members[torch.arange(50) * len(members) // 50]] = True
+    return Dataset(
+        "digits",
+        *(images[~test], labels[~test], images[test], labels[test]),
+        classes=DIGIT_NAMES,
+        levels=17,
+        licence="CC BY 4.0, E. Alpaydin and C. Kaynak",
+        source="UCI, Optical Recognition of Handwritten Digits, 1998: its test part, as scikit-learn ships it",
+    )
+
+
+def _images(pixels: np.ndarray, levels: int) -> Tensor:
+    """Whole numbers `(B, H, W)` from 0 to `levels − 1` as float32 images `(B, 1, H, W)` in [0, 1]."""
+    scaled = np.divide(pixels, np.float32(levels - 1), dtype=np.float32)
+    return torch.from_numpy(scaled).unsqueeze(1)
+
+
+def _toy(name: str, n: int, seed: int) -> Dataset:
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"n is {n!r}: expected a whole number of points, at least 1")
+    generator = torch.Generator().manual_seed(seed)
+    return Dataset(
+        name,
+        *TOYS[name](n, generator),
+        *TOYS[name](n, generator),
+        classes=CLASSES[name],
+        levels=None,
+        licence="MIT, drawn by this course",
+        source=f"utils.toys.{name}, n={n}, seed={seed}",
+    )
