@@ -1,0 +1,279 @@
+"""`course sync`: text to notebook, one way, and nothing that a person wrote is lost."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from nbformat.v4 import new_output
+from tiny_course import HEADER, LESSON, SOLUTION, command, course, environment
+
+from utils.course import CourseError
+from utils.course.notebooks import dumps, from_text, read, to_text, update, write
+from utils.course.register import Register
+from utils.course.sync import fingerprint, format_text, problems, sync
+
+
+@pytest.fixture
+def tiny(synced, tmp_path):
+    """A copy of it, to change."""
+    root = tmp_path / "course"
+    subprocess.run(["cp", "-r", str(synced), str(root)], check=True)
+    return root
+
+
+def run_sync(root, **options) -> list[str]:
+    register = Register(root)
+    return list(sync(register, register.chapters, **options))
+
+
+def edit(path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def state(root) -> dict:
+    return {path.name: path.read_bytes() for path in root.rglob("*.*") if path.is_file() and "work" not in path.parts}
+
+
+# --- text and notebook
+
+
+def test_text_survives_the_way_through_a_notebook_and_back():
+    text = format_text(HEADER + SOLUTION)
+    assert format_text(to_text(from_text(text))) == text
+
+
+def test_an_edited_cell_keeps_the_ids_of_the_others_and_loses_its_output():
+    old = from_text(HEADER + LESSON)
+    for number, cell in enumerate(old.cells):
+        cell["id"] = f"kept-{number}"
+    old.cells[2].outputs = [{"output_type": "stream", "name": "stdout", "text": "0.5"}]
+    new = update((HEADER + LESSON).replace("whole / 2", "whole / 4").replace("# # Tiny", "# # Tiny\n# new words"), old)
+    assert [cell["id"] for cell in new.cells] == ["kept-0", "kept-1", "kept-2"]
+    assert new.cells[2].outputs == []
+    same = update(HEADER + LESSON, old)
+    assert same.cells[2].outputs == old.cells[2].outputs
+
+
+def test_a_new_cell_gets_an_id_of_its_own_and_the_same_one_each_time():
+    old = from_text(HEADER + LESSON)
+    text = HEADER + LESSON + "\n# %%\nprint('more')\n\n# %%\nprint('more')\n"
+    first, second = ([cell["id"] for cell in update(text, old).cells] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 5
+    assert first[:3] == [cell["id"] for cell in old.cells]
+
+
+def test_write_replaces_at_once_and_leaves_no_temporary_file(tmp_path):
+    path = tmp_path / "file"
+    assert write(path, "new")
+    assert not write(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- sync
+
+
+def test_after_sync_nothing_is_out_of_step_and_a_second_one_changes_nothing(tiny):
+    before = state(tiny)
+    assert list(problems(Register(tiny))) == []
+    assert all(line.endswith("up to date") for line in run_sync(tiny))
+    assert state(tiny) == before
+
+
+def test_the_lesson_is_executed_and_clean(tiny):
+    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
+    assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2]
+    assert all(set(cell.metadata) <= {"tags", "exercise"} for cell in notebook.cells)
+    assert "version" not in notebook.metadata.language_info
+    assert notebook.metadata.course.seconds > 0 and notebook.metadata.course.memory_mb > 0
+
+
+def test_the_exercise_has_the_picture_of_the_solution_and_no_outputs(tiny):
+    notebook = read(tiny / "chapters" / "01_tiny_exercises.ipynb")
+    assert "target.png" in notebook.cells[-1].attachments
+    assert all(cell.outputs == [] for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_only_what_changed_is_executed(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole * 0.5")
+    lines = run_sync(tiny)
+    assert [line for line in lines if "executed" in line] == [lines[0]]
+    assert "chapters/01_tiny.ipynb: executed" in lines[0]
+    assert "solutions/01_tiny_exercises.ipynb: up to date" in lines
+
+
+def test_new_words_reach_the_notebook(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny words")
+    run_sync(tiny)
+    assert read(tiny / "chapters" / "01_tiny.ipynb").cells[0].source == "# Tiny words"
+    assert list(problems(Register(tiny))) == []
+
+
+def test_what_a_lesson_uses_decides_whether_it_is_executed_again(tiny):
+    register = Register(tiny)
+    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
+    (tiny / "utils").mkdir()
+    for name in ("results", "output", "other"):
+        (tiny / "utils" / f"{name}.py").write_text("from utils.output import show\n" if name == "results" else "")
+    first = fingerprint(notebook, register)
+    (tiny / "utils" / "other.py").write_text("# nobody imports this\n")
+    assert fingerprint(notebook, register) == first
+    (tiny / "utils" / "output.py").write_text("# imported by what the lesson imports\n")
+    second = fingerprint(notebook, register)
+    assert second != first
+    (tiny / "data" / "numbers.csv").write_text("1\n")
+    third = fingerprint(notebook, register)
+    assert third != second
+    (tiny / "requirements.lock").write_text("torch==2.13.0\n")
+    assert fingerprint(notebook, register) != third
+
+
+def test_a_lesson_that_fails_changes_nothing_and_says_where(tiny):
+    before = (tiny / "chapters" / "01_tiny.ipynb").read_bytes()
+    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole / 0")
+    with pytest.raises(CourseError, match=r"01_tiny failed, cell 3: .*\nZeroDivisionError.*\n.*work/runs/01_tiny"):
+        run_sync(tiny)
+    assert (tiny / "chapters" / "01_tiny.ipynb").read_bytes() == before
+
+
+def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
+    edit(tiny / "solutions" / "01_tiny_exercises.py", "    ### END SOLUTION\n", "")
+    done = course(tiny, "sync", "01")
+    assert done.returncode == 1
+    assert "solutions/01_tiny_exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
+
+
+# --- edits by hand
+
+
+def edit_notebook(path, before: str, after: str) -> None:
+    notebook = read(path)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(before, after)
+    path.write_text(dumps(notebook))
+
+
+def test_a_notebook_edited_by_hand_is_refused_with_its_differences(tiny):
+    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    before = state(tiny)
+    done = course(tiny, "sync")
+    assert done.returncode == 1
+    assert "chapters/01_tiny.ipynb was edited by hand" in done.stderr
+    assert '-record("half", whole / 2,' in done.stderr and '+record("half", whole / 2.0,' in done.stderr
+    assert "--take-notebook" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert state(tiny) == before
+    assert any("differ" in line for line in problems(Register(tiny)))
+
+
+def test_take_notebook_brings_the_edit_into_the_text_and_keeps_the_old_text(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny text, edited too")
+    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    lines = run_sync(tiny, take_notebook=True)
+    text = (tiny / "chapters" / "01_tiny.py").read_text()
+    assert "whole / 2.0" in text
+    assert list(problems(Register(tiny))) == []
+    [kept] = re.findall(r"lies in (\S+)", "\n".join(lines))
+    assert "Tiny text, edited too" in (tiny / kept).read_text()
+
+
+def test_an_edit_made_in_both_is_no_conflict(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny too")
+    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "# Tiny", "# Tiny too")
+    run_sync(tiny)
+    assert list(problems(Register(tiny))) == []
+
+
+@pytest.mark.parametrize("name", ["01_tiny_exercises.ipynb", "01_tiny_exercises.py"])
+def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
+    path = tiny / "chapters" / name
+    edit_notebook(path, "Half of x", "Half") if name.endswith("ipynb") else edit(path, "Half of x", "Half")
+    before = state(tiny)
+    with pytest.raises(CourseError, match="make the edit there"):
+        run_sync(tiny)
+    assert state(tiny) == before
+
+
+# --- interrupted
+
+
+def whole(root) -> None:
+    """Every text and notebook of the course can be read."""
+    for path in [*root.glob("chapters/*"), *root.glob("solutions/*")]:
+        assert path.suffix in (".py", ".ipynb", ".toml", ".md"), f"{path.name} was left behind"
+        if path.suffix == ".ipynb":
+            assert read(path).cells
+        elif path.suffix == ".py":
+            assert from_text(path.read_text()).cells
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.5, 4.5])
+def test_a_killed_sync_leaves_every_file_whole(tiny, seconds):
+    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole  *  0.5")
+    edit(tiny / "solutions" / "01_tiny_exercises.py", "x / 2", "x * 0.5")
+    process = subprocess.Popen(command("sync", "--force"), env=environment(tiny), stdout=subprocess.DEVNULL)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    whole(tiny)
+    run_sync(tiny)
+    assert list(problems(Register(tiny))) == []
+
+
+# --- what `make test` finds
+
+
+FAULTS = {
+    "an error in its output": new_output("error", ename="E", evalue="", traceback=[]),
+    "a message on stderr": new_output("stream", name="stderr", text="careful"),
+    "a bare expression": new_output("execute_result", execution_count=2, data={"text/plain": "2"}),
+    "an absolute path": new_output("stream", name="stdout", text="in /" + "home/ada/data"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_unclean_notebook_is_found(tiny, fault):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    notebook = read(path)
+    notebook.cells[-1].outputs = [FAULTS[fault]]
+    path.write_text(dumps(notebook))
+    assert any("chapters/01_tiny.ipynb, cell 3" in line and fault in line for line in problems(Register(tiny)))
+
+
+def test_other_kinds_of_drift_are_found(tiny):
+    register = Register(tiny)
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    good = path.read_text()
+
+    def found(text: str) -> bool:
+        return any(text in line for line in problems(register))
+
+    path.write_text(good.replace('"name": "python3"', '"name": "conda-env-x"'))
+    assert found("its kernel is not python3")
+    path.write_text(good.replace('"execution_count": 2', '"execution_count": 7'))
+    assert found("not executed from 1 to n")
+    path.write_text(good + " " * 1_000_001)
+    assert found("larger than 1,000,000 bytes")
+    path.unlink()
+    assert found("chapters/01_tiny.ipynb is missing")
+    path.write_text(good)
+    (tiny / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
+    assert found("README.md is stale")
+    edit(tiny / "chapters" / "01_tiny_exercises.py", "Half of x", "Half")
+    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
+    (tiny / "chapters" / "01_tiny_exercises.py").write_text(HEADER + SOLUTION)
+    assert found("holds a line of a solution") or found("holds a whole solution")
+
+
+def test_everything_works_without_the_solutions(tiny):
+    subprocess.run(["rm", "-r", str(tiny / "solutions")], check=True)
+    assert list(problems(Register(tiny))) == []
+    assert course(tiny, "sync").returncode == 0
+    assert course(tiny, "start", "01").returncode == 0

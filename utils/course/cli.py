@@ -1,0 +1,237 @@
+"""The `course` command. Each function below is one of its verbs; the work is done in the module of the same name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from utils.course import CourseError
+from utils.course.register import ROOT, Chapter, Register
+
+app = typer.Typer(
+    help="A course on generative models: start a chapter, run it, and (for authors) keep text and notebook in step.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+Names = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="number, name or beginning of a name")]
+Name = Annotated[str, typer.Argument(metavar="CHAPTER", help="number, name or beginning of a name")]
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one message and status 1, Ctrl-C in status 130."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        app()
+    except CourseError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(str(error))}")
+        sys.exit(1)
+
+
+def _register() -> Register:
+    return Register(Path(os.environ.get("COURSE_ROOT", ROOT)))
+
+
+def _console() -> Console:
+    # A pipe has no width: do not cut lines that another program reads.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+@app.command("list", epilog="Example: [bold]course list[/]")
+def list_() -> None:
+    """Show the chapters: how long they take, what they need, and which exercises you have done in work/."""
+    from utils.course.start import done
+
+    register = _register()
+    started = (register.root / "work").is_dir()
+    table = Table("", "chapter", "to read", "to run", "needs", "done" if started else "exercises", "name")
+    for chapter in register.chapters:
+        passed, total = done(register, chapter)
+        table.add_row(
+            chapter.number,
+            chapter.title,
+            f"{chapter.minutes} min",
+            f"{chapter.budget} s",
+            ", ".join(register.find(need).number for need in chapter.needs) or "–",
+            f"{passed} of {total}" if started else str(total),
+            chapter.slug,
+        )
+    _console().print(table)
+
+
+@app.command(epilog="Example: [bold]course start 04[/], then open the notebooks in work/")
+def start(
+    chapter: Name,
+    fresh: Annotated[bool, typer.Option("--fresh", help="start anew; your changed files move to work/backup/")] = False,
+) -> None:
+    """Copy a chapter's lesson and exercises into work/, never over your own work."""
+    from utils.course.start import start as hand_out
+
+    register = _register()
+    for line in hand_out(register, register.find(chapter), fresh):
+        _console().print(escape(line), soft_wrap=True)
+
+
+@app.command(epilog="Example: [bold]course run 04 -p components=50[/]")
+def run(
+    chapters: Names = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="a value for the parameters cell"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the executed notebook [default: work/runs]")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every chapter")] = False,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="notebooks side by side")] = 1,
+    cell_seconds: Annotated[float, typer.Option(min=1, help="time limit of one cell, in seconds")] = 1800,
+    seconds: Annotated[float, typer.Option(min=1, help="time limit of one notebook, in seconds")] = 7200,
+) -> None:
+    """Run lessons from top to bottom in an empty folder and show the results they record."""
+    from utils.course import parameters as params
+    from utils.course.execute import Job, execute, free_path
+    from utils.course.notebooks import read
+    from utils.course.results import missed
+
+    register = _register()
+    if bool(chapters) == all_:
+        raise CourseError("say which chapter to run, such as `course run 04`, or `course run --all`")
+    selected = register.select(chapters)
+    given = {}
+    for chapter in selected:
+        known = params.defaults(read(chapter.lesson))
+        given[chapter.slug] = params.parse(parameters or [], known)
+    folder = out or register.root / "work" / "runs"
+    outputs = {c.slug: free_path(folder, c.slug) for c in selected}
+    work = [Job(c.lesson, outputs[c.slug], given[c.slug], cell_seconds, seconds) for c in selected]
+    with _progress([c.slug for c in selected]) as report:
+        runs = execute(work, jobs, report)
+    console = _console()
+    failed = False
+    for chapter, result in zip(selected, runs, strict=True):
+        if result.failure:
+            failed = True
+            console.print(f"[red]{chapter.slug} failed[/], {escape(str(result.failure))}", soft_wrap=True)
+            console.print(f"As far as it ran, it lies in {escape(_near(result.output))}", soft_wrap=True)
+            continue
+        _print_results(console, chapter, result)
+        for sentence in missed(chapter, result.results):
+            # With other parameters than the lesson's own, a missed requirement is news, not a fault.
+            failed = failed or not given[chapter.slug]
+            console.print(f"[yellow]missed:[/] {escape(sentence)}", soft_wrap=True)
+        console.print(f"The executed notebook lies in {escape(_near(result.output))}", soft_wrap=True)
+    raise typer.Exit(int(failed))
+
+
+@app.command(epilog="Example: [bold]course sync 04[/] after editing chapters/04_gaussian_mixtures.py")
+def sync(
+    chapters: Names = None,
+    force: Annotated[bool, typer.Option("--force", help="execute even where nothing changed")] = False,
+    take_notebook: Annotated[
+        bool, typer.Option("--take-notebook", help="bring edits made in the notebook into the text")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="change nothing; list what is out of step, exit with 1")
+    ] = False,
+) -> None:
+    """For authors: text to notebook. Formats, rebuilds exercises, executes what changed, renews the tables."""
+    from utils.course.sync import problems
+    from utils.course.sync import sync as synchronise
+
+    register = _register()
+    console = _console()
+    if check:
+        found = list(problems(register))
+        for line in found:
+            console.print(escape(line), soft_wrap=True)
+        raise typer.Exit(int(bool(found)))
+    selected = register.select(chapters)
+    with _progress([]) as report:
+        for line in synchronise(register, selected, force=force, take_notebook=take_notebook, progress=report):
+            console.print(escape(line), soft_wrap=True)
+
+
+@app.command(epilog="Example: [bold]course results --json[/]")
+def results(
+    chapters: Names = None,
+    write: Annotated[bool, typer.Option("--write", help="renew the tables in the pages")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
+) -> None:
+    """Show the numbers that the executed lessons recorded, and what they cost."""
+    from utils.course.results import collect, write_pages
+
+    register = _register()
+    console = _console()
+    if write:
+        changed = write_pages(register)
+        console.print("renewed: " + ", ".join(changed) if changed else "the pages were up to date")
+        return
+    rows = collect(register, register.select(chapters))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table("chapter", "result", "value", "unit", "kind", "required", "seconds", "MB")
+    for row in rows:
+        required = "–".join(f"{row[k]:g}" if row[k] is not None else "" for k in ("required_low", "required_high"))
+        table.add_row(
+            row["chapter"], row["key"], _value(row), row["unit"], row["kind"], required.strip("–") and required,
+            str(row["seconds"]), str(row["memory_mb"]),
+        )  # fmt: skip
+    console.print(table)
+
+
+@app.command(epilog="Example: [bold]course doctor[/]")
+def doctor() -> None:
+    """Look whether this environment can run the course, and say how to mend what cannot."""
+    from utils.course.doctor import run_doctor
+
+    raise typer.Exit(int(not run_doctor(_console())))
+
+
+def _print_results(console: Console, chapter: Chapter, run) -> None:
+    title = f"{chapter.slug}: {run.seconds:.0f} s, at most {run.memory_mb:,.0f} MB"
+    table = Table("result", "value", "unit", "kind", title=title)
+    for row in run.results:
+        table.add_row(row["key"], _value(row), row["unit"], row["kind"])
+    console.print(table)
+
+
+def _near(path: Path) -> str:
+    """The path from here, if it lies below; whole otherwise."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _value(row: dict) -> str:
+    interval = "" if row["kind"] != "estimate" else f" ({row['low']:.5g} to {row['high']:.5g})"
+    return f"{row['value']:.6g}{interval}"
+
+
+@contextlib.contextmanager
+def _progress(names: list[str]):
+    """A bar a notebook, on stderr and only where somebody watches; yields what `execute` calls at each cell."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}")
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+        tasks = {name: progress.add_task(name, total=None) for name in names}
+
+        def report(job, cell: int, of: int) -> None:
+            name = job.notebook.stem.removesuffix("-input")
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=of)
+            progress.update(tasks[name], total=of, completed=cell)
+
+        yield report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Text and notebook: the two faces of a chapter, and how one is made from the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.combine import combine_inputs_with_outputs
+from nbformat import NotebookNode
+
+from utils.course import CourseError
+
+FORMAT = "py:percent"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# What a person writes into a cell's metadata. Everything else (execution times, scroll states) is volatile.
+CELL_METADATA = ("tags", "exercise")
+
+
+def write(path: Path, content: str) -> bool:
+    """Replace the file at once, so that a reader, or a crash, finds it whole: old or new. False: it was equal."""
+    data = content.encode()
+    if path.exists() and path.read_bytes() == data:
+        return False
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook at `path`, as nbformat 4."""
+    try:
+        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    except FileNotFoundError:
+        raise CourseError(f"{path} is missing") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+        raise CourseError(f"{path} is not a notebook: it is no valid JSON of the notebook format") from None
+
+
+def dumps(notebook: NotebookNode) -> str:
+    """The notebook as the text of its file."""
+    return nbformat.writes(notebook, version=4) + "\n"
+
+
+def from_text(text: str) -> NotebookNode:
+    """The notebook that a chapter's text describes: no outputs, our kernel, ids that depend on the text alone."""
+    parsed = jupytext.reads(text, FORMAT)
+    cells, seen = [], set()
+    for cell in parsed.cells:
+        metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+        make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+        new = make(cell.source, metadata=metadata)
+        new["id"] = _new_id(cell.source, seen)
+        cells.append(new)
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def to_text(notebook: NotebookNode) -> str:
+    """The notebook's cells and their lasting metadata as py:percent."""
+    bare = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL, "jupytext": {}})
+    for cell in notebook.cells:
+        metadata = {key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)}
+        make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+        bare.cells.append(make(cell.source, metadata=metadata))
+    # The version of jupytext in the header would change the text with every release of jupytext.
+    lines = jupytext.writes(bare, FORMAT).splitlines()
+    return (
+        "\n".join(line for line in lines if not line.startswith(("#       jupytext_version", "#       format_version")))
+        + "\n"
+    )
+
+
+def update(text: str, old: NotebookNode | None) -> NotebookNode:
+    """The notebook of `text`, with the ids (and, where the source is the same, the outputs) that `old` had."""
+    fresh = from_text(text)
+    if old is None:
+        return fresh
+    combined = combine_inputs_with_outputs(from_text(text), old, FORMAT)
+    previous = {cell.get("id"): cell for cell in old.cells}
+    seen: set[str] = set()
+    for cell, joined in zip(fresh.cells, combined.cells, strict=True):
+        if joined.get("id") in previous and joined["id"] not in seen:
+            cell["id"] = joined["id"]
+            before = previous[joined["id"]]
+            if cell.cell_type == "code" and before.cell_type == "code" and before.source == cell.source:
+                cell.outputs, cell.execution_count = before.outputs, before.execution_count
+        else:
+            cell["id"] = _new_id(cell.source, seen)
+        seen.add(cell["id"])
+    if "widgets" in old.metadata:
+        fresh.metadata["widgets"] = old.metadata["widgets"]
+    return fresh
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """A copy with nothing executed."""
+    bare = nbformat.from_dict(notebook)
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    bare.metadata.pop("widgets", None)
+    return bare
+
+
+def sources_hash(notebook: NotebookNode) -> str:
+    """A hash of what people write: types, sources and lasting metadata of the cells."""
+    cells = [
+        [cell.cell_type, cell.source.rstrip(), {k: cell.metadata[k] for k in CELL_METADATA if cell.metadata.get(k)}]
+        for cell in notebook.cells
+    ]
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
+
+
+def _new_id(source: str, seen: set[str]) -> str:
+    number = 0
+    while (name := hashlib.sha256(f"{number}:{source}".encode()).hexdigest()[:8]) in seen:
+        number += 1
+    seen.add(name)
+    return name

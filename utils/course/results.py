@@ -1,0 +1,140 @@
+"""Tables made from the register and from executed lessons, and the pages that show them."""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import b64decode
+
+from utils.course import CourseError
+from utils.course.execute import recorded
+from utils.course.exercises import exercises_of
+from utils.course.notebooks import read, write
+from utils.course.register import Chapter, Register
+
+
+def collect(register: Register, chapters: list[Chapter] | None = None) -> list[dict]:
+    """Every result that the executed lessons hold.
+
+    One dictionary a result: `chapter`, `key`, `value`, `low`, `high` (the interval of an estimate; both equal to the
+    value for an exact result, None for a bound or a score without one), `unit`, `kind`, `required_low`,
+    `required_high` (from the register, None where nothing is required), and of the lesson as a whole `seconds` and
+    `memory_mb`.
+    """
+    rows = []
+    for chapter in register.chapters if chapters is None else chapters:
+        notebook = read(chapter.lesson)
+        cost = notebook.metadata.get("course", {})
+        for result in recorded(notebook):
+            low, high = chapter.results.get(result["key"], (-math.inf, math.inf))
+            rows.append(
+                {"chapter": chapter.slug}
+                | {name: result[name] for name in ("key", "value", "low", "high", "unit", "kind")}
+                | {"required_low": _finite(low), "required_high": _finite(high)}
+                | {"seconds": cost.get("seconds"), "memory_mb": cost.get("memory_mb")}
+            )
+    return rows
+
+
+def missed(chapter: Chapter, results: list[dict]) -> list[str]:
+    """The requirements of the register that these results do not meet, one sentence each."""
+    values = {result["key"]: result["value"] for result in results}
+    sentences = []
+    for key in sorted({r["key"] for r in results if [x["key"] for x in results].count(r["key"]) > 1}):
+        sentences.append(f"{chapter.slug} records {key!r} more than once")
+    for key, (low, high) in chapter.results.items():
+        if key not in values:
+            sentences.append(f"{chapter.slug} does not record {key!r}, which course.toml requires")
+        elif not low <= values[key] <= high:
+            sentences.append(f"{chapter.slug}: {key} = {values[key]:.6g}, outside of [{low:g}, {high:g}]")
+    return sentences
+
+
+def write_pages(register: Register, dry: bool = False) -> list[str]:
+    """Renew the tables in the pages and the pictures beside them; what changed (or would have, if `dry`)."""
+    changed = []
+    for name, prefix in (("README.md", "chapters/"), ("chapters/README.md", "")):
+        path = register.root / name
+        if not path.exists():
+            raise CourseError(f"{name} is missing: the tables of chapters and results belong there")
+        page = old = path.read_text(encoding="utf-8")
+        for table, text in _tables(register, prefix).items():
+            marked = re.compile(rf"(<!-- {table}:begin[^>]*-->).*?(<!-- {table}:end -->)", re.DOTALL)
+            page = marked.sub(lambda match, text=text: f"{match[1]}\n\n{text}\n{match[2]}", page)
+        if page != old:
+            changed.append(name)
+            if not dry:
+                write(path, page)
+    for chapter in register.chapters:
+        path, png = register.root / "docs" / f"{chapter.slug}.png", _picture(chapter)
+        if png and (not path.exists() or path.read_bytes() != png):
+            changed.append(f"docs/{path.name}")
+            if not dry:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(png)
+    return changed
+
+
+def _tables(register: Register, prefix: str) -> dict[str, str]:
+    """Name of the markers → what belongs between them, on a page from which the chapters lie at `prefix`."""
+    return {
+        "chapters": _chapter_table(register, prefix),
+        "results": _result_table(register),
+        "costs": _cost_table(register),
+        "pictures": "\n".join(f"![{c.title}](docs/{c.slug}.png)\n" for c in register.chapters if _picture(c)),
+    }
+
+
+def _picture(chapter: Chapter) -> bytes | None:
+    """The figure of the lesson's cell tagged `picture`, which stands for the chapter in the README."""
+    for cell in read(chapter.lesson).cells if chapter.lesson.exists() else []:
+        if "picture" in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                if png := output.get("data", {}).get("image/png"):
+                    return b64decode(png)
+    return None
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _chapter_table(register: Register, prefix: str) -> str:
+    rows = ["| | chapter | what it promises | to read | exercises |", "|---|---|---|---|---|"]
+    for chapter in register.chapters:
+        exercises = exercises_of(read(chapter.exercises)) if chapter.exercises.exists() else []
+        link = f"[{chapter.title}]({prefix}{chapter.lesson.name})"
+        tasks = f"[{len(exercises)}]({prefix}{chapter.exercises.name})" if exercises else "–"
+        rows.append(f"| {chapter.number} | {link} | {chapter.promise} | {chapter.minutes} min | {tasks} |")
+    return "\n".join(rows) + "\n"
+
+
+def _result_table(register: Register) -> str:
+    rows = ["| chapter | result | value | kind | required |", "|---|---|---|---|---|"]
+    for row in collect(register, [c for c in register.chapters if c.lesson.exists()]):
+        value = f"{row['value']:.6g}"
+        if row["kind"] == "estimate":
+            value += f" ({row['low']:.5g} to {row['high']:.5g})"
+        rows.append(
+            f"| {row['chapter'][:2]} | `{row['key']}` | {value} {row['unit']} | {row['kind']} | {_interval(row)} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _interval(row: dict) -> str:
+    low, high = row["required_low"], row["required_high"]
+    if low is None and high is None:
+        return ""
+    if low is None:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _cost_table(register: Register) -> str:
+    rows = ["| chapter | seconds | budget | peak memory |", "|---|---|---|---|"]
+    for chapter in register.chapters:
+        if chapter.lesson.exists():
+            cost = read(chapter.lesson).metadata.get("course", {})
+            seconds, memory = cost.get("seconds", 0), cost.get("memory_mb", 0)
+            rows.append(f"| {chapter.number} | {seconds:.0f} s | {chapter.budget} s | {memory:,.0f} MB |")
+    return "\n".join(rows) + "\n"

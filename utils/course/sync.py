@@ -1,0 +1,322 @@
+"""From text to notebook, one way: what `course sync` does, and what is wrong where it was not done."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from utils.course import CourseError
+from utils.course.execute import Job, Progress, execute, free_path
+from utils.course.exercises import BEGIN, END, generate
+from utils.course.notebooks import dumps, from_text, read, sources_hash, to_text, update, write
+from utils.course.register import Chapter, Register
+from utils.course.results import write_pages
+
+MAX_BYTES = 1_000_000
+ABSOLUTE_PATH = re.compile(r"(?:/home/|/Users/|/root/|/tmp/|[A-Z]:\\\\Users)[^\s\"']*")
+
+
+def sync(
+    register: Register,
+    chapters: list[Chapter],
+    *,
+    force: bool = False,
+    take_notebook: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[str]:
+    """Bring the notebooks of `chapters`, and every page made from them, up to date; yield a line for what was done.
+
+    Raises:
+        CourseError: before anything is written, when a notebook was edited by hand since the last sync.
+    """
+    for chapter in chapters:
+        for notebook in _pairs(chapter):
+            yield from _reconcile(notebook, register, take_notebook)
+        if _hand_edited(chapter.exercises) or _generated_text_edited(chapter):
+            raise CourseError(
+                f"{_name(chapter.exercises, register)} or its text was edited by hand, but both are made from "
+                f"solutions/: make the edit there, then `git checkout -- chapters/{chapter.slug}_exercises.*`"
+            )
+    for chapter in chapters:
+        for path in _pairs(chapter):
+            yield from _sync_pair(path, register, force, chapter, progress)
+        yield from _sync_exercises(chapter, register)
+    yield from (f"{page}: renewed" for page in write_pages(register))
+
+
+def problems(register: Register) -> Iterator[str]:
+    """Every way in which the committed files differ from what sync would write, one line each, with the mend."""
+    for chapter in register.chapters:
+        mend = f"run `course sync {chapter.number}`"
+        for path in _pairs(chapter):
+            name, text = _name(path, register), path.with_suffix(".py")
+            if not path.exists():
+                yield f"{name} is missing: {mend}"
+                continue
+            notebook = read(path)
+            if format_text(text.read_text(encoding="utf-8")) != text.read_text(encoding="utf-8"):
+                yield f"{_name(text, register)} is not formatted: {mend}"
+            if sources_hash(notebook) != sources_hash(from_text(text.read_text(encoding="utf-8"))):
+                yield f"{name} and its text differ: {mend}"
+            elif notebook.metadata.get("course", {}).get("fingerprint") != fingerprint(notebook, register):
+                yield f"{name} was executed with other code than what is here now: {mend}"
+            yield from (f"{name}, {problem}" for problem in _unclean(notebook))
+            if len(path.read_bytes()) > MAX_BYTES:
+                yield f"{name} is larger than {MAX_BYTES:,} bytes: draw fewer or smaller figures"
+        if _seconds(chapter.lesson) > chapter.budget:
+            yield f"{chapter.slug} took {_seconds(chapter.lesson):.0f} s, over its budget of {chapter.budget} s"
+        if chapter.solutions.with_suffix(".py").exists():
+            text, notebook = _exercise_files(chapter)
+            for path, wanted in ((chapter.exercises.with_suffix(".py"), text), (chapter.exercises, dumps(notebook))):
+                if not path.exists() or path.read_text(encoding="utf-8") != wanted:
+                    yield f"{_name(path, register)} is not what solutions/ generates: {mend}"
+    yield from _leaked_solutions(register)
+    yield from (f"{page} is stale: run `course results --write`" for page in write_pages(register, dry=True))
+
+
+def fingerprint(notebook: NotebookNode, register: Register) -> str:
+    """A hash of all that decides a notebook's outputs: its sources, the code it uses, the data and the lock file."""
+    digest = hashlib.sha256(sources_hash(notebook).encode())
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    data = (path for path in (register.root / "data").rglob("*") if path.is_file() and path.suffix != ".md")
+    for path in [*_imported(code, register.root), *sorted(data), register.root / "requirements.lock"]:
+        if path.exists():
+            digest.update(path.relative_to(register.root).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def format_text(text: str) -> str:
+    """The text as ruff formats it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--stdin-filename", "chapter.py", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise CourseError(f"ruff cannot format the text: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _imported(code: str, root: Path) -> list[Path]:
+    """The files of `utils/` that the code imports, directly or through others.
+
+    A check is found by its chapter at run time, so that whoever uses `utils.checks` is taken to use all of it.
+    """
+    files, waiting = set(), [code]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            for name in names:
+                if name.split(".")[0] != "utils":
+                    continue
+                path = root.joinpath(*name.split("."))
+                found = [path.with_suffix(".py"), path / "__init__.py"]
+                if name.startswith("utils.checks"):
+                    found += (root / "utils" / "checks").glob("*.py")
+                for file in found:
+                    if file.is_file() and file not in files:
+                        files.add(file)
+                        waiting.append(file.read_text(encoding="utf-8"))
+    return sorted(files)
+
+
+def _pairs(chapter: Chapter) -> list[Path]:
+    """The notebooks of a chapter that have a text written by hand."""
+    return [path for path in (chapter.lesson, chapter.solutions) if path.with_suffix(".py").exists()]
+
+
+def _name(path: Path, register: Register) -> str:
+    return path.relative_to(register.root).as_posix()
+
+
+def _seconds(path: Path) -> float:
+    return read(path).metadata.get("course", {}).get("seconds", 0.0) if path.exists() else 0.0
+
+
+def _hand_edited(path: Path) -> bool:
+    """Has the notebook been edited since sync wrote it?"""
+    if not path.exists():
+        return False
+    notebook = read(path)
+    return notebook.metadata.get("course", {}).get("sources") != sources_hash(notebook)
+
+
+def _generated_text_edited(chapter: Chapter) -> bool:
+    text = chapter.exercises.with_suffix(".py")
+    if not text.exists() or not chapter.exercises.exists():
+        return False
+    sources = sources_hash(from_text(text.read_text(encoding="utf-8")))
+    return sources != read(chapter.exercises).metadata.get("course", {}).get("sources")
+
+
+def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[str]:
+    """Refuse, or take into the text, what was edited in the notebook since the last sync."""
+    if not _hand_edited(path):
+        return
+    text_path = path.with_suffix(".py")
+    text = text_path.read_text(encoding="utf-8")
+    notebook = read(path)
+    if sources_hash(notebook) == sources_hash(from_text(text)):
+        return
+    edited = format_text(to_text(notebook))
+    if not take_notebook:
+        diff = difflib.unified_diff(
+            format_text(text).splitlines(), edited.splitlines(), text_path.name, path.name, lineterm="", n=1
+        )
+        raise CourseError(
+            f"{_name(path, register)} was edited by hand since the last sync:\n\n" + "\n".join(diff) + "\n\n"
+            f"To bring the notebook's version into the text: course sync {path.stem.split('_')[0]} --take-notebook\n"
+            f"To drop it: git checkout -- {_name(path, register)}"
+        )
+    kept = _back_up(text_path, register)
+    write(text_path, edited)
+    yield f"{_name(text_path, register)}: taken from the notebook; the text before lies in {kept}"
+
+
+def _back_up(path: Path, register: Register) -> str:
+    """Copy the file into a dated folder under `work/`; its name there."""
+    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S-%f")
+    kept = register.root / "work" / "backup" / stamp / path.name
+    kept.parent.mkdir(parents=True)
+    shutil.copy2(path, kept)
+    return _name(kept, register)
+
+
+def _sync_pair(
+    path: Path, register: Register, force: bool, chapter: Chapter, progress: Progress | None
+) -> Iterator[str]:
+    """Format the text, update the notebook and, where something changed that its outputs depend on, execute it."""
+    text_path = path.with_suffix(".py")
+    text = format_text(text_path.read_text(encoding="utf-8"))
+    if path == chapter.solutions:
+        generate(text, None, text_path.relative_to(register.root))  # its errors come before a long execution
+    if write(text_path, text):
+        yield f"{_name(text_path, register)}: formatted"
+    old = read(path) if path.exists() else None
+    notebook = update(text, old)
+    now = fingerprint(notebook, register)
+    before = old.metadata.get("course", {}) if old else {}
+    if before.get("fingerprint") == now and not force and not list(_unclean(old)):
+        notebook.metadata["course"] = before
+        yield f"{_name(path, register)}: " + ("updated" if write(path, dumps(notebook)) else "up to date")
+        return
+    run, executed = _executed(notebook, path.stem, register, progress)
+    executed.metadata["course"] = {
+        "sources": sources_hash(notebook),
+        "fingerprint": now,
+        "seconds": round(run.seconds, 1),
+        "memory_mb": round(run.memory_mb),
+    }
+    write(path, dumps(executed))
+    yield f"{_name(path, register)}: executed in {run.seconds:.0f} s"
+
+
+def _executed(notebook: NotebookNode, name: str, register: Register, progress: Progress | None):
+    """Execute, and put the outputs of the run into the notebook, without what the run left in the metadata."""
+    source = free_path(register.root / "work" / "runs", f"{name}-input")
+    output = free_path(register.root / "work" / "runs", name)
+    source.write_text(dumps(notebook), encoding="utf-8")
+    [run] = execute([Job(source, output)], progress=progress)
+    source.unlink()
+    if run.failure:
+        raise CourseError(f"{name} failed, {run.failure}\nAs far as it ran, it lies in {_name(output, register)}")
+    ran = read(output)
+    output.unlink()
+    for cell, done in zip(notebook.cells, ran.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = done.outputs, done.execution_count
+            for result in cell.outputs:
+                result.pop("transient", None)
+                if "metadata" in result:
+                    result["metadata"].pop("execution", None)
+    notebook.metadata.pop("widgets", None)
+    if "widgets" in ran.metadata:
+        notebook.metadata["widgets"] = ran.metadata["widgets"]
+    return run, notebook
+
+
+def _exercise_files(chapter: Chapter) -> tuple[str, NotebookNode]:
+    """Text and notebook of a chapter's exercises, as its solutions make them now."""
+    source = chapter.solutions.with_suffix(".py")
+    solved = read(chapter.solutions) if chapter.solutions.exists() else None
+    made = generate(source.read_text(encoding="utf-8"), solved, source.relative_to(chapter.root))
+    text = format_text(to_text(made))
+    formatted = from_text(text)
+    for cell, clean in zip(made.cells, formatted.cells, strict=True):
+        cell.source = clean.source
+    made.metadata["course"] = {"sources": sources_hash(made)}
+    return text, made
+
+
+def _sync_exercises(chapter: Chapter, register: Register) -> Iterator[str]:
+    if not chapter.solutions.with_suffix(".py").exists():
+        return
+    text, notebook = _exercise_files(chapter)
+    if write(chapter.exercises.with_suffix(".py"), text) | write(chapter.exercises, dumps(notebook)):
+        yield f"{_name(chapter.exercises, register)}: made from its solutions"
+
+
+def _unclean(notebook: NotebookNode) -> Iterator[str]:
+    """What is wrong with the outputs of an executed notebook."""
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "its kernel is not python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        yield "its cells are not executed from 1 to n"
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                yield f"cell {number}: an error in its output, {output.ename}"
+            if output.get("name") == "stderr":
+                yield f"cell {number}: a message on stderr, {output.text.strip()[:80]!r}"
+            if output.output_type == "execute_result":
+                yield f"cell {number}: it ends in a bare expression; print it"
+            text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+            if path := ABSOLUTE_PATH.search(text):
+                yield f"cell {number}: an absolute path in its output, {path[0]}"
+        if path := ABSOLUTE_PATH.search(cell.source):
+            yield f"cell {number}: an absolute path, {path[0]}"
+
+
+def _leaked_solutions(register: Register) -> Iterator[str]:
+    """Solutions that stand outside of solutions/: whole regions anywhere, single telling lines in exercises."""
+    for chapter in register.chapters:
+        source = chapter.solutions.with_suffix(".py")
+        if not source.exists():
+            continue
+        regions, given, inside = [], set(), False
+        for line in map(str.strip, source.read_text(encoding="utf-8").splitlines()):
+            if line == BEGIN:
+                regions.append([])
+            elif inside and line != END and line:
+                regions[-1].append(line)
+            elif not inside:
+                given.add(line)
+            inside = line == BEGIN or (inside and line != END)
+        kept = set(map(str.strip, chapter.exercises.with_suffix(".py").read_text(encoding="utf-8").splitlines()))
+        for line in {line for region in regions for line in region} & kept - given:
+            if len(line) > 20:
+                yield f"chapters/{chapter.slug}_exercises.py holds a line of a solution: {line}"
+        for path in [*register.root.glob("chapters/*.py"), *register.root.glob("utils/**/*.py")]:
+            text = "\n".join(map(str.strip, path.read_text(encoding="utf-8").splitlines()))
+            for region in regions:
+                if len(region) > 1 and "\n".join(region) in text:
+                    yield f"{_name(path, register)} holds a whole solution, beginning `{region[0]}`"
