@@ -117,7 +117,8 @@ class _Workers:
         self.kill()
 
     def start(self, threads: int) -> subprocess.Popen:
-        environment = os.environ | {
+        environment = {"GOMP_SPINCOUNT": "2000"} | os.environ  # see the Makefile
+        environment |= {
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
             "OPENBLAS_NUM_THREADS": str(threads),

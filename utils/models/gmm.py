@@ -31,7 +31,7 @@ class GaussianMixture(Mixture):
     Args:
         n_components: K.
         covariance_type: "full", "tied" (one matrix for all), "diag" or "spherical".
-        init: "k-means++" or "random": how K rows of the data are chosen to start from.
+        init: "k-means++" (and a short k-means) or "random" rows of the data: the means to start from.
         n_init: number of starts.
         max_iter: most EM steps of a start.
         tol: stop when the mean log-likelihood changes by less, in nats per example.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 INITS = ("k-means++", "random")
 START_ROWS = 10_000  # a start is only a guess: this many rows are enough for it, and bound its cost
+KMEANS_STEPS = 10  # a few bring most of the gain
 EMPTY = 1e-6  # a component that holds less than this many examples is empty
 
 
@@ -166,16 +167,26 @@ class Mixture:
         return torch.where(x[rows].isnan(), self._centre, x[rows]).double()
 
     def _seed(self, x: Tensor) -> Tensor:
-        """K rows of `x`: random ones, or far from each other by k-means++ (Arthur & Vassilvitskii, 2007)."""
+        """K places to start from: random rows of `x`, or the end of a short k-means that k-means++ began.
+
+        k-means++ picks rows far from each other (Arthur & Vassilvitskii, 2007); then each seed moves to the mean of
+        the rows nearest to it, a few times.
+        """
         if self.init == "random":
             return x[: self.n_components]  # the rows come in random order
-        y, chosen, nearest = x - self._centre, [0], torch.tensor(math.inf)
+        y, chosen, distance = x - self._centre, [0], x.new_tensor(math.inf)
         norm = y.square().sum(1)  # (B,)
         while len(chosen) < self.n_components:
             seed = chosen[-1]
-            nearest = (norm - 2 * (y @ y[seed]) + norm[seed]).clamp(min=0).minimum(nearest.to(norm))
-            chosen.append(self._choose(nearest, 1, self.generator).item())
-        return x[chosen]
+            distance = (norm - 2 * (y @ y[seed]) + norm[seed]).clamp(min=0).minimum(distance)
+            chosen.append(self._choose(distance, 1, self.generator).item())
+        seeds = x[chosen]
+        for _ in range(KMEANS_STEPS):
+            nearest = torch.cdist(x, seeds).argmin(1)
+            count = nearest.bincount(minlength=len(seeds))[:, None]
+            means = torch.zeros_like(seeds).index_add_(0, nearest, x) / count.clamp(min=1)
+            seeds = torch.where(count > 0, means, seeds)
+        return seeds
 
     def _choose(self, weights: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """`n` indices drawn with probability proportional to `weights`."""

@@ -1,0 +1,98 @@
+"""Each check of each chapter: the solution passes, the stub is not attempted, wrong answers are named."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import functools
+from pathlib import Path
+
+import jupytext
+import matplotlib
+import pytest
+from wrong_answers import wrong_answers
+
+from utils.checks import exercise_ids, run_check
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = {"core": 2, "extend": 2, "challenge": 60}
+
+
+@functools.cache
+def markers() -> dict[str, tuple[Path, dict]]:
+    """Exercise id → its file and marker."""
+    found = {}
+    for path in sorted((ROOT / "solutions").glob("*_exercises.py")):
+        for cell in jupytext.read(path).cells:
+            if "exercise" in cell.metadata:
+                marker = cell.metadata["exercise"]
+                assert marker["id"] not in found, f"{path.name}: the id {marker['id']} is used twice"
+                found[marker["id"]] = path, marker
+    return found
+
+
+@functools.cache
+def solutions(path: Path) -> dict:
+    """Exercise id → the solution's function, from a notebook that was run without its checks and target pictures."""
+    matplotlib.use("agg")
+    namespace, functions = {}, {}
+    for cell in jupytext.read(path).cells:
+        dropped = "solution" in cell.metadata.get("tags", [])
+        if cell.cell_type != "code" or dropped or cell.source.startswith("check("):
+            continue
+        exec(compile(cell.source, str(path), "exec"), namespace)
+        if "exercise" in cell.metadata:
+            last = [node for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)][-1]
+            functions[cell.metadata["exercise"]["id"]] = namespace[last.name]
+    return functions
+
+
+@pytest.fixture
+def solution(id):
+    return solutions(markers()[id][0])[id]
+
+
+def test_every_exercise_has_a_check_and_every_check_an_exercise():
+    assert exercise_ids() == sorted(markers())
+
+
+@pytest.mark.parametrize("id", exercise_ids())
+@pytest.mark.parametrize("seed", range(5))
+def test_the_solution_passes_in_time(id, seed, solution):
+    verdict = run_check(id, solution, seed)
+    assert verdict.status == "passed", verdict
+    assert verdict.seconds < SECONDS[markers()[id][1]["tier"]], verdict
+    assert verdict.printed == ""
+
+
+@pytest.mark.parametrize("id", exercise_ids())
+def test_the_stub_is_not_attempted(id):
+    def stub(*inputs):
+        raise NotImplementedError(id)
+
+    assert run_check(id, stub).status == "not attempted"
+
+
+@pytest.mark.parametrize("id", exercise_ids())
+def test_at_least_three_wrong_answers_are_kept(id):
+    assert collections.Counter(answer.id for answer in wrong_answers())[id] >= 3
+
+
+@pytest.mark.parametrize("answer", wrong_answers(), ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wrong_answer_is_named(answer, seed):
+    verdict = run_check(answer.id, answer.function, seed)
+    assert verdict.status == "wrong", verdict
+    assert answer.says in verdict.message, verdict
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "utils" / "checks").glob("*.py")), ids=lambda path: path.name)
+def test_checks_know_neither_solutions_nor_models(path):
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+    forbidden = ("solutions", "chapters", "utils.models", "utils.course")
+    assert not [name for name in imported if name.startswith(forbidden)]

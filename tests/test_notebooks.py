@@ -1,0 +1,111 @@
+"""Every notebook of the course: in step with its text, clean, and executed by a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from utils.course.execute import Job, execute
+from utils.course.notebooks import read, without_outputs
+from utils.course.parameters import defaults
+from utils.course.register import Register
+from utils.course.results import missed
+from utils.course.sync import problems
+
+REGISTER = Register()
+CHAPTERS = REGISTER.chapters
+MEMORY_MB = 4096
+# Five times the limit of 120 s for a lesson: this asks for an end, not for a speed.
+SECONDS = 600
+
+executed: set = set()
+
+
+def ids(chapter) -> str:
+    return chapter.slug
+
+
+def test_nothing_is_out_of_step():
+    assert list(problems(REGISTER)) == []
+
+
+def test_the_register_and_the_files_agree(repository):
+    lessons = {path for path in repository.glob("chapters/*.ipynb") if not path.stem.endswith("_exercises")}
+    assert {chapter.lesson for chapter in CHAPTERS} == lessons
+    for chapter in CHAPTERS:
+        assert chapter.exercises.exists()
+        assert chapter.budget <= 120
+        assert {REGISTER.find(need).slug for need in chapter.needs} < {c.slug for c in CHAPTERS} | {""}
+        assert chapter.results, f"{chapter.slug} requires no result in course.toml"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
+def test_the_parameters_are_literals(chapter):
+    assert defaults(read(chapter.lesson))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
+def test_an_untouched_exercise_fails_only_with_not_implemented(chapter, tmp_path):
+    import nbclient
+
+    executed.add(chapter.exercises)
+    notebook = without_outputs(read(chapter.exercises))
+    nbclient.NotebookClient(
+        notebook, timeout=SECONDS, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    errors = [
+        output.ename for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"
+    ]
+    assert set(errors) == {"NotAttempted"}, "an error that is no `not attempted`"
+    assert len(errors) == sum("exercise" in cell.metadata for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
+def test_the_solutions_run_and_print_what_is_committed(chapter, tmp_path):
+    if not chapter.solutions.exists():
+        pytest.skip("solutions/ is withheld")
+    executed.add(chapter.solutions)
+    copy = tmp_path / chapter.solutions.name
+    copy.write_bytes(chapter.solutions.read_bytes())
+    options = ["--nbval-lax", f"--nbval-cell-timeout={SECONDS}", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options, str(copy)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert f"{sum(cell.cell_type == 'code' for cell in read(copy).cells)} passed" in run.stdout
+
+
+@pytest.mark.lesson
+@pytest.mark.timeout(2 * SECONDS)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
+def test_a_lesson_runs_and_reaches_what_the_register_requires(chapter, tmp_path, repository):
+    executed.add(chapter.lesson)
+    before = files(repository)
+    [run] = execute([Job(chapter.lesson, tmp_path / chapter.lesson.name, cell_seconds=SECONDS, seconds=SECONDS)])
+    assert run.failure is None, str(run.failure)
+    assert missed(chapter, run.results) == []
+    assert run.memory_mb < MEMORY_MB
+    assert files(repository) == before, "the lesson wrote into the repository"
+    print(f"{chapter.slug}: {run.seconds:.0f} s, {run.memory_mb:.0f} MB")
+
+
+@pytest.mark.lesson
+def test_no_notebook_was_left_out(repository):
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.ipynb"],
+        cwd=repository, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    notebooks = {repository / name for name in listing.stdout.split("\0") if name}
+    assert notebooks - executed == set(), "no test executed these notebooks"
+
+
+def files(repository) -> dict:
+    """Every file of the repository with its size and time of change, but for what tools keep for themselves."""
+    tools = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", "work"}
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in repository.rglob("*")
+        if path.is_file() and not tools & set(path.relative_to(repository).parts)
+    }
