@@ -31,11 +31,12 @@ lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS
 	@echo '$(SETTINGS)' > .venv/share/jupyter/lab/settings/overrides.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(ARGS)
 
-test: lint ## everything that CI runs
-	$(BIN)/python -m pytest
+test: quick ## everything that CI runs
+	$(BIN)/python -m pytest -m lesson
 
+# Two processes with one thread each: with two threads each they would be slower than one after the other.
 quick: lint ## the same without executing lessons
-	$(BIN)/python -m pytest -m "not lesson"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist loadfile
 
 lint: env ## style and simple mistakes
 	$(BIN)/ruff check .
