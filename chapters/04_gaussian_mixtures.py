@@ -46,16 +46,19 @@ generator = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## 1 · One picture, two questions
 #
-# Here are 600 points. We drew them ourselves, so the truth is known: three Gaussians, mixed. The colours on the right are the secret. A mixture model sees only the left side.
+# Here are some points. We drew them ourselves, so the truth is known: three Gaussians, mixed. The colours on the right are the secret. A mixture model sees only the left side.
 
 # %%
 true_weights = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 true_means = torch.tensor([[-1.5, 0.0], [1.5, 1.0], [1.0, -1.5]], dtype=torch.float64)
 true_covariances = torch.tensor(
-    [[[0.9, 0.5], [0.5, 0.6]], [[0.5, -0.3], [-0.3, 0.4]], [[0.2, 0.0], [0.0, 0.3]]], dtype=torch.float64
+    [[[0.9, 0.5], [0.5, 0.6]], [[0.5, -0.3], [-0.3, 0.4]], [[0.2, 0.0], [0.0, 0.3]]],
+    dtype=torch.float64,
 )
 # Ancestral sampling: first the component z, then the point x given z.
-z = torch.multinomial(true_weights, mixture_points, replacement=True, generator=generator)  # (B,)
+z = torch.multinomial(
+    true_weights, mixture_points, replacement=True, generator=generator
+)  # (B,)
 noise = torch.randn(mixture_points, 2, 1, generator=generator, dtype=torch.float64)
 x = true_means[z] + (torch.linalg.cholesky(true_covariances)[z] @ noise)[..., 0]  # (B, 2)
 
@@ -66,7 +69,10 @@ for k in range(3):
     right.scatter(*x[z == k].T, s=6, color=PALETTE[k], label=f"z = {k}")
 right.set(title="what it never sees: z", xlabel="$x_1$")
 right.legend(markerscale=3)
-caption("The same points twice. Which belongs to which group is lost on the left, though the eye can guess it.")
+caption(
+    "The same points twice. Which belongs to which group is lost on the left, though the "
+    "eye can guess it."
+)
 
 # %% [markdown]
 # Two questions can be asked of the left picture, and one model answers both.
@@ -145,7 +151,10 @@ def m_step(x, responsibilities):
     count = responsibilities.sum(0)  # N_k, (K,)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
     centred = x[:, None] - means  # (B, K, D)
-    covariances = torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred) / count[:, None, None]
+    covariances = (
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred)
+        / count[:, None, None]
+    )
     return count / len(x), means, covariances
 
 
@@ -173,12 +182,15 @@ history, path = em(x, *start, steps=60)
 figure, axes = plt.subplots(1, 4, sharex=True, sharey=True, figsize=(9, 2.9))
 for ax, step in zip(axes, (0, 2, 10, 60), strict=True):
     responsibilities, _ = e_step(x, *path[step])
-    colours = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in PALETTE[:3]])
+    colours = np.array(
+        [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in PALETTE[:3]]
+    )
     ax.scatter(*x.T, s=4, c=responsibilities.numpy() @ colours)
     ellipses(ax, *path[step][1:])
     ax.set(title=f"after {step} steps", aspect="equal")
 caption(
-    "EM at work. Each point has the mixed colours of those responsible for it; an ellipse spans two standard deviations."
+    "EM at work. Each point has the mixed colours of those responsible for it; an "
+    "ellipse spans two standard deviations."
 )
 
 # %% [markdown]
@@ -196,7 +208,8 @@ figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.plot(history, marker="o", markersize=3)
 ax.set(xlabel="EM step", ylabel="mean log p(x) in nats")
 caption(
-    "The mean log-likelihood only rises: fast, then slowly when EM sorts out the border between two groups, then not at all."
+    "The mean log-likelihood only rises: fast, then slowly when EM sorts out the border "
+    "between two groups, then not at all."
 )
 
 # %% [markdown]
@@ -216,7 +229,9 @@ def elbo(q):
 
 kl = (q * (q / posterior).log()).sum()
 print(f"log p(x) = {log_evidence.item():.6f}")
-print(f"ELBO(random q) = {elbo(q).item():.6f}, KL(q, posterior) = {kl.item():.6f}, sum = {(elbo(q) + kl).item():.6f}")
+print(
+    f"ELBO(random q) = {elbo(q).item():.6f}, KL(q, posterior) = {kl.item():.6f}, sum = {(elbo(q) + kl).item():.6f}"
+)
 print(f"ELBO(posterior) = {elbo(posterior).item():.6f}")
 assert torch.allclose(elbo(q) + kl, log_evidence)
 assert torch.allclose(elbo(posterior), log_evidence)
@@ -225,8 +240,12 @@ assert torch.allclose(elbo(posterior), log_evidence)
 # **Third: the E-step against enumeration.** For one point there are only K things that z can be. `torch.distributions` gives the probability of each, one by one; Bayes' rule does the rest.
 
 # %%
-components = [torch.distributions.MultivariateNormal(means[k], covariances[k]) for k in range(3)]
-joint = torch.stack([weights[k] * components[k].log_prob(x).exp() for k in range(3)], dim=1)  # p(x, z = k)
+components = [
+    torch.distributions.MultivariateNormal(means[k], covariances[k]) for k in range(3)
+]
+joint = torch.stack(
+    [weights[k] * components[k].log_prob(x).exp() for k in range(3)], dim=1
+)  # p(x, z = k)
 enumerated = joint / joint.sum(1, keepdim=True)
 responsibilities, _ = e_step(x, *path[-1])
 largest = (responsibilities - enumerated).abs().max().item()
@@ -261,10 +280,17 @@ weights, means, covariances = longer[-1]
 _, order = linear_sum_assignment(torch.cdist(true_means, means).numpy())
 for k, j in enumerate(order):
     found, truth = (", ".join(f"{v:+.2f}" for v in m) for m in (means[j], true_means[k]))
-    print(f"true weight {true_weights[k]:.2f}, found {weights[j]:.2f};  true mean ({truth}), found ({found})")
+    print(
+        f"true weight {true_weights[k]:.2f}, found {weights[j]:.2f};  true mean ({truth}), found ({found})"
+    )
 mean_error = (means[order] - true_means).norm(dim=1).max().item()
 record("largest_mean_error", mean_error, kind="score")
-agreement = (e_step(x, weights, means, covariances)[0].argmax(1) == torch.as_tensor(order)[z]).double().mean().item()
+agreement = (
+    (e_step(x, weights, means, covariances)[0].argmax(1) == torch.as_tensor(order)[z])
+    .double()
+    .mean()
+    .item()
+)
 record("points_in_their_group", agreement, kind="score")
 
 # %% [markdown]
@@ -288,7 +314,9 @@ noise = torch.randn(2000, 2, 1, generator=generator, dtype=torch.float64)
 x_new = true_means[z_new] + (torch.linalg.cholesky(true_covariances)[z_new] @ noise)[..., 0]
 
 sizes = range(1, 9)
-models = [GaussianMixture(k, n_init=5, max_iter=300, generator=generator).fit(x) for k in sizes]
+models = [
+    GaussianMixture(k, n_init=5, max_iter=300, generator=generator).fit(x) for k in sizes
+]
 seen = [model.log_prob(x).mean().item() for model in models]
 unseen = [model.log_prob(x_new).mean().item() for model in models]
 bic = [model.bic(x) for model in models]
@@ -302,7 +330,10 @@ left.legend()
 right.plot(sizes, bic, marker="o", color=PALETTE[2])
 right.axvline(best, color="0.7", zorder=0)
 right.set(xlabel="K", ylabel="BIC (lower is better)")
-caption("Left: seen points keep getting likelier with K, new ones stop at 3. Right: BIC knows it without new points.")
+caption(
+    "Left: seen points keep getting likelier with K, new ones stop at 3. Right: BIC "
+    "knows it without new points."
+)
 record("chosen_components", best, kind="score")
 assert best == 3
 
@@ -331,25 +362,46 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 steps = 30
 ours = e_step(x, *em(x, *start, steps=steps)[1][-1])[1]
 library = GaussianMixture(
-    3, weights_init=start[0], means_init=start[1], covariances_init=start[2], max_iter=steps, tol=0.0, reg_covar=0.0
+    3,
+    weights_init=start[0],
+    means_init=start[1],
+    covariances_init=start[2],
+    max_iter=steps,
+    tol=0.0,
+    reg_covar=0.0,
 ).fit(x)
 theirs = SklearnMixture(
-    3, weights_init=start[0], means_init=start[1], precisions_init=start[2], max_iter=steps, tol=0.0, reg_covar=0.0
+    3,
+    weights_init=start[0],
+    means_init=start[1],
+    precisions_init=start[2],
+    max_iter=steps,
+    tol=0.0,
+    reg_covar=0.0,
 )
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)  # we stop it on purpose
     theirs.fit(x)
 sklearn = torch.as_tensor(theirs.score_samples(x))
-for name, values in (("from scratch", ours), ("library", library.log_prob(x)), ("scikit-learn", sklearn)):
+for name, values in (
+    ("from scratch", ours),
+    ("library", library.log_prob(x)),
+    ("scikit-learn", sklearn),
+):
     print(f"{name:13s} mean log p(x) = {values.mean().item():.9f}")
 assert (ours - library.log_prob(x)).abs().max() < 1e-8
 assert (sklearn - library.log_prob(x)).abs().max() < 1e-6
-record("difference_to_scikit_learn", (sklearn - library.log_prob(x)).abs().max().item(), unit="nats", kind="exact")
+record(
+    "difference_to_scikit_learn",
+    (sklearn - library.log_prob(x)).abs().max().item(),
+    unit="nats",
+    kind="exact",
+)
 
 # %% [markdown]
 # ## 7 · Digits: groups that nobody labelled
 #
-# Now real data: 1,297 scanned digits of 8 × 8 pixels, each pixel one of 17 grey values. A Gaussian is a density over real numbers, and pixels are steps. A density can become infinitely high on such steps, so we spread each step out evenly: to each pixel we add noise of the width of one step (**dequantisation**). Then the density of the noisy image is honest: its mean log can never beat the log-probability of the pixels themselves.
+# Now real data: scanned digits of 8 × 8 pixels, each pixel one of 17 grey values. A Gaussian is a density over real numbers, and pixels are steps. A density can become infinitely high on such steps, so we spread each step out evenly: to each pixel we add noise of the width of one step (**dequantisation**). Then the density of the noisy image is honest: its mean log can never beat the log-probability of the pixels themselves.
 
 # %%
 digits = load("digits").flat()
@@ -366,13 +418,15 @@ images(digits.x_train[:30].reshape(-1, 8, 8), columns=15)
 caption("Thirty digits as the model gets them, without their names.")
 
 # %% [markdown]
-# How many components, and of what shape? A full covariance of 64 pixels has 2,080 numbers, and we have 1,297 images. So we ask images that were kept aside, a fifth of the training set. Three shapes: **full** (each component has its own matrix), **tied** (one matrix for all), **diagonal** (pixels independent, given the component).
+# How many components, and of what shape? A full covariance of 64 pixels has 2,080 numbers, and we have half as many images to fit them to. So we ask images that were kept aside, a fifth of the training set. Three shapes: **full** (each component has its own matrix), **tied** (one matrix for all), **diagonal** (pixels independent, given the component).
 #
 # We report the negative log-likelihood (NLL), so lower is better.
 
 # %%
 ridge = 1e-3
-GREY_STEP = 64 * math.log(17)  # from a density on [0, 1)^64 to one where a grey step has width 1
+GREY_STEP = 64 * math.log(
+    17
+)  # from a density on [0, 1)^64 to one where a grey step has width 1
 
 
 def nll(log_density) -> float:
@@ -381,18 +435,37 @@ def nll(log_density) -> float:
 
 
 def digit_mixture(data: Tensor, k: int, shape: str, starts: int = 1) -> GaussianMixture:
-    return GaussianMixture(k, shape, reg_covar=ridge, n_init=starts, max_iter=60, generator=generator).fit(data)
+    return GaussianMixture(
+        k, shape, reg_covar=ridge, n_init=starts, max_iter=60, generator=generator
+    ).fit(data)
 
 
 kept, fitted_on = train[::5], train[torch.arange(len(train)) % 5 != 0]
-sizes = {"full": (1, 3, 5, 10, 20), "tied": (1, 5, 10, 20, 40, 80), "diag": (1, 5, 10, 20, 40, 80, 160)}
+sizes = {
+    "full": (1, 3, 5, 10, 20),
+    "tied": (1, 5, 10, 20, 40, 80),
+    "diag": (1, 5, 10, 20, 40, 80, 160),
+}
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
 for (shape, ks), marker in zip(sizes.items(), "osD", strict=True):
-    ax.semilogx(ks, [nll(digit_mixture(fitted_on, k, shape).log_prob(kept)) for k in ks], marker=marker, label=shape)
-ax.set(xlabel="K", ylabel="NLL of kept images in nats", xticks=(1, 3, 10, 30, 100), xticklabels=(1, 3, 10, 30, 100))
+    ax.semilogx(
+        ks,
+        [nll(digit_mixture(fitted_on, k, shape).log_prob(kept)) for k in ks],
+        marker=marker,
+        label=shape,
+    )
+ax.set(
+    xlabel="K",
+    ylabel="NLL of kept images in nats",
+    xticks=(1, 3, 10, 30, 100),
+    xticklabels=(1, 3, 10, 30, 100),
+)
 ax.minorticks_off()
 ax.legend()
-caption("Few big shapes or many small ones. Full matrices soon have too few images each, and the NLL turns up again.")
+caption(
+    "Few big shapes or many small ones. Full matrices soon have too few images each, and "
+    "the NLL turns up again."
+)
 
 # %% [markdown]
 # We go on with ten full components: about as good as any, and it knows which pixels go together. Against three others, on the same split and the same measure:
@@ -411,7 +484,9 @@ single = digit_mixture(train, 1, "full")
 widths = [0.1, 0.13, 0.16, 0.2]
 scores = [KernelDensity(bandwidth=width).fit(fitted_on).score(kept) for width in widths]
 kernel = KernelDensity(bandwidth=widths[int(np.argmax(scores))]).fit(train)
-peer = SklearnMixture(digit_components, reg_covar=ridge, n_init=3, max_iter=60, random_state=seed).fit(train)
+peer = SklearnMixture(
+    digit_components, reg_covar=ridge, n_init=3, max_iter=60, random_state=seed
+).fit(train)
 
 nlls = {
     "uniform": GREY_STEP,
@@ -421,7 +496,12 @@ nlls = {
     "mixture_sklearn": nll(peer.score_samples(test)),
 }
 for name, value in nlls.items():
-    record(f"digits_nll_{name}", value, unit="nats/image", kind="exact" if name == "uniform" else "bound")
+    record(
+        f"digits_nll_{name}",
+        value,
+        unit="nats/image",
+        kind="exact" if name == "uniform" else "bound",
+    )
 
 figure, ax = plt.subplots(figsize=(7, 2.4))
 bars = ax.barh(
@@ -432,7 +512,10 @@ bars = ax.barh(
 ax.bar_label(bars, fmt=" %.0f")
 ax.invert_yaxis()
 ax.set(xlabel="NLL of test digits in nats per image (lower is better)")
-caption("One Gaussian already knows which pixels go together. The mixture knows more: digits come in kinds.")
+caption(
+    "One Gaussian already knows which pixels go together. The mixture knows more: digits "
+    "come in kinds."
+)
 assert nlls["mixture"] < min(nlls["one_gaussian"], nlls["kernel_density"])
 
 # %% [markdown]
@@ -447,7 +530,9 @@ from sklearn.cluster import KMeans
 def accuracy(train_group: Tensor, test_group: Tensor) -> float:
     """Share of test images whose group has their label, the group's label being that of its training majority."""
     votes = torch.zeros(digit_kinds, 10)
-    votes.index_put_((train_group, digits.y_train), torch.ones(len(train_group)), accumulate=True)
+    votes.index_put_(
+        (train_group, digits.y_train), torch.ones(len(train_group)), accumulate=True
+    )
     return (votes.argmax(1)[test_group] == digits.y_test).double().mean().item()
 
 
@@ -455,13 +540,23 @@ kinds = digit_mixture(train, digit_kinds, "tied", starts=2)
 groups = kinds.posterior(train).argmax(1), kinds.posterior(test).argmax(1)
 record("unlabelled_accuracy_mixture", accuracy(*groups), kind="score")
 kmeans = KMeans(digit_kinds, n_init=2, random_state=seed).fit(train)
-nearest = (torch.as_tensor(kmeans.labels_).long(), torch.as_tensor(kmeans.predict(test)).long())
+nearest = (
+    torch.as_tensor(kmeans.labels_).long(),
+    torch.as_tensor(kmeans.predict(test)).long(),
+)
 record("unlabelled_accuracy_kmeans", accuracy(*nearest), kind="score")
-record("unlabelled_accuracy_one_group", accuracy(*(torch.zeros_like(g) for g in groups)), kind="score")
+record(
+    "unlabelled_accuracy_one_group",
+    accuracy(*(torch.zeros_like(g) for g in groups)),
+    kind="score",
+)
 
 biggest = kinds.weights.argsort(descending=True)[:20]
 images(kinds.means[biggest].reshape(-1, 8, 8), columns=10)
-caption("The means of the 20 heaviest components: kinds of digits, and kinds within a digit. Nobody named them.")
+caption(
+    "The means of the 20 heaviest components: kinds of digits, and kinds within a digit. "
+    "Nobody named them."
+)
 
 # %% [markdown]
 # ### New digits
@@ -471,9 +566,22 @@ caption("The means of the 20 heaviest components: kinds of digits, and kinds wit
 # %%
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.4))
 images(test[:36].reshape(-1, 8, 8), columns=6, title="real", axes=left)
-images(single.sample(36, generator).reshape(-1, 8, 8), columns=6, title="one Gaussian", axes=middle)
-images(mixture.sample(36, generator).reshape(-1, 8, 8), columns=6, title=f"{digit_components} Gaussians", axes=right)
-caption("Samples. One Gaussian blends all digits into a fog; the mixture draws digits, a little noisy.")
+images(
+    single.sample(36, generator).reshape(-1, 8, 8),
+    columns=6,
+    title="one Gaussian",
+    axes=middle,
+)
+images(
+    mixture.sample(36, generator).reshape(-1, 8, 8),
+    columns=6,
+    title=f"{digit_components} Gaussians",
+    axes=right,
+)
+caption(
+    "Samples. One Gaussian blends all digits into a fog; the mixture draws digits, a "
+    "little noisy."
+)
 
 # %% [markdown]
 # ## 8 · Binary images: the same idea with another component
@@ -496,20 +604,37 @@ record("uniform_nll", 784 * math.log(2), unit="nats/image", kind="exact")
 record("pixel_nll", -pixel_log_prob.double().mean().item(), unit="nats/image", kind="exact")
 
 labelled = BernoulliNB().fit(mnist.x_train, mnist.y_train)
-joint = torch.as_tensor(labelled.predict_joint_log_proba(mnist.x_test))  # log p(x, y), (B, 10)
-record("labelled_k10_nll", -joint.logsumexp(1).mean().item(), unit="nats/image", kind="exact")
+joint = torch.as_tensor(
+    labelled.predict_joint_log_proba(mnist.x_test)
+)  # log p(x, y), (B, 10)
+record(
+    "labelled_k10_nll", -joint.logsumexp(1).mean().item(), unit="nats/image", kind="exact"
+)
 
 # %% tags=["picture"]
-bernoulli = BernoulliMixture(mnist_components, max_iter=mnist_steps, generator=generator).fit(mnist.x_train)
+bernoulli = BernoulliMixture(
+    mnist_components, max_iter=mnist_steps, generator=generator
+).fit(mnist.x_train)
 bernoulli_nll = -bernoulli.log_prob(mnist.x_test).double().mean().item()
 record(f"bernoulli_k{mnist_components}_nll", bernoulli_nll, unit="nats/image", kind="exact")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6))
 heaviest = bernoulli.weights.argsort(descending=True)
-images(bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28), columns=7, title="components", axes=left)
-images(bernoulli.sample(49, generator).reshape(-1, 28, 28), columns=7, title="samples", axes=right)
+images(
+    bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28),
+    columns=7,
+    title="components",
+    axes=left,
+)
+images(
+    bernoulli.sample(49, generator).reshape(-1, 28, 28),
+    columns=7,
+    title="samples",
+    axes=right,
+)
 caption(
-    "Left: tables of probabilities, ways of writing a digit. Right: draws from them. Pixels know their kind, not their neighbours: hence the ragged edges."
+    "Left: tables of probabilities, ways of writing a digit. Right: draws from them. "
+    "Pixels know their kind, not their neighbours: hence the ragged edges."
 )
 
 # %% [markdown]
@@ -537,21 +662,28 @@ def complete(model: GaussianMixture, image: Tensor, draw: bool) -> Tensor:
 chosen = test[:12]
 rows = [chosen, chosen.where(~hidden, torch.nan)]
 rows.append(torch.stack([complete(mixture, image, draw=False) for image in chosen]))
-rows += [torch.stack([complete(mixture, image, draw=True) for image in chosen]) for _ in range(2)]
+rows += [
+    torch.stack([complete(mixture, image, draw=True) for image in chosen]) for _ in range(2)
+]
 figure, ax = plt.subplots(figsize=(9, 4))
 images(torch.cat(rows).reshape(-1, 8, 8), columns=12, axes=ax)
 caption(
-    "From the top: the image; what the model sees (blue is hidden); its mean guess; two draws. The draws differ where the top leaves a choice."
+    "From the top: the image; what the model sees (blue is hidden); its mean guess; two "
+    "draws. The draws differ where the top leaves a choice."
 )
 
 guesses = {"mixture": mixture, "one_gaussian": single}
 errors = {
-    name: torch.stack([(complete(model, image, False) - image)[hidden].square().mean() for image in test]).mean()
+    name: torch.stack(
+        [(complete(model, image, False) - image)[hidden].square().mean() for image in test]
+    ).mean()
     for name, model in guesses.items()
 }
 errors["mean_image"] = (train.mean(0) - test)[:, hidden].square().mean()
 for name, value in errors.items():
-    record(f"completion_error_{name}", value.item(), unit="mean squared error", kind="score")
+    record(
+        f"completion_error_{name}", value.item(), unit="mean squared error", kind="score"
+    )
 
 # %% [markdown]
 # ### Values that are missing here and there
@@ -570,12 +702,18 @@ candidates = {
 figure, axes = plt.subplots(1, 3, sharex=True, sharey=True, figsize=(9, 3.2))
 for ax, (key, (name, table)) in zip(axes, candidates.items(), strict=True):
     fitted = GaussianMixture(3, n_init=10, max_iter=500, generator=generator).fit(table)
-    record(f"new_points_nll_{key}", -fitted.log_prob(x_new).mean().item(), unit="nats/point", kind="exact")
+    record(
+        f"new_points_nll_{key}",
+        -fitted.log_prob(x_new).mean().item(),
+        unit="nats/point",
+        kind="exact",
+    )
     plane(ax, fitted.log_prob, (-5, -4), (4, 4))
     ellipses(ax, fitted.means, fitted.covariances)
     ax.set(title=name)
 caption(
-    "Exact EM recovers nearly the same three groups from 60 % of the numbers. Filled-in means build a wall where nothing is."
+    "Exact EM recovers nearly the same three groups from 60 % of the numbers. Filled-in "
+    "means build a wall where nothing is."
 )
 
 # %% [markdown]
@@ -603,9 +741,17 @@ for kind, strange in (("shuffled", shuffled), ("upside_down", upside_down)):
 
 order = mixture.log_prob(test).argsort()
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.2))
-images(test[order[:20]].reshape(-1, 8, 8), columns=10, title="least likely test digits", axes=left)
+images(
+    test[order[:20]].reshape(-1, 8, 8),
+    columns=10,
+    title="least likely test digits",
+    axes=left,
+)
 images(test[order[-20:]].reshape(-1, 8, 8), columns=10, title="most likely", axes=right)
-caption("The strangest test digits are badly written or badly framed; the likeliest are as plain as digits get.")
+caption(
+    "The strangest test digits are badly written or badly framed; the likeliest are as "
+    "plain as digits get."
+)
 
 # %% [markdown]
 # Upside down is harder than shuffled, and rightly so: an upside-down 0, 1 or 8 *is* a digit. What p(x) calls strange is what the training data made rare, nothing else.
@@ -618,7 +764,9 @@ caption("The strangest test digits are badly written or badly framed; the likeli
 # The likelihood of a Gaussian mixture has **no maximum**. Put one component on a single data point and let its variance go to zero: the density there grows without limit, and so does the likelihood. We start our own EM with one small component on the loneliest point.
 
 # %%
-lonely = x[torch.cdist(x, x).topk(2, largest=False).values[:, 1].argmax()]  # the point farthest from all others
+lonely = x[
+    torch.cdist(x, x).topk(2, largest=False).values[:, 1].argmax()
+]  # the point farthest from all others
 trap = (start[0], torch.stack([lonely, *true_means[1:]]), start[2].clone())
 trap[2][0] *= 0.005
 broken, fits = [], [trap]
@@ -626,20 +774,34 @@ try:
     while len(fits) < 30:
         responsibilities, log_evidence = e_step(x, *fits[-1])
         variance = fits[-1][2][0].diagonal().mean().item()
-        print(f"step {len(fits) - 1}: mean log p(x) = {log_evidence.mean():.4f}, variance {variance:.1e}")
+        print(
+            f"step {len(fits) - 1}: mean log p(x) = {log_evidence.mean():.4f}, variance {variance:.1e}"
+        )
         broken.append(log_evidence.mean().item())
         fits.append(m_step(x, responsibilities))
 except torch.linalg.LinAlgError:
-    print(f"step {len(fits) - 1}: variance {fits[-1][2][0].diagonal().mean():.1e}, no Cholesky factor: the fit is dead")
+    print(
+        f"step {len(fits) - 1}: variance {fits[-1][2][0].diagonal().mean():.1e}, no Cholesky factor: the fit is dead"
+    )
 cured = GaussianMixture(
-    3, weights_init=trap[0], means_init=trap[1], covariances_init=trap[2], max_iter=200, generator=generator
+    3,
+    weights_init=trap[0],
+    means_init=trap[1],
+    covariances_init=trap[2],
+    max_iter=200,
+    generator=generator,
 ).fit(x)
 for repair in cured.repairs:
-    print(f"library, step {repair.step}: component {repair.component} was mended ({repair.reason})")
+    print(
+        f"library, step {repair.step}: component {repair.component} was mended ({repair.reason})"
+    )
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for ax, (means, covariances), name in zip(
-    axes, (trap[1:], (cured.means, cured.covariances)), ("the trap", "mended by the library"), strict=False
+    axes,
+    (trap[1:], (cured.means, cured.covariances)),
+    ("the trap", "mended by the library"),
+    strict=False,
 ):
     ax.scatter(*x.T, s=4, color="0.6")
     ellipses(ax, means, covariances)
@@ -649,7 +811,8 @@ axes[2].plot(cured.history[:30], marker="s", markersize=3, label="library")
 axes[2].set(xlabel="EM step", title="mean log p(x) in nats")
 axes[2].legend()
 caption(
-    "The small blue component falls onto its one point within two steps, and the fit from scratch dies. The library moves it and goes on."
+    "The small blue component falls onto its one point within two steps, and the fit "
+    "from scratch dies. The library moves it and goes on."
 )
 assert cured.repairs
 assert torch.isfinite(cured.log_prob(x)).all()
@@ -664,19 +827,34 @@ assert torch.isfinite(cured.log_prob(x)).all()
 # %%
 bad_means = torch.tensor([[-2.2, -0.4], [-0.8, 0.4], [1.3, 0.0]], dtype=torch.float64)
 stuck = GaussianMixture(
-    3, "spherical", means_init=bad_means, covariances_init=torch.full((3,), 0.1), max_iter=500, tol=1e-9
+    3,
+    "spherical",
+    means_init=bad_means,
+    covariances_init=torch.full((3,), 0.1),
+    max_iter=500,
+    tol=1e-9,
 ).fit(x)
-free = GaussianMixture(3, "spherical", n_init=10, max_iter=500, tol=1e-9, generator=generator).fit(x)
+free = GaussianMixture(
+    3, "spherical", n_init=10, max_iter=500, tol=1e-9, generator=generator
+).fit(x)
 
 figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(8, 3.4))
-for ax, model, name in zip(axes, (stuck, free), ("a bad start", "best of 10 starts"), strict=True):
+for ax, model, name in zip(
+    axes, (stuck, free), ("a bad start", "best of 10 starts"), strict=True
+):
     ax.scatter(*x.T, s=4, color="0.6")
     ellipses(ax, model.means, model.covariances[:, None, None] * torch.eye(2))
     ax.set(title=f"{name}: {model.log_prob(x).mean().item():.3f} nats", aspect="equal")
 caption(
-    "Two tops of one likelihood, with round components. EM never leaves the left one; more starts find the right one."
+    "Two tops of one likelihood, with round components. EM never leaves the left one; "
+    "more starts find the right one."
 )
-record("cost_of_a_bad_start", (free.log_prob(x) - stuck.log_prob(x)).mean().item(), unit="nats/point", kind="score")
+record(
+    "cost_of_a_bad_start",
+    (free.log_prob(x) - stuck.log_prob(x)).mean().item(),
+    unit="nats/point",
+    kind="score",
+)
 assert free.log_prob(x).mean() > stuck.log_prob(x).mean() + 0.03
 
 # %% [markdown]
@@ -686,18 +864,25 @@ assert free.log_prob(x).mean() > stuck.log_prob(x).mean() + 0.03
 
 # %%
 fits = [
-    GaussianMixture(3, max_iter=1000, tol=1e-12, generator=torch.Generator().manual_seed(s)).fit(x) for s in range(4)
+    GaussianMixture(
+        3, max_iter=1000, tol=1e-12, generator=torch.Generator().manual_seed(s)
+    ).fit(x)
+    for s in range(4)
 ]
 for number, fit in enumerate(fits):
     first_coordinates = ", ".join(f"{m:+.2f}" for m in fit.means[:, 0])
-    print(f"fit {number}: {fit.log_prob(x).mean().item():.6f} nats, first coordinate of each mean: {first_coordinates}")
+    print(
+        f"fit {number}: {fit.log_prob(x).mean().item():.6f} nats, first coordinate of each mean: {first_coordinates}"
+    )
 
 average = torch.stack([fit.means for fit in fits]).mean(0)
 _, order = linear_sum_assignment(torch.cdist(fits[0].means, fits[1].means).numpy())
 largest = (fits[0].means - fits[1].means[order]).abs().max().item()
 print(f"after matching, the means of fits 0 and 1 differ by at most {largest:.1e}")
 nearest = torch.cdist(average, fits[0].means).min(1).values
-print(f"distance of each averaged mean to the nearest real one: {', '.join(f'{d:.2f}' for d in nearest)}")
+print(
+    f"distance of each averaged mean to the nearest real one: {', '.join(f'{d:.2f}' for d in nearest)}"
+)
 assert largest < 1e-3
 
 # %% [markdown]

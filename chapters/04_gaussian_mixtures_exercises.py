@@ -35,6 +35,7 @@ from torch import Tensor
 
 from utils.checks import check
 from utils.data import load
+from utils.plots import plane
 from utils.toys import spirals
 
 
@@ -49,6 +50,7 @@ from utils.toys import spirals
 
 
 # %% exercise={"id": "gmm.log_sum_exp", "tier": "core", "minutes": 8, "points": 1}
+# gmm.log_sum_exp · core · 8 minutes · 1 point
 def log_sum_exp(a: Tensor) -> Tensor:
     """log Σₖ exp(aₖ) over the last axis: (..., K) -> (...)."""
     raise NotImplementedError("gmm.log_sum_exp")
@@ -70,6 +72,7 @@ check("gmm.log_sum_exp", log_sum_exp)
 
 
 # %% exercise={"id": "gmm.gaussian_log_prob", "tier": "core", "minutes": 12, "points": 2}
+# gmm.gaussian_log_prob · core · 12 minutes · 2 points
 def gaussian_log_prob(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """log N(x; mean, covariance) for each row of x: (B, D) -> (B,)."""
     raise NotImplementedError("gmm.gaussian_log_prob")
@@ -92,6 +95,7 @@ check("gmm.gaussian_log_prob", gaussian_log_prob)
 
 
 # %% exercise={"id": "gmm.e_step", "tier": "core", "minutes": 10, "points": 2}
+# gmm.e_step · core · 10 minutes · 2 points
 def e_step(log_weights: Tensor, log_prob: Tensor) -> Tensor:
     """Responsibilities p(z = k | x): (K,) and (B, K) -> (B, K)."""
     raise NotImplementedError("gmm.e_step")
@@ -114,6 +118,7 @@ check("gmm.e_step", e_step)
 
 
 # %% exercise={"id": "gmm.m_step", "tier": "core", "minutes": 15, "points": 2}
+# gmm.m_step · core · 15 minutes · 2 points
 def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The weights (K,), means (K, D) and covariances (K, D, D) that maximise the expected log-likelihood."""
     raise NotImplementedError("gmm.m_step")
@@ -137,6 +142,7 @@ check("gmm.m_step", m_step)
 
 
 # %% exercise={"id": "gmm.elbo", "tier": "extend", "minutes": 12, "points": 2}
+# gmm.elbo · extend · 12 minutes · 2 points
 def elbo(log_joint: Tensor, q: Tensor) -> Tensor:
     """Σ_z q(z) (log p(x, z) − log q(z)) in nats: (B, K) and (B, K) -> (B,)."""
     raise NotImplementedError("gmm.elbo")
@@ -169,7 +175,10 @@ check("gmm.elbo", elbo)
 
 
 # %% exercise={"id": "gmm.conditional", "tier": "extend", "minutes": 25, "points": 3}
-def conditional(mean: Tensor, covariance: Tensor, observed: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+# gmm.conditional · extend · 25 minutes · 3 points
+def conditional(
+    mean: Tensor, covariance: Tensor, observed: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean (D − M,) and covariance (D − M, D − M) of the hidden coordinates, given the observed ones."""
     raise NotImplementedError("gmm.conditional")
 
@@ -192,7 +201,10 @@ check("gmm.conditional", conditional)
 
 
 # %% exercise={"id": "gmm.complete", "tier": "extend", "minutes": 25, "points": 3}
-def complete(weights: Tensor, means: Tensor, covariances: Tensor, observed: Tensor, values: Tensor) -> Tensor:
+# gmm.complete · extend · 25 minutes · 3 points
+def complete(
+    weights: Tensor, means: Tensor, covariances: Tensor, observed: Tensor, values: Tensor
+) -> Tensor:
     """Each row of `values` (B, M), completed by the mean of the hidden coordinates: (B, D)."""
     raise NotImplementedError("gmm.complete")
 
@@ -207,7 +219,9 @@ check("gmm.complete", complete)
 # %%
 digits = load("digits").flat()
 x_train, x_test = digits.x_train.double(), digits.x_test.double()  # (1297, 64), (500, 64)
-fitted = GaussianMixture(n_components=20, reg_covar=1e-2, tol=1e-2, random_state=0).fit(x_train)
+fitted = GaussianMixture(n_components=20, reg_covar=1e-2, tol=1e-2, random_state=0).fit(
+    x_train
+)
 upper_half = torch.arange(32)
 
 
@@ -216,8 +230,15 @@ def show_completions(complete: Callable, n: int = 12) -> None:
     x = x_test[:n]
     given = x.clone()
     given[:, 32:] = 0
-    parameters = [torch.tensor(value) for value in (fitted.weights_, fitted.means_, fitted.covariances_)]
-    rows = {"original": x, "given": given, "completed": complete(*parameters, upper_half, x[:, upper_half])}
+    parameters = [
+        torch.tensor(value)
+        for value in (fitted.weights_, fitted.means_, fitted.covariances_)
+    ]
+    rows = {
+        "original": x,
+        "given": given,
+        "completed": complete(*parameters, upper_half, x[:, upper_half]),
+    }
     _, axes = plt.subplots(len(rows), n, figsize=(n * 0.7, len(rows) * 0.8))
     for (title, images), line in zip(rows.items(), axes, strict=True):
         line[0].set_ylabel(title)
@@ -246,6 +267,7 @@ def show_completions(complete: Callable, n: int = 12) -> None:
 
 
 # %% exercise={"id": "gmm.bic", "tier": "extend", "minutes": 8, "points": 1}
+# gmm.bic · extend · 8 minutes · 1 point
 def bic(log_prob: Tensor, n_components: int, n_features: int) -> float:
     """Bayesian information criterion of a mixture with full covariances; smaller is better."""
     raise NotImplementedError("gmm.bic")
@@ -270,6 +292,7 @@ check("gmm.bic", bic)
 
 
 # %% exercise={"id": "gmm.spot_collapse", "tier": "extend", "minutes": 15, "points": 2}
+# gmm.spot_collapse · extend · 15 minutes · 2 points
 def spot_collapse(x: Tensor, weights: Tensor, covariances: Tensor) -> Tensor:
     """Which components have collapsed: boolean, (K,)."""
     raise NotImplementedError("gmm.spot_collapse")
@@ -294,7 +317,9 @@ generator = torch.Generator().manual_seed(0)
 points, new_points = (spirals(n, generator)[0].double() for n in (800, 2000))
 for n_components in (1, 10, 100):
     careless = GaussianMixture(n_components, random_state=0).fit(points)
-    print(f"{n_components:3d} components: {careless.score(new_points):.2f} nats per new point")
+    print(
+        f"{n_components:3d} components: {careless.score(new_points):.2f} nats per new point"
+    )
 
 plt.figure(figsize=(4, 4))
 plt.scatter(*points.T, s=4)
@@ -304,6 +329,7 @@ plt.show()
 
 
 # %% exercise={"id": "gmm.held_out", "tier": "challenge", "minutes": 45, "points": 4}
+# gmm.held_out · challenge · 45 minutes · 4 points
 def fit_density(x_train: Tensor) -> Callable[[Tensor], Tensor]:
     """Fit a density to x_train (N, 2); returns log_prob: (B, 2) -> (B,)."""
     raise NotImplementedError("gmm.held_out")

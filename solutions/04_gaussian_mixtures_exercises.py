@@ -35,6 +35,7 @@ from torch import Tensor
 
 from utils.checks import check
 from utils.data import load
+from utils.plots import plane
 from utils.toys import spirals
 
 # %% [markdown]
@@ -128,7 +129,10 @@ def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]
     weights = count / len(x)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
     centred = x[:, None] - means  # (B, K, D)
-    covariances = torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred) / count[:, None, None]
+    covariances = (
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred)
+        / count[:, None, None]
+    )
     return weights, means, covariances
     ### END SOLUTION
 
@@ -199,7 +203,9 @@ check("gmm.elbo", elbo)
 
 
 # %% exercise={"id": "gmm.conditional", "tier": "extend", "minutes": 25, "points": 3}
-def conditional(mean: Tensor, covariance: Tensor, observed: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+def conditional(
+    mean: Tensor, covariance: Tensor, observed: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean (D − M,) and covariance (D − M, D − M) of the hidden coordinates, given the observed ones."""
     ### BEGIN SOLUTION
     is_hidden = torch.ones(len(mean), dtype=torch.bool)
@@ -231,7 +237,9 @@ check("gmm.conditional", conditional)
 
 
 # %% exercise={"id": "gmm.complete", "tier": "extend", "minutes": 25, "points": 3}
-def complete(weights: Tensor, means: Tensor, covariances: Tensor, observed: Tensor, values: Tensor) -> Tensor:
+def complete(
+    weights: Tensor, means: Tensor, covariances: Tensor, observed: Tensor, values: Tensor
+) -> Tensor:
     """Each row of `values` (B, M), completed by the mean of the hidden coordinates: (B, D)."""
     ### BEGIN SOLUTION
     is_hidden = torch.ones(means.shape[1], dtype=torch.bool)
@@ -240,7 +248,9 @@ def complete(weights: Tensor, means: Tensor, covariances: Tensor, observed: Tens
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):
         seen = covariance[observed][:, observed]
         gain = torch.linalg.solve(seen, covariance[observed][:, is_hidden])  # (M, D − M)
-        seen_log_prob = torch.distributions.MultivariateNormal(mean[observed], seen).log_prob(values)
+        seen_log_prob = torch.distributions.MultivariateNormal(
+            mean[observed], seen
+        ).log_prob(values)
         log_joint.append(weight.log() + seen_log_prob)  # (B,)
         filled.append(mean[is_hidden] + (values - mean[observed]) @ gain)  # (B, D − M)
     posterior = torch.stack(log_joint, dim=-1).softmax(-1)  # (B, K)
@@ -261,7 +271,9 @@ check("gmm.complete", complete)
 # %%
 digits = load("digits").flat()
 x_train, x_test = digits.x_train.double(), digits.x_test.double()  # (1297, 64), (500, 64)
-fitted = GaussianMixture(n_components=20, reg_covar=1e-2, tol=1e-2, random_state=0).fit(x_train)
+fitted = GaussianMixture(n_components=20, reg_covar=1e-2, tol=1e-2, random_state=0).fit(
+    x_train
+)
 upper_half = torch.arange(32)
 
 
@@ -270,8 +282,15 @@ def show_completions(complete: Callable, n: int = 12) -> None:
     x = x_test[:n]
     given = x.clone()
     given[:, 32:] = 0
-    parameters = [torch.tensor(value) for value in (fitted.weights_, fitted.means_, fitted.covariances_)]
-    rows = {"original": x, "given": given, "completed": complete(*parameters, upper_half, x[:, upper_half])}
+    parameters = [
+        torch.tensor(value)
+        for value in (fitted.weights_, fitted.means_, fitted.covariances_)
+    ]
+    rows = {
+        "original": x,
+        "given": given,
+        "completed": complete(*parameters, upper_half, x[:, upper_half]),
+    }
     _, axes = plt.subplots(len(rows), n, figsize=(n * 0.7, len(rows) * 0.8))
     for (title, images), line in zip(rows.items(), axes, strict=True):
         line[0].set_ylabel(title)
@@ -355,7 +374,9 @@ generator = torch.Generator().manual_seed(0)
 points, new_points = (spirals(n, generator)[0].double() for n in (800, 2000))
 for n_components in (1, 10, 100):
     careless = GaussianMixture(n_components, random_state=0).fit(points)
-    print(f"{n_components:3d} components: {careless.score(new_points):.2f} nats per new point")
+    print(
+        f"{n_components:3d} components: {careless.score(new_points):.2f} nats per new point"
+    )
 
 plt.figure(figsize=(4, 4))
 plt.scatter(*points.T, s=4)
@@ -370,7 +391,10 @@ def fit_density(x_train: Tensor) -> Callable[[Tensor], Tensor]:
     ### BEGIN SOLUTION
 
     def joint(x: Tensor, weights: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
-        parts = [gaussian_log_prob(x, mean, covariance) for mean, covariance in zip(means, covariances, strict=True)]
+        parts = [
+            gaussian_log_prob(x, mean, covariance)
+            for mean, covariance in zip(means, covariances, strict=True)
+        ]
         return weights.log() + torch.stack(parts, dim=-1)  # (B, K)
 
     def em(x: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -378,7 +402,9 @@ def fit_density(x_train: Tensor) -> Callable[[Tensor], Tensor]:
         ridge = 1e-3 * torch.eye(x.shape[1], dtype=x.dtype)
         means = x[torch.randperm(len(x), generator=generator)[:n_components]]
         weights = torch.full((n_components,), 1 / n_components, dtype=x.dtype)
-        covariances = (0.05 * torch.eye(x.shape[1], dtype=x.dtype)).expand(n_components, -1, -1)
+        covariances = (0.05 * torch.eye(x.shape[1], dtype=x.dtype)).expand(
+            n_components, -1, -1
+        )
         for _ in range(60):
             responsibilities = joint(x, weights, means, covariances).softmax(-1)
             weights, means, covariances = m_step(x, responsibilities + 1e-6)
@@ -387,7 +413,10 @@ def fit_density(x_train: Tensor) -> Callable[[Tensor], Tensor]:
 
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(x_train), generator=generator)
-    x_fit, x_valid = x_train[order[: len(x_train) * 4 // 5]], x_train[order[len(x_train) * 4 // 5 :]]
+    x_fit, x_valid = (
+        x_train[order[: len(x_train) * 4 // 5]],
+        x_train[order[len(x_train) * 4 // 5 :]],
+    )
 
     def held_out(n_components: int) -> float:
         return joint(x_valid, *em(x_fit, n_components)).logsumexp(-1).mean().item()
@@ -411,12 +440,8 @@ check("gmm.held_out", fit_density)
 # The target: a density that follows the arms and leaves the gaps empty.
 
 # %% tags=["solution"]
-side = torch.linspace(-3, 3, 200, dtype=torch.float64)
-grid = torch.cartesian_prod(side, side)
-density = fit_density(points)(grid).exp().reshape(200, 200)
-plt.figure(figsize=(4, 4))
-plt.contourf(side, side, density.T, levels=12, cmap="Blues")
-plt.scatter(*points.T, s=1, color="black", alpha=0.4)
-plt.gca().set_aspect("equal")
-plt.title("A fitted mixture follows both arms")
+figure, axes = plt.subplots(figsize=(4, 4))
+plane(axes, fit_density(points), (-3, -3), (3, 3))
+axes.scatter(*points.T, s=1, color="black", alpha=0.4)
+axes.set_title("A fitted mixture follows both arms")
 plt.show()

@@ -1,8 +1,9 @@
 """Exercises out of solutions: the one place where a solution is taken out.
 
 A solution's text knows two constructs. A region between `### BEGIN SOLUTION` and `### END SOLUTION` in an exercise
-cell becomes `raise NotImplementedError("family.function")`. A cell tagged `solution` is dropped; the figures it drew
-stay, as the picture to reach. Whatever is malformed is an error with file and line.
+cell becomes `raise NotImplementedError("family.function")`, and a line with what the marker says goes on top. A cell
+tagged `solution` is dropped; the figures it drew stay, as the picture to reach. Whatever is malformed is an error with
+file and line.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def _without_solution(
             f"{path}:{line}: the exercise {exercise.id} has no `{BEGIN}` … `{END}`: nothing is left to do"
         )
     stub = nbformat.from_dict(cell)
-    stub.source = "\n".join(kept)
+    facts = f"# {exercise.id} · {exercise.tier} · {exercise.minutes} minutes · {exercise.points} points"
+    stub.source = "\n".join([facts.removesuffix("s") if exercise.points == 1 else facts, *kept])
     try:
         ast.parse(stub.source)
     except SyntaxError as error:

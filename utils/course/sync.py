@@ -23,6 +23,7 @@ from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
 
 MAX_BYTES = 1_000_000
+LINE_LENGTH = 92  # what a cell of JupyterLab shows without scrolling, beside the file browser
 ABSOLUTE_PATH = re.compile(r"(?:/home/|/Users/|/root/|/tmp/|[A-Z]:\\\\Users)[^\s\"']*")
 
 
@@ -97,9 +98,9 @@ def fingerprint(notebook: NotebookNode, register: Register) -> str:
 
 
 def format_text(text: str) -> str:
-    """The text as ruff formats it."""
+    """The text as ruff formats it, in lines that fit into a cell."""
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--stdin-filename", "chapter.py", "-"],
+        [sys.executable, "-m", "ruff", "format", "--isolated", f"--line-length={LINE_LENGTH}", "-"],
         input=text,
         capture_output=True,
         text=True,
