@@ -15,6 +15,8 @@ from wrong_answers import wrong_answers
 from utils.checks import exercise_ids, run_check
 
 ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "solutions").is_dir():
+    pytest.skip("solutions/ is withheld", allow_module_level=True)
 SECONDS = {"core": 2, "extend": 2, "challenge": 60}
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from nbformat.v4 import new_output
-from tiny_course import HEADER, LESSON, SOLUTION, command, course, environment
+from tiny_course import HEADER, LESSON, REGISTER, SOLUTION, command, course, environment
 
 from utils.course import CourseError
 from utils.course.notebooks import dumps, from_text, read, to_text, update, write
@@ -148,6 +148,16 @@ def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
     done = course(tiny, "sync", "01")
     assert done.returncode == 1
     assert "solutions/01_tiny_exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
+
+
+def test_an_id_taken_by_another_chapter_is_refused_with_both_places(tiny):
+    (tiny / "chapters" / "course.toml").write_text(REGISTER + REGISTER.replace("01_tiny", "02_more"))
+    for folder, name in (("chapters", "{}.py"), ("solutions", "{}_exercises.py")):
+        text = (tiny / folder / name.format("01_tiny")).read_text()
+        (tiny / folder / name.format("02_more")).write_text(text)
+    with pytest.raises(CourseError, match=r"02_more_exercises.py:(\d+): .* taken by .*/01_tiny_exercises.py:\1"):
+        run_sync(tiny)
+    assert not (tiny / "chapters" / "02_more.ipynb").exists()
 
 
 # --- edits by hand

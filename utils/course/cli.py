@@ -168,7 +168,7 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
 ) -> None:
     """Show the numbers that the executed lessons recorded, and what they cost."""
-    from utils.course.results import collect, write_pages
+    from utils.course.results import collect, required, write_pages
 
     register = _register()
     console = _console()
@@ -182,11 +182,8 @@ def results(
         return
     table = Table("chapter", "result", "value", "unit", "kind", "required", "seconds", "MB")
     for row in rows:
-        required = "–".join(f"{row[k]:g}" if row[k] is not None else "" for k in ("required_low", "required_high"))
-        table.add_row(
-            row["chapter"], row["key"], _value(row), row["unit"], row["kind"], required.strip("–") and required,
-            str(row["seconds"]), str(row["memory_mb"]),
-        )  # fmt: skip
+        cells = row["chapter"], row["key"], _value(row), row["unit"], row["kind"], required(row)
+        table.add_row(*cells, str(row["seconds"]), str(row["memory_mb"]))
     console.print(table)
 
 

@@ -77,6 +77,20 @@ def generate(text: str, solution: NotebookNode | None, path: Path) -> NotebookNo
     return without_outputs(notebook)
 
 
+def taken_twice(paths: list[Path]) -> list[str]:
+    """The exercise ids that stand in more than one of these solutions, each in a sentence with both places."""
+    places: dict[str, str] = {}
+    twice = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if MARKER.match(line) and (found := re.search(r'"id": *"([^"]*)"', line)):
+                place = f"{path.parent.name}/{path.name}:{number}"
+                if found[1] in places:
+                    twice.append(f"{place}: the id {found[1]!r} is taken by the exercise in {places[found[1]]}")
+                places.setdefault(found[1], place)
+    return twice
+
+
 def _marker_lines(text: str, path: Path) -> list[int]:
     """The line of every cell's marker; a marker that jupytext would read as something else is an error."""
     lines = []

@@ -50,6 +50,16 @@ def missed(chapter: Chapter, results: list[dict]) -> list[str]:
     return sentences
 
 
+def required(row: dict) -> str:
+    """The interval that the register requires for this result, in words."""
+    low, high = (None if row[end] is None else f"{row[end]:.7g}" for end in ("required_low", "required_high"))
+    if low == high:
+        return low or ""
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"{low} to {high}"
+
+
 def write_pages(register: Register, dry: bool = False) -> list[str]:
     """Renew the tables in the pages and the pictures beside them; what changed (or would have, if `dry`)."""
     changed = []
@@ -115,19 +125,9 @@ def _result_table(register: Register) -> str:
         value = f"{row['value']:.6g}"
         if row["kind"] == "estimate":
             value += f" ({row['low']:.5g} to {row['high']:.5g})"
-        rows.append(
-            f"| {row['chapter'][:2]} | `{row['key']}` | {value} {row['unit']} | {row['kind']} | {_interval(row)} |"
-        )
+        value = f"{value} {row['unit']}".strip()
+        rows.append(f"| {row['chapter'][:2]} | `{row['key']}` | {value} | {row['kind']} | {required(row)} |")
     return "\n".join(rows) + "\n"
-
-
-def _interval(row: dict) -> str:
-    low, high = row["required_low"], row["required_high"]
-    if low is None and high is None:
-        return ""
-    if low is None:
-        return f"at most {high:g}"
-    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def _cost_table(register: Register) -> str:

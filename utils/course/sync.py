@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from utils.course import CourseError
 from utils.course.execute import Job, Progress, execute, free_path
-from utils.course.exercises import BEGIN, END, generate
+from utils.course.exercises import BEGIN, END, generate, taken_twice
 from utils.course.notebooks import dumps, from_text, read, sources_hash, to_text, update, write
 from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
@@ -38,8 +38,11 @@ def sync(
     """Bring the notebooks of `chapters`, and every page made from them, up to date; yield a line for what was done.
 
     Raises:
-        CourseError: before anything is written, when a notebook was edited by hand since the last sync.
+        CourseError: before anything is written, when a notebook was edited by hand since the last sync or an exercise
+            has the id of another.
     """
+    if twice := taken_twice(_solutions(register)):
+        raise CourseError("\n".join(twice))
     for chapter in chapters:
         for notebook in _pairs(chapter):
             yield from _reconcile(notebook, register, take_notebook)
@@ -81,6 +84,7 @@ def problems(register: Register) -> Iterator[str]:
             for path, wanted in ((chapter.exercises.with_suffix(".py"), text), (chapter.exercises, dumps(notebook))):
                 if not path.exists() or path.read_text(encoding="utf-8") != wanted:
                     yield f"{_name(path, register)} is not what solutions/ generates: {mend}"
+    yield from taken_twice(_solutions(register))
     yield from _leaked_solutions(register)
     yield from (f"{page} is stale: run `course results --write`" for page in write_pages(register, dry=True))
 
@@ -142,6 +146,12 @@ def _imported(code: str, root: Path) -> list[Path]:
 def _pairs(chapter: Chapter) -> list[Path]:
     """The notebooks of a chapter that have a text written by hand."""
     return [path for path in (chapter.lesson, chapter.solutions) if path.with_suffix(".py").exists()]
+
+
+def _solutions(register: Register) -> list[Path]:
+    """The hand-written solutions that are here; the folder may be withheld."""
+    texts = [chapter.solutions.with_suffix(".py") for chapter in register.chapters]
+    return [text for text in texts if text.exists()]
 
 
 def _name(path: Path, register: Register) -> str:

@@ -16,6 +16,8 @@ import time
 
 import psutil
 
+LONGEST = 800  # characters of an error's message; the notebook has all of it
+
 
 def main() -> None:
     job = json.loads(sys.stdin.readline())
@@ -76,7 +78,7 @@ def _describe(error: Exception) -> dict:
     from papermill.exceptions import PapermillExecutionError
 
     if isinstance(error, PapermillExecutionError):
-        return {"kind": "error", "message": f"{error.ename}: {error.evalue}".strip(": ")}
+        return {"kind": "error", "message": f"{error.ename}: {error.evalue[:LONGEST]}".strip(": ")}
     if isinstance(error, CellTimeoutError):
         return {"kind": "timeout", "message": "the cell ran longer than its time limit; the kernel was ended"}
     if isinstance(error, DeadKernelError):

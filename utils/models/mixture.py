@@ -160,9 +160,10 @@ class Mixture:
 
     def _sample_rows(self, x: Tensor) -> Tensor:
         """Some rows to start from, float64, with missing values set to the mean of what is there."""
-        self._centre, fewest = x.nanmean(0), x.isnan().all(0)
-        if fewest.any():
-            raise ValueError(f"column {fewest.nonzero()[0].item()} of x has no value at all: leave it out")
+        missing = x.isnan()
+        if missing.all(0).any():
+            raise ValueError(f"column {missing.all(0).nonzero()[0].item()} of x has no value at all: leave it out")
+        self._centre = x.nanmean(0) if missing.any() else x.mean(0)  # nanmean copies the data
         rows = self._random(torch.rand, len(x), self.generator).argsort()[: max(START_ROWS, 50 * self.n_components)]
         return torch.where(x[rows].isnan(), self._centre, x[rows]).double()
 
@@ -207,10 +208,10 @@ class Mixture:
             raise TypeError(f"x has dtype {x.dtype}: expected torch.float32 or torch.float64; try x.float()")
         if x.ndim != 2:
             raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, D); try x.flatten(1), or x[None] for one row")
-        if x.isinf().any():
-            raise ValueError(
-                f"row {x.isinf().any(1).nonzero()[0].item()} of x is infinite: only NaN marks what is missing"
-            )
+        for rows in slices(len(x), x.shape[1], x.device):  # in blocks: isinf makes a copy
+            if (infinite := x[rows].isinf().any(1)).any():
+                row = rows.start + infinite.nonzero()[0].item()
+                raise ValueError(f"row {row} of x is infinite: only NaN marks what is missing")
         if fitting:
             if len(x) < self.n_components:
                 raise ValueError(f"x has {len(x)} rows for {self.n_components} components: give at least as many rows")
