@@ -1,4 +1,4 @@
-"""Each check of each chapter: the solution passes, the stub is not attempted, wrong answers are named."""
+"""Each check of each chapter: right answers pass, the stub is not attempted, wrong answers are named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import jupytext
 import matplotlib
 import pytest
+from right_answers import right_answers
 from wrong_answers import wrong_answers
 
 from utils.checks import exercise_ids, run_check
@@ -94,6 +95,17 @@ def test_a_wrong_answer_is_named(answer, seed):
     verdict = run_check(answer.id, answer.function, seed)
     assert verdict.status == "wrong", verdict
     assert answer.says in verdict.message, verdict
+
+
+@pytest.mark.parametrize(("id", "answer"), right_answers(), ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize("seed", range(2))
+def test_a_right_answer_written_otherwise_passes(id, answer, seed):
+    verdict = run_check(id, answer, seed)
+    assert verdict.status == "passed", verdict
+
+
+def test_every_exercise_has_another_right_answer():
+    assert {id for id, _ in right_answers()} == set(exercise_ids())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "utils" / "checks").glob("*.py")), ids=lambda path: path.name)
