@@ -56,7 +56,7 @@ def log_sum_exp(a: Tensor) -> Tensor:
     raise NotImplementedError("gmm.log_sum_exp")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.log_sum_exp", log_sum_exp)
 
 
@@ -78,7 +78,7 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     raise NotImplementedError("gmm.gaussian_log_prob")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.gaussian_log_prob", gaussian_log_prob)
 
 
@@ -101,7 +101,7 @@ def e_step(log_weights: Tensor, log_prob: Tensor) -> Tensor:
     raise NotImplementedError("gmm.e_step")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.e_step", e_step)
 
 
@@ -124,7 +124,7 @@ def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]
     raise NotImplementedError("gmm.m_step")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.m_step", m_step)
 
 
@@ -148,7 +148,7 @@ def elbo(log_joint: Tensor, q: Tensor) -> Tensor:
     raise NotImplementedError("gmm.elbo")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.elbo", elbo)
 
 
@@ -183,7 +183,7 @@ def conditional(
     raise NotImplementedError("gmm.conditional")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.conditional", conditional)
 
 
@@ -209,7 +209,7 @@ def complete(
     raise NotImplementedError("gmm.complete")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.complete", complete)
 
 # %% [markdown]
@@ -273,7 +273,7 @@ def bic(log_prob: Tensor, n_components: int, n_features: int) -> float:
     raise NotImplementedError("gmm.bic")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.bic", bic)
 
 
@@ -298,7 +298,7 @@ def spot_collapse(x: Tensor, weights: Tensor, covariances: Tensor) -> Tensor:
     raise NotImplementedError("gmm.spot_collapse")
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.spot_collapse", spot_collapse)
 
 # %% [markdown]

@@ -57,7 +57,7 @@ def log_sum_exp(a: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.log_sum_exp", log_sum_exp)
 
 # %% [markdown]
@@ -82,7 +82,7 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.gaussian_log_prob", gaussian_log_prob)
 
 # %% [markdown]
@@ -106,7 +106,7 @@ def e_step(log_weights: Tensor, log_prob: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.e_step", e_step)
 
 # %% [markdown]
@@ -137,7 +137,7 @@ def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.m_step", m_step)
 
 # %% [markdown]
@@ -161,7 +161,7 @@ def elbo(log_joint: Tensor, q: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.elbo", elbo)
 
 # %% [markdown]
@@ -220,7 +220,7 @@ def conditional(
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.conditional", conditional)
 
 # %% [markdown]
@@ -261,7 +261,7 @@ def complete(
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.complete", complete)
 
 # %% [markdown]
@@ -326,7 +326,7 @@ def bic(log_prob: Tensor, n_components: int, n_features: int) -> float:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.bic", bic)
 
 # %% [markdown]
@@ -355,7 +355,7 @@ def spot_collapse(x: Tensor, weights: Tensor, covariances: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 check("gmm.spot_collapse", spot_collapse)
 
 # %% [markdown]
