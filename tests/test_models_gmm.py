@@ -10,9 +10,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from utils.models import mixture as mixture_module
 from utils.models.gaussian_forms import Expanded, Whitened, survey
 from utils.models.gmm import BernoulliMixture, GaussianMixture
+from utils.models.linear import slices
 from utils.models.mixture import NotFittedError
 
 NAN = math.nan
@@ -401,7 +401,7 @@ def test_blocks_change_nothing_and_stay_small(kind, monkeypatch):
         largest.append(n)
         return [slice(at, min(at + 7, n)) for at in range(0, n, 7)]
 
-    for module in ("utils.models.mixture", "utils.models.gaussian_forms"):
+    for module in ("utils.models.mixture", "utils.models.linear", "utils.models.gaussian_forms"):
         monkeypatch.setattr(f"{module}.slices", small)
     cut = fresh(kind, max_iter=5).fit(x)
     assert largest
@@ -414,7 +414,7 @@ def test_blocks_change_nothing_and_stay_small(kind, monkeypatch):
 
 def test_a_block_is_bounded_and_blocks_cover_each_row_once():
     for n, width in ((0, 5), (1, 5), (1000, 2**14), (100_000, 65)):
-        blocks = mixture_module.slices(n, width, torch.device("cpu"))
+        blocks = slices(n, width, torch.device("cpu"))
         assert [row for block in blocks for row in range(n)[block]] == list(range(n))
         assert all((block.stop - block.start) * width <= 2**19 for block in blocks)
 

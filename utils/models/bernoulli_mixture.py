@@ -7,7 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from utils.models.mixture import Linear, Mixture
+from utils.models.linear import Linear
+from utils.models.mixture import Mixture
 
 EDGE = 1e-7  # probabilities stay this far from 0 and 1, so that their logarithms are finite
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from utils.models.mixture import Linear, slices
+from utils.models.linear import Linear, slices
 
 LOG_2PI = math.log(2 * math.pi)
 
