@@ -12,7 +12,8 @@ from nbformat.v4 import new_output
 from tiny_course import HEADER, LESSON, REGISTER, SOLUTION, command, course, environment
 
 from utils.course import CourseError
-from utils.course.notebooks import dumps, from_text, read, to_text, update, write
+from utils.course.files import write
+from utils.course.notebooks import dumps, from_text, read, to_text, update
 from utils.course.register import Register
 from utils.course.sync import fingerprint, format_text, problems, sync
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -88,6 +89,16 @@ def test_a_lesson_runs_and_reaches_what_the_register_requires(chapter, tmp_path,
     assert run.memory_mb < MEMORY_MB
     assert files(repository) == before, "the lesson wrote into the repository"
     print(f"{chapter.slug}: {run.seconds:.0f} s, {run.memory_mb:.0f} MB")
+
+
+def test_the_examples_name_parameters_that_exist(repository):
+    pages = [repository / name for name in ("README.md", "CONTRIBUTING.md", "utils/course/cli.py")]
+    examples = [
+        match for page in pages for match in re.findall(r"course run (\d+) -p (\w+)=", page.read_text(encoding="utf-8"))
+    ]
+    assert examples
+    for number, name in examples:
+        assert name in defaults(read(REGISTER.find(number).lesson))
 
 
 def test_no_notebook_is_left_out(repository):

@@ -84,7 +84,7 @@ def start(
         _console().print(escape(line), soft_wrap=True)
 
 
-@app.command(epilog="Example: [bold]course run 04 -p components=50[/]")
+@app.command(epilog="Example: [bold]course run 04 -p mnist_components=50[/]")
 def run(
     chapters: Names = None,
     parameters: Annotated[
@@ -168,7 +168,7 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
 ) -> None:
     """Show the numbers that the executed lessons recorded, and what they cost."""
-    from utils.course.results import collect, required, write_pages
+    from utils.course.results import collect, measured, required, write_pages
 
     register = _register()
     console = _console()
@@ -182,7 +182,7 @@ def results(
         return
     table = Table("chapter", "result", "value", "unit", "kind", "required", "seconds", "MB")
     for row in rows:
-        cells = row["chapter"], row["key"], _value(row), row["unit"], row["kind"], required(row)
+        cells = row["chapter"], row["key"], measured(row), row["unit"], row["kind"], required(row)
         table.add_row(*cells, str(row["seconds"]), str(row["memory_mb"]))
     console.print(table)
 
@@ -196,21 +196,18 @@ def doctor() -> None:
 
 
 def _print_results(console: Console, chapter: Chapter, run) -> None:
+    from utils.course.results import measured
+
     title = f"{chapter.slug}: {run.seconds:.0f} s, at most {run.memory_mb:,.0f} MB"
     table = Table("result", "value", "unit", "kind", title=title)
     for row in run.results:
-        table.add_row(row["key"], _value(row), row["unit"], row["kind"])
+        table.add_row(row["key"], measured(row), row["unit"], row["kind"])
     console.print(table)
 
 
 def _near(path: Path) -> str:
     """The path from here, if it lies below; whole otherwise."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _value(row: dict) -> str:
-    interval = "" if row["kind"] != "estimate" else f" ({row['low']:.5g} to {row['high']:.5g})"
-    return f"{row['value']:.6g}{interval}"
 
 
 @contextlib.contextmanager
@@ -222,7 +219,7 @@ def _progress(names: list[str]):
         tasks = {name: progress.add_task(name, total=None) for name in names}
 
         def report(job, cell: int, of: int) -> None:
-            name = job.notebook.stem.removesuffix("-input")
+            name = job.notebook.stem
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=of)
             progress.update(tasks[name], total=of, completed=cell)

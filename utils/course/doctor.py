@@ -15,7 +15,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-ROOT = Path(__file__).resolve().parents[2]
+from utils.course.register import ROOT
+
 LOCK = ROOT / "requirements.lock"
 MEMORY_NEEDED = 4 * 2**30  # what a lesson may use
 STEPS, TRAINING_LIMIT = 50, 30.0  # a machine fit for the lessons needs well under one second, not thirty

@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parents[2]
+from utils.course.register import ROOT
+
 LOCK = ROOT / "requirements.lock"
 HEADER = """\
 # Every package of the course and of its tests, pinned. Install: pip install -r requirements.lock -e .

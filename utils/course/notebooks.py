@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import jupytext
@@ -19,25 +17,6 @@ FORMAT = "py:percent"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What a person writes into a cell's metadata. Everything else (execution times, scroll states) is volatile.
 CELL_METADATA = ("tags", "exercise")
-
-
-def write(path: Path, content: str) -> bool:
-    """Replace the file at once, so that a reader, or a crash, finds it whole: old or new. False: it was equal."""
-    data = content.encode()
-    if path.exists() and path.read_bytes() == data:
-        return False
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
 
 
 def read(path: Path) -> NotebookNode:

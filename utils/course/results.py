@@ -9,7 +9,8 @@ from base64 import b64decode
 from utils.course import CourseError
 from utils.course.execute import recorded
 from utils.course.exercises import exercises_of
-from utils.course.notebooks import read, write
+from utils.course.files import write
+from utils.course.notebooks import read
 from utils.course.register import Chapter, Register
 
 
@@ -50,6 +51,12 @@ def missed(chapter: Chapter, results: list[dict]) -> list[str]:
     return sentences
 
 
+def measured(row: dict) -> str:
+    """The value, with its interval if it is an estimate."""
+    interval = f" ({row['low']:.5g} to {row['high']:.5g})" if row["kind"] == "estimate" else ""
+    return f"{row['value']:.6g}{interval}"
+
+
 def required(row: dict) -> str:
     """The interval that the register requires for this result, in words."""
     low, high = (None if row[end] is None else f"{row[end]:.7g}" for end in ("required_low", "required_high"))
@@ -81,7 +88,7 @@ def write_pages(register: Register, dry: bool = False) -> list[str]:
             changed.append(f"docs/{path.name}")
             if not dry:
                 path.parent.mkdir(exist_ok=True)
-                path.write_bytes(png)
+                write(path, png)
     return changed
 
 
@@ -122,10 +129,7 @@ def _chapter_table(register: Register, prefix: str) -> str:
 def _result_table(register: Register) -> str:
     rows = ["| chapter | result | value | kind | required |", "|---|---|---|---|---|"]
     for row in collect(register, [c for c in register.chapters if c.lesson.exists()]):
-        value = f"{row['value']:.6g}"
-        if row["kind"] == "estimate":
-            value += f" ({row['low']:.5g} to {row['high']:.5g})"
-        value = f"{value} {row['unit']}".strip()
+        value = f"{measured(row)} {row['unit']}".strip()
         rows.append(f"| {row['chapter'][:2]} | `{row['key']}` | {value} | {row['kind']} | {required(row)} |")
     return "\n".join(rows) + "\n"
 

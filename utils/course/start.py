@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from utils.checks.engine import MIME as CHECK_MIME
 from utils.course import CourseError
 from utils.course.exercises import exercises_of
-from utils.course.notebooks import read, write
+from utils.course.files import back_up, write
+from utils.course.notebooks import read
 from utils.course.register import Chapter, Register
 
 
@@ -40,14 +39,11 @@ def start(register: Register, chapter: Chapter, fresh: bool = False) -> Iterator
         elif handed_out.is_untouched(target):
             yield f"{name}: renewed; you had not changed it"
         elif fresh:
-            backup = work / "backup" / datetime.now().strftime("%Y-%m-%dT%H-%M-%S-%f") / source.name
-            backup.parent.mkdir(parents=True)
-            target.rename(backup)
-            yield f"{name}: fresh; yours now lies in {backup.relative_to(register.root).as_posix()}"
+            yield f"{name}: fresh; yours now lies in {back_up(target, register.root)}"
         else:
             yield f"{name}: kept, because you changed it (--fresh starts anew and keeps yours in work/backup/)"
             continue
-        _copy(source, target)
+        write(target, source.read_bytes())
         handed_out.note(source)
 
 
@@ -90,13 +86,6 @@ class _Ledger:
     def note(self, source: Path) -> None:
         self.sums[source.name] = _sha256(source)
         write(self.path, json.dumps(self.sums, indent=1, sort_keys=True) + "\n")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy so that the target is whole at any moment."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
 
 
 def _sha256(path: Path) -> str:

@@ -6,11 +6,10 @@ import ast
 import difflib
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -18,7 +17,8 @@ from nbformat import NotebookNode
 from utils.course import CourseError
 from utils.course.execute import Job, Progress, execute, free_path
 from utils.course.exercises import BEGIN, END, generate, taken_twice
-from utils.course.notebooks import dumps, from_text, read, sources_hash, to_text, update, write
+from utils.course.files import back_up, write
+from utils.course.notebooks import dumps, from_text, read, sources_hash, to_text, update
 from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
 
@@ -63,14 +63,14 @@ def problems(register: Register) -> Iterator[str]:
     for chapter in register.chapters:
         mend = f"run `course sync {chapter.number}`"
         for path in _pairs(chapter):
-            name, text = _name(path, register), path.with_suffix(".py")
+            name, text_path = _name(path, register), path.with_suffix(".py")
             if not path.exists():
                 yield f"{name} is missing: {mend}"
                 continue
-            notebook = read(path)
-            if format_text(text.read_text(encoding="utf-8")) != text.read_text(encoding="utf-8"):
-                yield f"{_name(text, register)} is not formatted: {mend}"
-            if sources_hash(notebook) != sources_hash(from_text(text.read_text(encoding="utf-8"))):
+            notebook, text = read(path), text_path.read_text(encoding="utf-8")
+            if format_text(text) != text:
+                yield f"{_name(text_path, register)} is not formatted: {mend}"
+            if sources_hash(notebook) != sources_hash(from_text(text)):
                 yield f"{name} and its text differ: {mend}"
             elif notebook.metadata.get("course", {}).get("fingerprint") != fingerprint(notebook, register):
                 yield f"{name} was executed with other code than what is here now: {mend}"
@@ -197,18 +197,9 @@ def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[
             f"To bring the notebook's version into the text: course sync {path.stem.split('_')[0]} --take-notebook\n"
             f"To drop it: git checkout -- {_name(path, register)}"
         )
-    kept = _back_up(text_path, register)
+    kept = back_up(text_path, register.root)
     write(text_path, edited)
     yield f"{_name(text_path, register)}: taken from the notebook; the text before lies in {kept}"
-
-
-def _back_up(path: Path, register: Register) -> str:
-    """Copy the file into a dated folder under `work/`; its name there."""
-    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S-%f")
-    kept = register.root / "work" / "backup" / stamp / path.name
-    kept.parent.mkdir(parents=True)
-    shutil.copy2(path, kept)
-    return _name(kept, register)
 
 
 def _sync_pair(
@@ -242,11 +233,11 @@ def _sync_pair(
 
 def _executed(notebook: NotebookNode, name: str, register: Register, progress: Progress | None):
     """Execute, and put the outputs of the run into the notebook, without what the run left in the metadata."""
-    source = free_path(register.root / "work" / "runs", f"{name}-input")
     output = free_path(register.root / "work" / "runs", name)
-    source.write_text(dumps(notebook), encoding="utf-8")
-    [run] = execute([Job(source, output)], progress=progress)
-    source.unlink()
+    with tempfile.TemporaryDirectory(prefix="course-") as folder:
+        source = Path(folder, f"{name}.ipynb")
+        source.write_text(dumps(notebook), encoding="utf-8")
+        [run] = execute([Job(source, output)], progress=progress)
     if run.failure:
         raise CourseError(f"{name} failed, {run.failure}\nAs far as it ran, it lies in {_name(output, register)}")
     ran = read(output)
