@@ -35,6 +35,16 @@ def folder(tmp_path, monkeypatch, repository):
     return copy
 
 
+@pytest.fixture
+def make(repository, monkeypatch):
+    """`make(name)`: what a script of data/make/ defines, without running it."""
+    import runpy
+
+    scripts = repository / "data" / "make"
+    monkeypatch.syspath_prepend(str(scripts))
+    return lambda name: runpy.run_path(str(scripts / f"{name}.py"))
+
+
 def fingerprint(binary):
     """Of zeros and ones, whatever their type."""
     return hashlib.sha256(np.packbits(binary.bool().numpy())).hexdigest()
@@ -287,12 +297,12 @@ def test_binary_is_for_grey_images():
 # --- the files
 
 
-def test_a_damaged_file_names_both_sums_and_the_mend(folder, repository):
+def test_a_damaged_file_names_both_sums_and_the_mend(folder):
     file = folder / "mnist.npz"
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2] ^= 1
     file.write_bytes(raw)
-    expected = (repository / "data" / "SHA256SUMS").read_text().split()[0]
+    expected = data.checksums()["mnist.npz"]
     with pytest.raises(DataError) as caught:
         load("mnist")
     message = str(caught.value)
@@ -333,19 +343,52 @@ def test_data_is_found_from_any_folder(tmp_path, monkeypatch):
     assert load("mnist").y_test[0] == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("bayesnets/alarm.bif.gz", "data/make/bayesnets.py"),
+        ("movielens/movielens.npz", "data/make/movielens.py"),
+        ("election_study.csv", "data/make/election_study.py"),
+    ],
+)
+def test_path_knows_files_in_folders(folder, name, script):
+    file = data.path(name)
+    assert file == folder / name
+    file.write_bytes(file.read_bytes() + b" ")
+    assert data.path(name) == file  # compared once a process
+    with pytest.raises(DataError, match="is damaged") as caught:
+        data.verify(name)
+    assert f"`git checkout -- data/{name}` or make it anew with `python {script}`" in str(caught.value)
+    file.unlink()
+    with pytest.raises(DataError, match="is missing"):
+        data.verify(name)
+
+
+def test_path_names_the_file_that_was_meant():
+    with pytest.raises(
+        DataError, match=r"is not registered in .*SHA256SUMS: did you mean 'bayesnets/alarm\.bif\.gz'\?"
+    ):
+        data.path("bayesnets/alarm.bif")
+
+
 def test_register_readme_and_files_agree(repository):
     folder = repository / "data"
-    files = {path.name for path in folder.iterdir() if path.is_file() and path.name not in ("README.md", "SHA256SUMS")}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    pages = {"README.md", "SHA256SUMS", "movielens/README.txt"}
+    assert pages <= names
     sums = data.checksums()
-    assert set(sums) == files
+    assert set(sums) == {name for name in names - pages if not name.startswith("make/")}
     readme = (folder / "README.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", readme, flags=re.MULTILINE | re.DOTALL))
     for name, digest in sums.items():
         assert data.verify(name) == folder / name
-        assert f"| SHA-256 | `{digest}` |" in sections[name]
+        inside, _, file = name.rpartition("/")
+        section = sections[f"{inside}/" if inside else name]
+        assert f"| SHA-256 | `{digest}` |" in section or f"| SHA-256 of `{file}` | `{digest}` |" in section
+        assert f"`{file}`" in section or not inside
         for row in ("Origin", "Obtained from", "Licence", "Attribution", "Made by"):
-            assert f"\n| {row} | " in sections[name]
-        (script,) = re.findall(r"`python (data/make/\S+)`", sections[name])
+            assert f"\n| {row} | " in section
+        (script,) = re.findall(r"`python (data/make/\S+)`", section)
         assert (repository / script).is_file()
     # The licence in the code is the licence on the page.
     assert load("mnist").licence.split(",")[0] in sections["mnist.npz"]
@@ -353,12 +396,103 @@ def test_register_readme_and_files_agree(repository):
     assert "CC BY 4.0" in readme
 
 
-def test_the_script_makes_the_same_archive_again(tmp_path, repository, mnist):
+@pytest.mark.parametrize("name", ["bayesnets", "election_study"])
+def test_what_comes_from_an_installed_package_is_made_again(name, tmp_path, repository, make):
+    """The scripts run as they are, on a copy of the folder: the same bytes, the same register."""
+    shutil.copytree(repository / "data" / "make", tmp_path / "make")
+    run = [sys.executable, str(tmp_path / "make" / f"{name}.py")]
+    subprocess.run(run, check=True, capture_output=True)
+    sums = (tmp_path / "SHA256SUMS").read_text()
+    assert sums
+    assert set(sums.splitlines()) <= set((repository / "data" / "SHA256SUMS").read_text().splitlines())
+    for line in sums.splitlines():
+        made = line.split()[1]
+        assert (tmp_path / made).read_bytes() == (repository / "data" / made).read_bytes()
+    with pytest.raises(SystemExit, match=r"numpy .* is installed, but the files are made from numpy 0\.1"):
+        make("files")["require"]("numpy", "0.1")
+
+
+def test_the_election_study_is_what_the_package_has(repository):
+    import pandas as pd
+    from statsmodels.datasets import anes96
+
+    table = pd.read_csv(data.path("election_study.csv"))
+    original = anes96.load_pandas().data
+    assert table.shape == (944, 10)
+    assert (table == original[list(table.columns)]).all(axis=None)
+    page = (repository / "data" / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{column}`" in page for column in table)
+
+
+def test_the_reader_of_r_files(make):
+    """`read_r` on bytes put together by hand, as R's manual describes them: a data frame of two columns."""
+    from struct import pack
+
+    def text(value):
+        return pack(">ii", 0x40009, len(value)) + value
+
+    def strings(*values):
+        return pack(">ii", 16, len(values)) + b"".join(map(text, values))
+
+    def symbol(value):
+        return pack(">i", 1) + text(value)
+
+    end = pack(">i", 254)
+    levels = pack(">i", 0x402) + symbol(b"levels") + strings(b"Drama", b"War")
+    factor = pack(">iiii", 0x30D, 2, 2, 1) + levels + end
+    reals = pack(">iidd", 14, 2, 0.5, 5.0)
+    missing = pack(">ii", 16, 2) + text(b"Caf\xc3\xa9") + pack(">ii", 9, -1)
+    # The name `levels` comes a second time as a reference to the first symbol.
+    attributes = pack(">i", 0x402) + symbol(b"names") + strings(b"genres", b"stars", b"title")
+    attributes += pack(">i", 0x402) + pack(">i", 1 << 8 | 255) + strings(b"again") + end
+    head = b"X\n" + pack(">iii", 3, 0x40101, 0x30500) + pack(">i", 5) + b"UTF-8"
+    read_r = make("movielens")["read_r"]
+    columns, names = read_r(head + pack(">ii", 0x313, 3) + factor + reals + missing + attributes)
+    assert names == {"names": ["genres", "stars", "title"], "levels": ["again"]}
+    assert columns[0][0].tolist() == [2, 1]
+    assert columns[0][1] == {"levels": ["Drama", "War"]}
+    assert columns[1].tolist() == [0.5, 5]
+    assert columns[2] == ["Café", None]
+    with pytest.raises(ValueError, match="not R's binary format"):
+        read_r(b"A\n" + bytes(12))
+    with pytest.raises(ValueError, match="R's type 3 at byte"):
+        read_r(head + pack(">ii", 3, 0))
+
+
+def test_the_table_of_films_becomes_arrays(make):
+    """The columns of the package's table → the arrays of the file, on the real numbers of users and films."""
+    script = make("movielens")
+    n, films, users = 100_004, 9066, 671
+    which = np.arange(n) % films
+    numbers = 3 * np.arange(films)
+    numbers[:2] = 108548, 108583  # two whose title the package has lost
+    frame = {
+        "movieId": numbers[which],
+        "userId": np.arange(n) % users + 1,
+        "rating": np.arange(n) % 10 / 2 + 0.5,
+        "title": [None if film < 2 else "A Film" for film in which],
+        "year": np.full(n, 1999),
+        "genres": (which % 2 + 1, {"levels": ["Drama", "War"]}),
+    }
+    made = script["arrays"](frame)
+    assert np.array_equal(np.unique(frame["movieId"])[made["film"]], frame["movieId"])
+    assert np.array_equal(made["user"], frame["userId"] - 1)
+    assert np.array_equal(made["half_stars"] / 2, frame["rating"])
+    lost = int(np.searchsorted(np.unique(frame["movieId"]), 108548))
+    assert made["title"][lost] == "Big Bang Theory, The (2007-)"
+    assert (made["title"] == "A Film (1999)").sum() == films - 2
+    assert (made["genres"][made["film"]] == np.array(["Drama", "War"])[frame["genres"][0] - 1]).all()
+    with pytest.raises(ValueError, match=r"the stars are not 0\.5, 1, \.\.\. 5"):
+        script["arrays"](frame | {"rating": frame["rating"] + 0.5})
+    with pytest.raises(ValueError, match="by 670 users of 9066 films: not the set expected"):
+        script["arrays"](frame | {"userId": np.arange(n) % 670})
+
+
+def test_the_script_makes_the_same_archive_again(tmp_path, repository, mnist, make):
     """All of `data/make/mnist.py` but the download: same arrays, same file structure, registered under its sum."""
-    import runpy
     import zipfile
 
-    script = runpy.run_path(str(repository / "data" / "make" / "mnist.py"))
+    script = make("mnist")
     small = {"x_test": (mnist.x_test[:100, 0] * 255).to(torch.uint8).numpy(), "y_test": np.arange(3, dtype=np.uint8)}
     first, second = tmp_path / "first.npz", tmp_path / "second.npz"
     script["write_npz"](first, small)
@@ -369,13 +503,16 @@ def test_the_script_makes_the_same_archive_again(tmp_path, repository, mnist):
     with zipfile.ZipFile(repository / "data" / "mnist.npz") as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
-    script["register"](second)
-    script["register"](first)
+    script["register"](second, tmp_path)
+    script["register"](first, tmp_path)
+    inner = tmp_path / "folder" / "inner.npz"
+    script["write_npz"](inner, small)
+    script["register"](inner, tmp_path)
     second.write_bytes(b"other")
-    digest = script["register"](second)
+    digest = script["register"](second, tmp_path)
     lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
-    assert lines[1] == f"{hashlib.sha256(b'other').hexdigest()}  second.npz" == f"{digest}  second.npz"
-    assert [line.split()[1] for line in lines] == ["first.npz", "second.npz"]
+    assert lines[2] == f"{hashlib.sha256(b'other').hexdigest()}  second.npz" == f"{digest}  second.npz"
+    assert [line.split()[1] for line in lines] == ["first.npz", "folder/inner.npz", "second.npz"]
 
     idx = b"\0\0\x08\x02" + np.array([2, 3], dtype=">i4").tobytes() + bytes(range(6))
     assert script["read_idx"](idx).tolist() == [[0, 1, 2], [3, 4, 5]]

