@@ -20,7 +20,7 @@ import torch
 
 import utils.checks
 from utils.checks import CheckFailed, NotAttempted, UnknownExercise, check, engine, exercise_ids, run_check
-from utils.checks.engine import MIME
+from utils.checks.engine import MIME, Guarded, Wrong
 
 ROOT = Path(__file__).resolve().parents[1]
 ID = "gmm.e_step"
@@ -184,6 +184,23 @@ def test_a_changed_input_is_named():
 
     verdict = run_check(ID, in_place)
     assert verdict.status == "wrong" and "changes its argument `log_prob`" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tables, names: tables["a"].zero_(),
+        lambda tables, names: tables.pop("b"),
+        lambda tables, names: names[0][1].zero_(),
+        lambda tables, names: names.append("more"),
+    ],
+)
+def test_a_change_inside_of_a_list_or_a_dict_is_named(change):
+    tables, names = {"a": torch.ones(2), "b": torch.tensor([torch.nan])}, [("c", torch.ones(2))]
+    guarded = Guarded(lambda tables, names: None, "forget(tables, names)")
+    guarded(tables, names)
+    with pytest.raises(Wrong, match="changes its argument"):
+        Guarded(change, "forget(tables, names)")(tables, names)
 
 
 @pytest.mark.parametrize(

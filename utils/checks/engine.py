@@ -186,9 +186,10 @@ class Guarded:
         result = self.function(*inputs)
         for name, old, new in zip(self.names, before, inputs, strict=True):
             if not _same(old, new):
+                copied = f"{name}.clone()" if hasattr(new, "clone") else f"copy.deepcopy({name})"
                 raise Wrong(
                     f"Your function changes its argument `{name}` in place.",
-                    f"Work on a copy, `{name}.clone()`; avoid `+=`, `x[...] = ` and methods that end in `_`.",
+                    f"Work on a copy, `{copied}`; avoid `+=`, `x[...] = ` and methods that end in `_`.",
                 )
         return result
 
@@ -206,6 +207,10 @@ def _same(old: Any, new: Any) -> bool:
         if old.shape != new.shape or old.dtype != new.dtype:
             return False
         return bool(((old == new) | (old.isnan() & new.isnan())).all())
+    if isinstance(old, dict):  # the order of its keys may mean something
+        return _same(list(old.items()), list(new.items()))
+    if isinstance(old, list | tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
     return old == new
 
 

@@ -67,6 +67,8 @@ def tensor(
         hint = "Give new tensors the inputs' type: `torch.zeros(..., dtype=x.dtype)`."
         if dtype == torch.bool:
             hint = "A comparison such as `a < b` gives a boolean tensor."
+        elif not dtype.is_floating_point:
+            hint = "Indices and states are whole numbers; `.long()` turns a tensor into them."
         raise Wrong(f"{title} is `{value.dtype}`, expected `{dtype}`.", hint)
     value = value.detach()
     if not value.isfinite().all():
