@@ -127,11 +127,17 @@ def _chapter_table(register: Register, prefix: str) -> str:
 
 
 def _result_table(register: Register) -> str:
-    rows = ["| chapter | result | value | kind | required |", "|---|---|---|---|---|"]
-    for row in collect(register, [c for c in register.chapters if c.lesson.exists()]):
-        value = f"{measured(row)} {row['unit']}".strip()
-        rows.append(f"| {row['chapter'][:2]} | `{row['key']}` | {value} | {row['kind']} | {required(row)} |")
-    return "\n".join(rows) + "\n"
+    """A table a chapter, folded: there are many results, and a reader looks for those of one chapter."""
+    tables = []
+    for chapter in register.chapters:
+        results = collect(register, [chapter]) if chapter.lesson.exists() else []
+        rows = ["| result | value | kind | required |", "|---|---|---|---|"]
+        for row in results:
+            value = f"{measured(row)} {row['unit']}".strip()
+            rows.append(f"| `{row['key']}` | {value} | {row['kind']} | {required(row)} |")
+        title = f"{chapter.number} {chapter.title}: {len(results)} results, {len(chapter.results)} required"
+        tables.append("\n".join([f"<details><summary>{title}</summary>", "", *rows, "", "</details>"]))
+    return "\n\n".join(tables) + "\n"
 
 
 def _cost_table(register: Register) -> str:
