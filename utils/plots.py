@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -95,3 +95,52 @@ def ellipses(
         colour = colours[k % len(colours)]
         axes.plot(*outline.numpy(), color=colour, linewidth=2)
         axes.plot(*mean.double().numpy(), "x", color=colour, markersize=8, markeredgewidth=2)
+
+
+def graph(
+    axes: Axes,
+    parents: Mapping[str, Sequence[str]],
+    fill: Mapping[str, str] | None = None,
+    strong: Collection[tuple[str, str]] = (),
+    fontsize: float = 9.0,
+) -> None:
+    """Draw a directed acyclic graph from top to bottom, parents above children.
+
+    Args:
+        axes: where to draw.
+        parents: for each variable the names of its parents.
+        fill: colours of some variables' boxes; white by default.
+        strong: edges (parent, child) to draw dark and thick; without any, all are dark.
+        fontsize: of the names.
+    """
+    import networkx as nx
+
+    network = nx.DiGraph([(parent, child) for child, named in parents.items() for parent in named])
+    network.add_nodes_from(parents)
+    depth = {name: at for at, layer in enumerate(nx.topological_generations(network)) for name in layer}
+    for name in [name for name in network if not network.in_degree(name) and network.out_degree(name)]:
+        depth[name] = min(depth[child] for child in network.successors(name)) - 1  # roots just above their children
+    layers = [[name for name in network if depth[name] == at] for at in range(max(depth.values()) + 1)]
+    place = {name: (at + 0.5) / len(layer) for layer in layers for at, name in enumerate(layer)}
+    for _ in range(8):  # each layer in the order of its neighbours' mean place, up and down: fewer crossings
+        for layer in (*layers, *reversed(layers)):
+            near = {name: [place[other] for other in nx.all_neighbors(network, name)] for name in layer}
+            layer.sort(key=lambda name, near=near: np.mean(near[name]) if near[name] else place[name])
+            place.update({name: (at + 0.5) / len(layer) for at, name in enumerate(layer)})
+    # Every other name of a layer a little lower, so that long neighbours do not touch.
+    where = {
+        name: (place[name], -depth[name] - 0.3 * (at % 2) * (len(layer) > 4))
+        for layer in layers
+        for at, name in enumerate(layer)
+    }
+    for edge in network.edges:
+        plain = bool(strong) and edge not in strong
+        nx.draw_networkx_edges(
+            network, where, [edge], ax=axes, node_size=500, arrowsize=9,
+            edge_color="0.7" if plain else "0.2", width=0.8 if plain else 1.3,
+        )  # fmt: skip
+    for name, (x, y) in where.items():
+        box = {"boxstyle": "round,pad=0.25", "facecolor": (fill or {}).get(name, "white"), "edgecolor": "0.4"}
+        axes.text(x, y, name, ha="center", va="center", fontsize=fontsize, bbox=box)
+    axes.set_axis_off()
+    axes.margins(0.1)
