@@ -98,8 +98,18 @@ def _tables(register: Register, prefix: str) -> dict[str, str]:
         "chapters": _chapter_table(register, prefix),
         "results": _result_table(register),
         "costs": _cost_table(register),
-        "pictures": "\n".join(f"![{c.title}](docs/{c.slug}.png)\n" for c in register.chapters if _picture(c)),
+        "pictures": _pictures(register, prefix),
     }
+
+
+def _pictures(register: Register, prefix: str) -> str:
+    """The chapters' pictures, two side by side, each a link to its lesson."""
+    lines = []
+    for chapter in register.chapters:
+        if _picture(chapter):
+            image = f'<img src="docs/{chapter.slug}.png" width="49%" alt="{chapter.title}">'
+            lines.append(f'<a href="{prefix}{chapter.lesson.name}">{image}</a>\n')
+    return "".join(lines)
 
 
 def _picture(chapter: Chapter) -> bytes | None:
