@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import math
+import string
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -50,19 +52,23 @@ def product(factors: Sequence[Factor], without: str | None = None, scaled: bool 
     """
     while len(factors) > GROUP:
         factors = [product(factors[:GROUP], None, scaled), *factors[GROUP:]]
-    label: dict[str, int] = {}
-    operands, cells, log_scale = [], 1, 0.0
-    for names, values, scale in factors:
-        operands += values, [label.setdefault(name, len(label)) for name in names]
-        cells *= values.size  # at least as many as the product has
-        log_scale += scale
-    if cells > MAX_CELLS:
+    scopes, tables, scales = zip(*factors, strict=True)
+    names, subscripts = _subscripts(scopes, without)
+    if math.prod([table.size for table in tables]) > MAX_CELLS:  # at least as many as the product has
         _check_size(factors)
-    label.pop(without, None)
-    values = np.einsum(*operands, [*label.values()])
+    values, log_scale = np.einsum(subscripts, *tables), sum(scales)
     if scaled and (peak := values.max()) > 0:
         values, log_scale = values / peak, log_scale + math.log(peak)
-    return Factor(tuple(label), values, log_scale)
+    return Factor(names, values, log_scale)
+
+
+@functools.lru_cache(maxsize=2**14)
+def _subscripts(scopes: tuple[tuple[str, ...], ...], without: str | None) -> tuple[tuple[str, ...], str]:
+    """The names of a product, and its formula for einsum, such as "ab,bc->ac"; the same scopes come again and again."""
+    letter = dict(zip(dict.fromkeys(itertools.chain(*scopes)), string.ascii_letters, strict=False))
+    inputs = ",".join("".join(letter[name] for name in names) for names in scopes)
+    names = tuple(name for name in letter if name != without)
+    return names, f"{inputs}->{''.join(letter[name] for name in names)}"
 
 
 def _check_size(factors: Sequence[Factor]) -> None:
