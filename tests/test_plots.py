@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.plots import PALETTE, caption, ellipses, images, plane
+from utils.plots import PALETTE, caption, ellipses, graph, images, plane
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,18 @@ def test_a_caption_stands_below_and_the_figure_is_shown(monkeypatch):
     plt.subplots()
     caption("What to see.")
     assert shown == ["What to see."]
+
+
+def test_a_graph_has_parents_above_children_and_every_name_once():
+    parents = {"call": ("alarm", "age"), "alarm": ("smoke",), "smoke": (), "age": (), "alone": ()}
+    _, axes = plt.subplots()
+    graph(axes, parents, fill={"call": "#F0E442"}, strong=[("smoke", "alarm")])
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    assert len(axes.texts) == len(parents) and places.keys() == parents.keys()
+    for child, named in parents.items():
+        for parent in named:
+            assert places[parent][1] > places[child][1], f"{parent} is not above {child}"
+    boxes = {text.get_text(): text.get_bbox_patch().get_facecolor() for text in axes.texts}
+    assert boxes["call"] != boxes["alarm"]
+    widths = sorted(patch.get_linewidth() for patch in axes.patches)
+    assert len(widths) == 3 and widths[0] == widths[1] < widths[2], "one of the three edges is strong"
