@@ -1,0 +1,58 @@
+"""Networks that several families share: from a vector, to a vector, from an image, to an image."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import nn
+
+
+def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers, `(B, widths[0])` → `(B, widths[-1])`, with an activation after each but the last.
+
+    >>> mlp(784, 400, 40)
+    Sequential(
+      (0): Linear(in_features=784, out_features=400, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=400, out_features=40, bias=True)
+    )
+    """
+    if len(widths) < 2:
+        raise ValueError(
+            f"mlp got {len(widths)} width(s): expected at least an input and an output, as in mlp(2, 64, 1)"
+        )
+    layers = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Linear(before, after), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def conv_encoder(outputs: int, *, channels: int = 1, side: int = 28, width: int = 32) -> nn.Sequential:
+    """Two convolutions, each halving the side, and a linear layer: `(B, channels, side, side)` → `(B, outputs)`."""
+    _divisible(side)
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, stride=2, padding=1),  # (B, width, side / 2, side / 2)
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # (B, 2 width, side / 4, side / 4)
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2 * width * (side // 4) ** 2, outputs),
+    )
+
+
+def conv_decoder(inputs: int, *, channels: int = 1, side: int = 28, width: int = 32) -> nn.Sequential:
+    """The encoder's way back: `(B, inputs)` → `(B, channels, side, side)`."""
+    _divisible(side)
+    return nn.Sequential(
+        nn.Linear(inputs, 2 * width * (side // 4) ** 2),
+        nn.ReLU(),
+        nn.Unflatten(1, (2 * width, side // 4, side // 4)),
+        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),  # (B, width, side / 2, side / 2)
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),  # (B, channels, side, side)
+    )
+
+
+def _divisible(side: int) -> None:
+    if side < 4 or side % 4:
+        raise ValueError(f"side is {side}: expected a multiple of 4, because it is halved twice; pad the images")
