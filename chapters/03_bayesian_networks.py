@@ -350,12 +350,16 @@ orders = {
     "parents first": [v for v in alarm.order if v not in (*monitors, "KINKEDTUBE")],
 }
 present = {name for factor in relevant for name in factor.names}
+
+
+def table_sizes(steps: list) -> list[int]:
+    """The cells of the table that each step of an elimination makes before it sums one variable out."""
+    return [factors.product(step).values.size for step in steps]
+
+
 for rule, order in orders.items():
     answer, steps = factors.eliminate(relevant, [name for name in order if name in present])
-    cells = [
-        math.prod({n: len(alarm.states[n]) for f in step for n in f.names}.values())
-        for step in steps
-    ]
+    cells = table_sizes(steps)
     values = answer.values / answer.values.sum()
     print(
         f"{rule:>14}: largest table {max(cells):>8,} cells, all tables {sum(cells):>8,}; p(kinked tube) = {values[0]:.6f}"
@@ -792,16 +796,8 @@ for side in sides:
         factors.Factor((*above, name), np.ones((2,) * (len(above) + 1)))
         for name, above in grid.items()
     ]
-    near = {name: {name} for name in grid}
-    for factor in tables:
-        for name in factor.names:
-            near[name] |= set(factor.names)
-    widest = 0
-    for name in factors.min_fill(tables, [f"{side - 1},{side - 1}"]):
-        widest = max(widest, len(near[name]))
-        for other in near[name] - {name}:
-            near[other] = (near[other] | near[name]) - {name}
-    largest.append(2.0**widest)
+    order = factors.min_fill(tables, [f"{side - 1},{side - 1}"])
+    largest.append(max(table_sizes(factors.eliminate(tables, order)[1])))
 figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.semilogy(sides, largest, marker="o")
 ax.set(xlabel="side of the grid", ylabel="cells of the largest table")
