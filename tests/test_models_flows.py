@@ -11,7 +11,7 @@ from utils.models.couplings import Autoregressive, Coupling
 from utils.models.dequantization import Dequantization
 from utils.models.flows import Flow, StandardNormal, maf, real_nvp, spline_autoregressive, spline_coupling
 from utils.models.gmm import GaussianMixture
-from utils.models.made import MADE, MLP
+from utils.models.made import MADE
 from utils.models.multiscale import FactorOut, Flatten, Squeeze, convnet, glow
 from utils.models.splines import Affine, Spline
 from utils.models.transforms import (
@@ -23,6 +23,7 @@ from utils.models.transforms import (
     Logit,
     Permutation,
 )
+from utils.nets import MLP
 from utils.toys import moons
 
 D = 5

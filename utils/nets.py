@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
-from torch import nn
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 
 def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -25,6 +27,35 @@ def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def start(layer: nn.Module, generator: Generator | None = None, zero: bool = False) -> nn.Module:
+    """Weights and bias uniform on ± 1 / √(numbers that meet in one output), or all 0."""
+    bound = 0.0 if zero else layer.weight[0].numel() ** -0.5
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between. The last one starts at 0: what it moves starts as the identity."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int] = (64, 64), generator: Generator | None = None):
+        super().__init__()
+        if not hidden:
+            raise ValueError("hidden is empty: expected the size of at least one hidden layer")
+        layers = [start(nn.Linear(before, after), generator) for before, after in itertools.pairwise([inputs, *hidden])]
+        self.layers = nn.ModuleList([*layers, start(nn.Linear(hidden[-1], outputs), zero=True)])
+
+    def weights(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights and biases, layer by layer."""
+        return [(layer.weight, layer.bias) for layer in self.layers]
+
+    def forward(self, x: Tensor) -> Tensor:
+        *hidden, (weight, bias) = self.weights()
+        for w, b in hidden:
+            x = F.linear(x, w, b).relu_()
+        return F.linear(x, weight, bias)
 
 
 def conv_encoder(outputs: int, *, channels: int = 1, side: int = 28, width: int = 32) -> nn.Sequential:

@@ -10,9 +10,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from utils.models.couplings import Autoregressive, Coupling
-from utils.models.made import MLP
 from utils.models.splines import Affine, Spline
 from utils.models.transforms import Chain
+from utils.nets import MLP
 
 __all__ = ["Flow", "StandardNormal", "maf", "real_nvp", "spline_autoregressive", "spline_coupling"]
 

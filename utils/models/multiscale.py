@@ -11,8 +11,9 @@ from torch import Generator, Tensor, nn
 
 from utils.models.couplings import Coupling
 from utils.models.flows import Flow, StandardNormal
-from utils.models.made import check_width, start
+from utils.models.made import check_width
 from utils.models.transforms import ActNorm, Chain, InvertibleLinear
+from utils.nets import start
 
 
 class Squeeze(nn.Module):
