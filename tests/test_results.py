@@ -7,6 +7,7 @@ import pytest
 
 from utils.course.execute import recorded
 from utils.results import MIME, record
+from utils.results import recorded as recorded_in
 
 
 def test_in_a_notebook_the_number_is_kept_as_data(tmp_path):
@@ -42,3 +43,12 @@ def test_outside_of_a_notebook_it_prints(capsys):
 def test_what_is_no_result_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         record("key", **arguments)
+
+
+def test_a_chapter_reads_what_another_one_recorded(repository):
+    from utils.course.notebooks import read
+
+    notebook = read(repository / "chapters" / "04_gaussian_mixtures.ipynb")
+    assert list(recorded_in("04").values()) == recorded(notebook)
+    with pytest.raises(ValueError, match=r"no chapter '4': expected one of 01, 02"):
+        recorded_in("4")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 from utils.output import show
 
+CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
 MIME = "application/vnd.course.result+json"
 KINDS = ("exact", "bound", "estimate", "score")
 
@@ -59,3 +62,27 @@ def record(
         "kind": kind,
     }
     show(line, data={MIME: data})
+
+
+def recorded(number: str) -> dict[str, dict]:
+    """What another chapter's lesson recorded, as its committed notebook holds it.
+
+    Args:
+        number: of the chapter, two digits.
+
+    Returns:
+        For each key a dictionary with `value`, `low`, `high`, `unit` and `kind`, as given to `record`.
+
+    Raises:
+        ValueError: when there is no such chapter.
+
+    >>> recorded("04")["bernoulli_k100_nll"]["kind"]
+    'exact'
+    """
+    found = [path for path in CHAPTERS.glob(f"{number}_*.ipynb") if not path.stem.endswith("_exercises")]
+    if len(found) != 1:
+        numbers = sorted({path.name[:2] for path in CHAPTERS.glob("[0-9][0-9]_*.ipynb")})
+        raise ValueError(f"there is no chapter {number!r}: expected one of {', '.join(numbers)}")
+    cells = json.loads(found[0].read_text(encoding="utf-8"))["cells"]
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    return {output[MIME]["key"]: output[MIME] for output in outputs if MIME in output}
