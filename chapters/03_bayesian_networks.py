@@ -810,7 +810,17 @@ assert largest[-1] > 50 * largest[3]
 # An image is such a grid with thousands of variables. That is why the models of the coming chapters never sum over states: they choose their factors so that sampling or the likelihood stays cheap.
 
 # %% [markdown]
-# ## 13 · Remember
+# ## 13 · What this family is good and bad at
+#
+# From here on, most chapters teach one family of models and end with the same table. It grows by a row each time.
+
+# %%
+from utils.families import families
+
+families("03")
+
+# %% [markdown]
+# ## 14 · Remember
 #
 # 1. A Bayesian network is a joint distribution as a product of small tables, one for each variable given its parents.
 # 2. Sampling follows the arrows. Questions go against them: sum out what you do not know, in a good order.

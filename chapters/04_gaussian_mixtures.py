@@ -886,7 +886,17 @@ print(
 assert largest < 1e-3
 
 # %% [markdown]
-# ## 11 · Remember
+# ## 11 · What this family is good and bad at
+#
+# A mixture is the first model to try on few data. Its limit is that a component is one blurred prototype.
+
+# %%
+from utils.families import families
+
+families("04")
+
+# %% [markdown]
+# ## 12 · Remember
 #
 # 1. A mixture is a story: draw a hidden component, then draw the data from it. `p(x)` sums the hidden part out.
 # 2. Responsibilities are the posterior of the hidden part. For each point they sum to one.

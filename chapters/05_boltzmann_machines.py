@@ -1108,7 +1108,17 @@ record("still_home_after_100", still[3].mean().item(), unit="share of chains", k
 # This is the price of a model without a recipe, and the reason why few people train RBMs today: samples are slow, the likelihood is an estimate, and the gradient is biased. The models of the next chapters buy these back, each in its own way. What stays is the idea: an **energy** says what belongs together, and learning lowers it at the data and raises it in the dreams.
 
 # %% [markdown]
-# ## 12 · Remember
+# ## 12 · What this family is good and bad at
+#
+# An energy is free to say anything, and that freedom costs the recipe for drawing.
+
+# %%
+from utils.families import families
+
+families("05")
+
+# %% [markdown]
+# ## 13 · Remember
 #
 # 1. An energy says which states are likely, $p \propto e^{-E}$. $Z$ makes it a probability, and is what nobody can compute.
 # 2. Gibbs sampling needs no $Z$. In a restricted machine a whole layer is drawn at once, and the hidden layer is summed out in closed form: the free energy.

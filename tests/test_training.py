@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from utils import training
 from utils.nets import conv_decoder, conv_encoder, mlp
+from utils.output import progress_bar
 from utils.training import SCHEDULES, Trainer, TrainingDiverged, choose_device
 
 
@@ -463,7 +463,7 @@ def test_the_bar_vanishes(capsys):
 def test_in_a_notebook_a_person_sees_the_bar_and_a_program_does_not(monkeypatch, allow_stdin, disabled):
     kernel = SimpleNamespace(_allow_stdin=allow_stdin)
     monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(kernel=kernel))
-    with training._bar(10, 0, None) as bar:
+    with progress_bar(10) as bar:
         assert bar.disable is disabled
 
 

@@ -1,6 +1,8 @@
-"""Show something once, in the richest form that the place can show."""
+"""Show something once, in the richest form that the place can show; and show how far something is."""
 
 from __future__ import annotations
+
+import sys
 
 
 def show(text: str, html: str | None = None, data: dict[str, dict] | None = None) -> None:
@@ -26,3 +28,21 @@ def show(text: str, html: str | None = None, data: dict[str, dict] | None = None
     if html is not None:
         bundle["text/html"] = html
     display(bundle | (data or {}), raw=True)
+
+
+def progress_bar(total: int, initial: int = 0, visible: bool | None = None, unit: str = "step"):
+    """A tqdm bar that leaves nothing behind, and that is not drawn where a program executes a notebook.
+
+    Args:
+        total: how many steps there are in all.
+        initial: how many are done already.
+        visible: whether to show it; by default, where somebody is watching.
+        unit: the name of a step.
+    """
+    from tqdm.auto import tqdm
+
+    if visible is None:
+        # A program that executes notebooks cannot answer input(), a person in front of Jupyter can.
+        kernel = getattr(sys.modules.get("IPython") and sys.modules["IPython"].get_ipython(), "kernel", None)
+        visible = sys.stderr.isatty() if kernel is None else bool(getattr(kernel, "_allow_stdin", False))
+    return tqdm(total=total, initial=initial, leave=False, disable=not visible, unit=unit, dynamic_ncols=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from utils import checkpoints
+from utils.output import progress_bar
 
 # How much of the learning rate is left when the share `done` of the training is over.
 SCHEDULES = {
@@ -155,7 +155,7 @@ class Trainer:
             torch.manual_seed(self.seed)  # for layers such as dropout, which know no generator
             if self.checkpoint and self.checkpoint.exists():
                 self._resume(checkpoints.load(self.checkpoint, self._settings(len(columns[0]))))
-            with _bar(self.epochs * batches, self.step, self.progress) as bar:
+            with progress_bar(self.epochs * batches, self.step, self.progress) as bar:
                 while self.epoch < self.epochs and not self.stop:
                     self._epoch(columns, size, batches, bar)
                     if held_out is not None:
@@ -347,14 +347,3 @@ def _means(values: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _named(part: str, numbers: dict[str, float]) -> dict[str, float]:
     return {f"{part}_{name}" if part else name: number for name, number in numbers.items()}
-
-
-def _bar(total: int, initial: int, progress: bool | None):
-    """A bar that leaves nothing behind, and that is not drawn where a program executes a notebook."""
-    from tqdm.auto import tqdm
-
-    if progress is None:
-        # A program that executes notebooks cannot answer input(), a person in front of Jupyter can.
-        kernel = getattr(sys.modules.get("IPython") and sys.modules["IPython"].get_ipython(), "kernel", None)
-        progress = sys.stderr.isatty() if kernel is None else bool(getattr(kernel, "_allow_stdin", False))
-    return tqdm(total=total, initial=initial, leave=False, disable=not progress, unit="step", dynamic_ncols=True)
