@@ -76,6 +76,15 @@ def test_mnist_has_the_official_pixels(mnist, repository):
         assert part.aminmax() == (0.0, 1.0)
 
 
+def test_fashion_is_the_beginning_of_the_official_split():
+    fashion = load("fashion")
+    assert fashion.x_train.shape == (10000, 1, 28, 28)
+    assert fashion.x_test.shape == (2000, 1, 28, 28)
+    assert [fashion.classes[label] for label in fashion.y_train[:3]] == ["ankle boot", "T-shirt", "T-shirt"]
+    assert [fashion.classes[label] for label in fashion.y_test[:3]] == ["ankle boot", "pullover", "trousers"]
+    assert fashion.x_train.aminmax() == (0.0, 1.0)
+
+
 def test_every_grey_value_can_be_had_back_exactly():
     for levels in (256, 17):
         pixels = np.arange(levels, dtype=np.uint8).reshape(-1, 1, 1)
@@ -106,7 +115,7 @@ def test_loading_twice_gives_the_same(name):
         assert getattr(first, part) is not getattr(second, part)  # so that nobody can spoil another's data
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", *toys.TOYS])
+@pytest.mark.parametrize("name", ["digits", "mnist", "fashion", *toys.TOYS])
 def test_a_dataset_says_what_it_is(name):
     dataset = load(name)
     assert dataset.x_train.dtype == torch.float32
@@ -133,7 +142,7 @@ def test_flat_keeps_the_values():
 def test_an_unknown_name_lists_near_ones():
     with pytest.raises(ValueError, match=r"no dataset 'MNITS': did you mean 'mnist'"):
         load("MNITS")
-    with pytest.raises(ValueError, match=r"no dataset 'cifar10': expected one of digits, mnist, moons"):
+    with pytest.raises(ValueError, match=r"no dataset 'cifar10': expected one of digits, mnist, fashion, moons"):
         load("cifar10")
 
 

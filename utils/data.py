@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "data"
 # The binary test set is part of the course: every number measured on it compares with every other one.
 BINARY_TRAIN_SEED, BINARY_TEST_SEED = 0, 1
 DIGIT_NAMES = tuple("0123456789")
+CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
 class DataError(RuntimeError):
@@ -124,6 +126,7 @@ def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset
 
     - ``"digits"``: 8 × 8 handwritten digits with 17 grey values; 1,297 + 500, the test part 50 of each class.
     - ``"mnist"``: 28 × 28 handwritten digits with 256 grey values; 60,000 + 10,000, the official split.
+    - ``"fashion"``: Fashion-MNIST, 28 × 28 clothes with 256 grey values; the beginning, 10,000 + 2,000.
     - ``"moons"``, ``"rings"``, ``"spirals"``, ``"checkerboard"``, ``"gaussians"``: points in the plane, drawn anew
       (`utils.toys` has their formulas).
 
@@ -139,7 +142,7 @@ def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset
     >>> load("moons", n=500, seed=3)
     moons: 500 + 500 examples of shape (2,), real values, 2 classes
     """
-    fixed = {"digits": _digits, "mnist": _mnist}
+    fixed = {"digits": _digits, "mnist": _mnist, "fashion": _fashion}
     if name in TOYS:
         return _toy(name, 2000 if n is None else n, 0 if seed is None else seed)
     if name not in fixed:
@@ -241,18 +244,33 @@ def _verified(folder: Path, name: str) -> Path:
 
 
 def _mnist() -> Dataset:
-    with np.load(path("mnist.npz"), allow_pickle=False) as arrays:
-        return Dataset(
-            "mnist",
-            *(
-                _images(arrays[key], 256) if key.startswith("x") else torch.from_numpy(arrays[key]).long()
-                for key in ("x_train", "y_train", "x_test", "y_test")
-            ),
-            classes=DIGIT_NAMES,
-            levels=256,
-            licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-            source="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
-        )
+    return Dataset(
+        "mnist",
+        *_packed("mnist.npz"),
+        classes=DIGIT_NAMES,
+        levels=256,
+        licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+        source="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
+    )
+
+
+def _fashion() -> Dataset:
+    return Dataset(
+        "fashion",
+        *_packed("fashion.npz"),
+        classes=CLOTHES,
+        levels=256,
+        licence="MIT, Zalando SE",
+        source="Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, arXiv 1708.07747",
+    )
+
+
+def _packed(name: str) -> Iterator[Tensor]:
+    """Training images and labels, then those of the test, out of an archive of `data/`."""
+    with np.load(path(name), allow_pickle=False) as arrays:
+        for part in ("train", "test"):
+            yield _images(arrays[f"x_{part}"], 256)
+            yield torch.from_numpy(arrays[f"y_{part}"]).long()
 
 
 def _digits() -> Dataset:
