@@ -5,15 +5,17 @@ from functools import partial
 
 import pytest
 import torch
+import zuko
 from torch import nn
+from zuko.transforms import MonotonicRQSTransform
 
 from utils.models.couplings import Autoregressive, Coupling
 from utils.models.dequantization import Dequantization
-from utils.models.flows import Flow, StandardNormal, maf, real_nvp, spline_autoregressive, spline_coupling
+from utils.models.flows import Flow, StandardNormal, UnitCube, maf, real_nvp, spline_autoregressive, spline_coupling
 from utils.models.gmm import GaussianMixture
 from utils.models.made import MADE
-from utils.models.multiscale import FactorOut, Flatten, Squeeze, convnet, glow
-from utils.models.splines import Affine, Spline
+from utils.models.multiscale import FactorOut, Flatten, Squeeze, coarse_to_fine, convnet, glow
+from utils.models.splines import Affine, Histogram, Spline
 from utils.models.transforms import (
     ActNorm,
     Chain,
@@ -29,6 +31,7 @@ from utils.toys import moons
 D = 5
 IMAGE = (4, 4, 2)  # channels, height, width
 ORDER = [3, 0, 4, 1, 2]
+BARS = Histogram([0.0, 0.1, 0.15, 0.6, 1.0])
 
 
 def generator(seed=0):
@@ -69,6 +72,10 @@ def shares(n, seed=0):
     return torch.rand(n, D, generator=generator(seed), dtype=torch.float64)
 
 
+def grey(n, seed=0):
+    return torch.rand(n, 1, 4, 4, generator=generator(seed), dtype=torch.float64)
+
+
 MAKERS = {
     "elementwise affine": (lambda: ElementwiseAffine(D), reals),
     "elementwise affine, image": (lambda: ElementwiseAffine(4), pictures),
@@ -85,12 +92,15 @@ MAKERS = {
     "affine autoregressive": (lambda: Autoregressive(D, Affine(), (16, 16), generator=generator()), reals),
     "affine autoregressive, ordered": (lambda: Autoregressive(D, None, (16,), ORDER, generator()), reals),
     "spline autoregressive": (lambda: Autoregressive(D, Spline(5, 3.0), (16, 16), ORDER, generator()), reals),
+    "histogram coupling": (lambda: Coupling(D, net, BARS), shares),
+    "histogram autoregressive": (lambda: Autoregressive(D, BARS, (16, 16), ORDER, generator()), shares),
     "inverse autoregressive": (lambda: Inverse(Autoregressive(D, Affine(), (16,), generator=generator())), reals),
     "squeeze": (Squeeze, pictures),
     "flatten": (lambda: Flatten(IMAGE), pictures),
     "factor out": (lambda: FactorOut(IMAGE, Chain([Coupling(2, conv), Flatten((2, 4, 2))])), pictures),
     "logit": (lambda: Logit(0.05), shares),
     "chain": (lambda: Chain([ActNorm(D).eval(), Permutation(ORDER), Coupling(D, net, Spline(5, 3.0))]), reals),
+    "coarse to fine": (lambda: coarse_to_fine(4, 1, BARS, 4, generator=generator()).transform, grey),
     "multiscale": (lambda: glow(IMAGE, levels=1, steps=2, hidden=8, generator=generator()).eval().transform, pictures),
 }
 EVERY = pytest.mark.parametrize("name", MAKERS)
@@ -343,10 +353,9 @@ def test_splines_equal_nflows():
 
 
 def test_splines_equal_zuko():
-    transforms = pytest.importorskip("zuko.transforms")
     bins, bound, x, params = 6, 4.0, 3 * randn(500), spline_numbers(500, 6)
     widths, heights, slopes = params.split([bins, bins, bins - 1], 1)
-    theirs = transforms.MonotonicRQSTransform(widths, heights, slopes, bound=bound)
+    theirs = MonotonicRQSTransform(widths, heights, slopes, bound=bound)
     for name, part in (("horizontal", widths), ("vertical", heights)):  # the same knots, from our shares
         shares = part.softmax(1) * (1 - bins * 1e-3) + 1e-3
         setattr(theirs, name, bound * (2 * nn.functional.pad(shares.cumsum(1), (1, 0)) - 1))
@@ -355,6 +364,36 @@ def test_splines_equal_zuko():
     for a, b in zip(Spline(bins, bound).forward(x, params), theirs.call_and_ladj(x), strict=True):
         assert_close(a, b, 1e-8)
     assert_close(Spline(bins, bound).inverse(x, params)[0], theirs.inv(x), 1e-8)
+
+
+def test_a_histogram_has_the_probabilities_of_its_bins_and_is_the_identity_outside_and_at_zero():
+    params = randn(BARS.n_params, seed=3)
+    widths = BARS.edges.diff()
+    shares = (params + widths.log()).softmax(0)
+    middles = (BARS.edges[1:] + BARS.edges[:-1]) / 2
+    y, log_slope = BARS.forward(middles, params.expand(len(middles), -1))
+    assert_close(log_slope.exp(), shares / widths)
+    assert_close(y, shares.cumsum(0) - shares / 2)
+    given = Histogram(BARS.edges, shares=[0.4, 0.3, 0.2, 0.1])
+    _, log_slope = given.forward(middles, torch.zeros(len(middles), 4, dtype=torch.float64))
+    assert_close(log_slope.exp(), torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64) / widths)
+    ends = torch.tensor([-2.0, 0.0, 1.0, 3.0], dtype=torch.float64)
+    for curve in (BARS.forward, BARS.inverse):
+        moved, log_slope = curve(ends, params.expand(4, -1))
+        assert_close(moved, ends, 1e-12)
+        assert log_slope[[0, 3]].tolist() == [0, 0]
+        same, flat = curve(middles, torch.zeros(len(middles), BARS.n_params).double())
+        assert_close(same, middles, 1e-12)
+        assert_close(flat, torch.zeros_like(middles), 1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_a_histogram_stays_in_its_interval(scale):
+    x, params = torch.rand(5000, generator=generator()), scale * randn(5000, BARS.n_params, seed=4).float()
+    for curve in (BARS.forward, BARS.inverse):
+        moved, log_slope = curve(x, params)
+        assert 0 <= moved.min() <= moved.max() <= 1
+        assert log_slope.isfinite().all()
 
 
 # --- flows ---
@@ -383,6 +422,17 @@ def test_a_density_integrates_to_one(name):
     x, cell = grid()
     density = flow(name, transforms=2).log_prob(x).exp()
     assert (density * cell).sum().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_density_on_the_unit_cube_integrates_to_one_and_is_zero_outside():
+    layers = [Coupling(2, net, BARS, swap=swap) for swap in (False, True)]
+    model = shaken(Flow(layers, UnitCube(2)))
+    axis = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    assert model.log_prob(torch.cartesian_prod(axis, axis)).exp().mean().item() == pytest.approx(1, abs=1e-3)
+    outside = torch.tensor([[0.5, 1.1], [-0.1, 0.5]], dtype=torch.float64)
+    assert model.log_prob(outside).tolist() == [-math.inf] * 2
+    drawn = model.sample(2000, generator())
+    assert 0 <= drawn.min() <= drawn.max() <= 1
 
 
 @BUILT
@@ -436,13 +486,13 @@ def test_the_generator_decides(name):
 @pytest.mark.parametrize("name", ["real_nvp", "maf", "spline_coupling", "spline_autoregressive"])
 @pytest.mark.parametrize("dim", [2, 6])
 def test_as_many_parameters_as_zuko(name, dim):
-    flows = pytest.importorskip("zuko.flows")
-    rqs = pytest.importorskip("zuko.transforms").MonotonicRQSTransform
     theirs = {
-        "real_nvp": flows.RealNVP,
-        "maf": flows.MAF,
-        "spline_coupling": partial(flows.coupling.NICE, univariate=rqs, shapes=[(8,), (8,), (7,)]),
-        "spline_autoregressive": flows.NSF,
+        "real_nvp": zuko.flows.RealNVP,
+        "maf": zuko.flows.MAF,
+        "spline_coupling": partial(
+            zuko.flows.coupling.NICE, univariate=MonotonicRQSTransform, shapes=[(8,), (8,), (7,)]
+        ),
+        "spline_autoregressive": zuko.flows.NSF,
     }[name](dim, transforms=3, hidden_features=(64, 64))
     ours = BUILDERS[name](dim, transforms=3)
     count = [sum(parameter.numel() for parameter in model.parameters()) for model in (ours, theirs)]
@@ -451,8 +501,7 @@ def test_as_many_parameters_as_zuko(name, dim):
 
 @pytest.mark.parametrize("dim", [3, 6])
 def test_a_maf_equals_zukos_with_the_same_weights(dim):
-    flows = pytest.importorskip("zuko.flows")
-    theirs = flows.MAF(dim, transforms=2, hidden_features=(16, 16)).double()
+    theirs = zuko.flows.MAF(dim, transforms=2, hidden_features=(16, 16)).double()
     ours = maf(dim, transforms=2, hidden=(16, 16)).double()
     x = randn(50, dim)
     total = torch.zeros(50).double()
@@ -542,6 +591,42 @@ def test_a_multiscale_flow_of_pixels_learns():
     assert 0 <= drawn.min() <= drawn.max() <= 15
 
 
+def test_a_flow_from_coarse_to_fine_starts_uniform_and_moves_all_but_one_pixel_by_others():
+    model = coarse_to_fine(8, 2, Histogram(torch.arange(18) / 17), 8, generator=generator()).double()
+    x = torch.rand(3, 1, 8, 8, generator=generator(), dtype=torch.float64)
+    assert_close(model.log_prob(x), torch.zeros(3).double())
+    slopes = jacobian(shaken(model), x[0])
+    seen = (slopes != 0).sum(1)  # on how many pixels each coordinate of z depends
+    assert seen.min() == 1
+    assert (seen == 1).sum() == 1
+    drawn = model.sample(5, generator())
+    assert drawn.shape == (5, 1, 8, 8)
+    assert_inverts(model, drawn)
+
+
+@pytest.mark.parametrize("name", ["glow", "coarse to fine", "spline_coupling"])
+def test_under_autocast_only_the_networks_are_coarse(name):
+    """z and log_det keep full precision, and the inverse still undoes the transform."""
+    model, x = {
+        "glow": (glow((1, 8, 8), 2, 2, 8, generator=generator()).eval(), torch.rand(6, 1, 8, 8, generator=generator())),
+        "coarse to fine": (
+            coarse_to_fine(8, 1, BARS, 8, generator=generator()),
+            torch.rand(6, 1, 8, 8, generator=generator()),
+        ),
+        "spline_coupling": (spline_coupling(6, generator=generator()), randn(6, 6).float()),
+    }[name]
+    model = shaken(model, 0.1).float()
+    with torch.no_grad():
+        exact = model(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            z, log_det = model(x)
+            if name != "coarse to fine":  # its last pixels are drawn one by one, which rounds otherwise
+                assert_close(model.inverse(z)[0], x, 1e-3)
+    assert z.dtype == log_det.dtype == torch.float32
+    assert not torch.equal(log_det, exact[1])
+    assert_close(log_det, exact[1], 1.0, 0.05)
+
+
 def test_dequantised_values_round_back_and_uniform_noise_loses_only_the_cell():
     x = torch.randint(8, (50, D), generator=generator()).double()
     transform = Dequantization(8, generator=generator(1))
@@ -590,6 +675,12 @@ def test_the_bound_of_dequantisation_is_below_the_probability_and_tight_for_the_
         (lambda: Spline(8, -1.0), "bound is -1.0"),
         (lambda: Spline(8, 5.0, min_share=0.2), "less than 1 / bins = 0.125"),
         (lambda: Spline(8, 5.0, min_slope=1.5), "min_slope is 1.5"),
+        (lambda: Histogram([0, 1]), "at least three rising numbers from 0 to 1"),
+        (lambda: Histogram([0, 0.6, 0.4, 1]), "at least three rising numbers from 0 to 1"),
+        (lambda: Histogram([0, 0.5, 2]), "at least three rising numbers from 0 to 1"),
+        (lambda: Histogram([0, 0.5, 1], shares=[0.2, 0.2]), "expected 2 numbers above 0 with sum 1"),
+        (lambda: Histogram([0, 0.5, 1], shares=[1.0]), "expected 2 numbers above 0 with sum 1"),
+        (lambda: coarse_to_fine(6, 2, BARS), "cannot be halved 2 times"),
         (lambda: Logit(0.5), "alpha is 0.5"),
         (lambda: Logit()(torch.tensor([[1.5]])), "expected values from 0 to 1"),
         (lambda: Dequantization(1), "levels is 1"),

@@ -8,7 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from utils.models.made import MADE, check_width
-from utils.models.splines import Affine, Spline
+from utils.models.splines import Affine, Histogram, Spline
+
+Curve = Affine | Spline | Histogram
 
 
 class Coupling(nn.Module):
@@ -19,18 +21,16 @@ class Coupling(nn.Module):
     Args:
         dim: D or C, at least 2; where it is odd, the half that comes first is the smaller one.
         net: makes the network from its number of inputs and outputs; for images one that keeps height and width.
-        curve: f, an `Affine` or a `Spline`.
+        curve: f, an `Affine`, a `Spline` or a `Histogram`.
         swap: True lets the second half move the first.
 
     Raises:
         ValueError: for dim below 2, or x of another width.
 
-    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017, sections 3.2 and 3.3.
+    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017.
     """
 
-    def __init__(
-        self, dim: int, net: Callable[[int, int], nn.Module], curve: Affine | Spline | None = None, swap: bool = False
-    ):
+    def __init__(self, dim: int, net: Callable[[int, int], nn.Module], curve: Curve | None = None, swap: bool = False):
         super().__init__()
         if dim < 2:
             raise ValueError(f"dim is {dim}: expected at least 2, a single coordinate cannot be split in two")
@@ -53,7 +53,8 @@ class Coupling(nn.Module):
         params = self.net(a).unflatten(1, (b.shape[1], -1))  # (B, D_b, P) or (B, C_b, P, H, W)
         if x.dim() > 2:
             params = params.movedim(2, -1)  # (B, C_b, H, W, P)
-        b, log_slope = curve(b, params)
+        with torch.autocast(x.device.type, enabled=False):  # the network may be coarse; what is done to x is exact
+            b, log_slope = curve(b, params.to(b.dtype))
         return torch.cat([b, a] if self.swap else [a, b], 1), log_slope.flatten(1).sum(1)
 
 
@@ -64,7 +65,7 @@ class Autoregressive(nn.Module):
 
     Args:
         dim: D, at least 2.
-        curve: f, an `Affine` or a `Spline`.
+        curve: f, an `Affine`, a `Spline` or a `Histogram`.
         hidden: units in each hidden layer.
         order: the coordinates in the order of the chain; default: as they come.
         generator: source of randomness of the first weights.
@@ -72,13 +73,13 @@ class Autoregressive(nn.Module):
     Raises:
         ValueError: for an order that is no permutation, or x of another width.
 
-    Source: Papamakarios, Pavlakou & Murray, Masked Autoregressive Flow for Density Estimation, 2017, section 3.
+    Source: Papamakarios, Pavlakou & Murray, Masked Autoregressive Flow for Density Estimation, 2017.
     """
 
     def __init__(
         self,
         dim: int,
-        curve: Affine | Spline | None = None,
+        curve: Curve | None = None,
         hidden: Sequence[int] = (64, 64),
         order: Sequence[int] | Tensor | None = None,
         generator: Generator | None = None,
@@ -88,7 +89,9 @@ class Autoregressive(nn.Module):
         self.net = MADE(dim, self.curve.n_params, hidden, order, generator)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.curve.forward(x, self.net(x))
+        params = self.net(x)
+        with torch.autocast(x.device.type, enabled=False):
+            z, log_slope = self.curve.forward(x, params.to(x.dtype))
         return z, log_slope.sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:

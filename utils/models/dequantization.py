@@ -26,8 +26,8 @@ class Dequantization(nn.Module):
     Raises:
         ValueError: for x that holds something else than 0 … levels − 1.
 
-    Source: Theis, van den Oord & Bethge, A note on the evaluation of generative models, 2016, section 3.1; Ho et al.,
-    Flow++, 2019, section 3.1.
+    Source: Theis, van den Oord & Bethge, A note on the evaluation of generative models, 2016; Ho et al.,
+    Flow++, 2019.
     """
 
     def __init__(self, levels: int, net: nn.Module | None = None, generator: Generator | None = None):

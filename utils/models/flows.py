@@ -14,7 +14,7 @@ from utils.models.splines import Affine, Spline
 from utils.models.transforms import Chain
 from utils.nets import MLP
 
-__all__ = ["Flow", "StandardNormal", "maf", "real_nvp", "spline_autoregressive", "spline_coupling"]
+__all__ = ["Flow", "StandardNormal", "UnitCube", "maf", "real_nvp", "spline_autoregressive", "spline_coupling"]
 
 
 class StandardNormal(nn.Module):
@@ -34,6 +34,24 @@ class StandardNormal(nn.Module):
         return torch.randn(n, self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
 
 
+class UnitCube(nn.Module):
+    """p(z) = 1 on [0, 1]^D, for z `(B, D)`; log p is −∞ elsewhere."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats, `(B,)`."""
+        inside = ((z >= 0) & (z <= 1)).all(1)
+        return z.new_zeros(len(z)).where(inside, -math.inf)
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """`n` independent draws, `(n, D)`."""
+        return torch.rand(n, self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
+
+
 class Flow(nn.Module):
     """log p(x) = log p(z) + log |det dz/dx| with z = forward(x), a bijection; x = inverse(z) for z from the base.
 
@@ -44,7 +62,7 @@ class Flow(nn.Module):
     Raises:
         ValueError: for x of a shape that a transform does not take, or with values that are not finite.
 
-    Source: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference, 2021, section 2.1.
+    Source: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference, 2021.
     """
 
     def __init__(self, transforms: Iterable[nn.Module], base: nn.Module):

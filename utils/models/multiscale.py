@@ -9,10 +9,10 @@ from math import prod
 import torch
 from torch import Generator, Tensor, nn
 
-from utils.models.couplings import Coupling
-from utils.models.flows import Flow, StandardNormal
+from utils.models.couplings import Autoregressive, Coupling, Curve
+from utils.models.flows import Flow, StandardNormal, UnitCube
 from utils.models.made import check_width
-from utils.models.transforms import ActNorm, Chain, InvertibleLinear
+from utils.models.transforms import ActNorm, Chain, InvertibleLinear, Permutation
 from utils.nets import start
 
 
@@ -59,7 +59,7 @@ class FactorOut(nn.Module):
         shape: (C, H, W), with C even.
         rest: the transforms of the other half.
 
-    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017, section 3.6.
+    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017.
     """
 
     def __init__(self, shape: Sequence[int], rest: nn.Module):
@@ -115,7 +115,7 @@ def glow(
         before: transforms at the entrance, such as a `Dequantization` and a `Logit`.
         generator: source of randomness of the first weights.
 
-    Source: Kingma & Dhariwal, Glow, 2018, figure 2.
+    Source: Kingma & Dhariwal, Glow, 2018.
     """
     channels, height, width = shape
     if levels < 1 or height % 2**levels or width % 2**levels:
@@ -134,3 +134,74 @@ def glow(
         return [*layers, FactorOut((channels, height, width), rest)]
 
     return Flow([*before, *level(channels, height, width, levels)], StandardNormal(prod(shape)))
+
+
+class BlockNet(nn.Module):
+    """Two convolutions 3 × 3 and one 1 × 1 on blocks of pixels; each place of the image has a bias of its own.
+
+    Working on blocks of `block` × `block` pixels makes the image small and the view wide. The last layer starts at 0.
+
+    Args:
+        inputs, outputs: channels.
+        side: height and width, a multiple of `block`.
+        hidden: channels inside.
+        block: side of a block.
+        generator: source of randomness of the first weights.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, side: int, hidden: int, block: int = 1, generator: Generator | None = None
+    ):
+        super().__init__()
+        self.gather, self.scatter = nn.PixelUnshuffle(block), nn.PixelShuffle(block)
+        self.first = start(nn.Conv2d(inputs * block**2, hidden, 3, padding=1), generator)
+        self.place = nn.Parameter(torch.zeros(hidden, side // block, side // block))
+        self.second = start(nn.Conv2d(hidden, hidden, 3, padding=1), generator)
+        self.last = start(nn.Conv2d(hidden, outputs * block**2, 1), zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = (self.first(self.gather(2 * x - 1)) + self.place).relu()
+        return self.scatter(self.last(self.second(h).relu()))
+
+
+def coarse_to_fine(
+    side: int,
+    levels: int,
+    curve: Curve,
+    hidden: int = 64,
+    *,
+    before: Iterable[nn.Module] = (),
+    generator: Generator | None = None,
+) -> Flow:
+    """A flow of grey images `(B, 1, side, side)` in [0, 1] that draws a coarse grid of pixels first, then finer ones.
+
+    A level takes every block of 2 × 2 pixels apart. The two pixels of one diagonal are moved as those of the other
+    diagonal say, and of these one as the other says; three of the four are then done, and the fourth goes on as an
+    image of half the side. The last such image is moved pixel by pixel. The networks see pixels as they came in.
+
+    Args:
+        side: height and width; it can be halved `levels` times.
+        levels: number of scales.
+        curve: how a pixel is moved; it must map [0, 1] to itself, as a `Histogram` does.
+        hidden: channels inside the networks.
+        before: transforms at the entrance, such as a `Dequantization`.
+        generator: source of randomness of the first weights.
+
+    Source: the halves of Dinh et al., Real NVP, 2017, in the order of Reed et al., Parallel Multiscale Autoregressive
+    Density Estimation, 2017.
+    """
+    if levels < 1 or side % 2**levels:
+        raise ValueError(f"an image of side {side} cannot be halved {levels} times: choose other levels, or pad")
+
+    def level(side: int, left: int) -> list[nn.Module]:
+        if left == 0:
+            return [Flatten((1, side, side)), Autoregressive(side**2, curve, (4 * hidden,), generator=generator)]
+        side //= 2
+        block = 2 if side % 2 == 0 and side > 8 else 1
+        net = partial(BlockNet, side=side, hidden=hidden, block=block, generator=generator)
+        quarter = Chain(level(side, left - 1))
+        half = Chain([Coupling(2, net, curve, swap=True), FactorOut((2, side, side), quarter)])
+        diagonals = Permutation([1, 2, 0, 3])
+        return [Squeeze(), diagonals, Coupling(4, net, curve, swap=True), FactorOut((4, side, side), half)]
+
+    return Flow([*before, *level(side, levels)], UnitCube(side**2))

@@ -1,13 +1,14 @@
-"""Monotonic curves for flows: an affine map and the rational-quadratic spline, both moved by a network's numbers.
+"""Monotonic curves for flows, moved by a network's numbers: an affine map, a rational-quadratic spline, a histogram.
 
 A curve has `n_params` numbers for each coordinate. `forward(x, params)` takes x of any shape and params of that shape
 with `n_params` at its end; it returns y and log dy/dx, both in the shape of x. `inverse(y, params)` returns x and
-log dx/dy. With all numbers 0 each curve is the identity: that is where training starts.
+log dx/dy. With all numbers 0 a curve is the identity, unless it is told otherwise: that is where training starts.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class Affine:
 
     The bound on s keeps one step of training from blowing a coordinate up.
 
-    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017, equations 7 and 8.
+    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017.
     """
 
     n_params = 2
@@ -60,7 +61,7 @@ class Spline:
         min_share: no bin is thinner or lower than this share of the interval.
         min_slope: no slope at a knot is below this.
 
-    Source: Durkan, Bekasov, Murray & Papamakarios, Neural Spline Flows, 2019, section 3.1.
+    Source: Durkan, Bekasov, Murray & Papamakarios, Neural Spline Flows, 2019.
     """
 
     def __init__(self, bins: int = 8, bound: float = 5.0, min_share: float = 1e-3, min_slope: float = 1e-3):
@@ -133,3 +134,61 @@ class Spline:
         chord = s * (1 - 2 * tau) + (d0 + d1) * tau
         slope = torch.lerp(d0 * rest, d1 * theta, theta) + 2 * s * tau
         return tau, chord, (slope * (s / chord).square()).log()
+
+
+class Histogram:
+    """y = F(x), the distribution function of a histogram on [0, 1] with fixed edges; the identity outside.
+
+    With bins of widths w and the network's numbers a, bin k has the probability P_k = softmax(a + log shares)_k, and
+
+        y = P_0 + … + P_{k−1} + P_k (x − edge_k) / w_k,    dy/dx = P_k / w_k
+
+    So the slope is the density of the histogram: under a `UnitCube` at the end, each coordinate has this histogram.
+
+    Args:
+        edges: rising numbers from 0 to 1, at least three.
+        shares: probabilities of the bins when all numbers are 0; default: their widths, which makes the identity. Start
+            from those of the data, and training need not find them.
+
+    Raises:
+        ValueError: for other edges, or shares that are no probabilities above 0.
+
+    Source: Müller, McWilliams, Rousselle, Gross & Novák, Neural Importance Sampling, 2019: piecewise-linear couplings.
+    """
+
+    def __init__(self, edges: Sequence[float] | Tensor, shares: Sequence[float] | Tensor | None = None):
+        self.edges = torch.as_tensor(edges, dtype=torch.float64)
+        rising = self.edges.dim() == 1 and len(self.edges) > 2 and bool((self.edges.diff() > 0).all())
+        if not rising or self.edges[0] != 0 or self.edges[-1] != 1:
+            raise ValueError(f"edges are {self.edges.tolist()}: expected at least three rising numbers from 0 to 1")
+        self.n_params = len(self.edges) - 1
+        self.shares = self.edges.diff() if shares is None else torch.as_tensor(shares, dtype=torch.float64)
+        if self.shares.shape != (self.n_params,) or not (self.shares > 0).all() or abs(self.shares.sum() - 1) > 1e-6:
+            raise ValueError(f"shares are {self.shares.tolist()}: expected {self.n_params} numbers above 0 with sum 1")
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        edges, widths, log_share = self._read(params)
+        k = torch.bucketize(x.detach().contiguous(), edges[1:-1], right=True)
+        below, log_share = self._bin(log_share, k)
+        log_slope = log_share - widths.log()[k]
+        y, inside = (below + (x - edges[k]) * log_slope.exp()).clamp(0, 1), (x >= 0) & (x <= 1)
+        return y.where(inside, x), log_slope.where(inside, 0.0)
+
+    def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        edges, widths, log_share = self._read(params)
+        tops = log_share.detach().exp().cumsum(-1)[..., :-1]
+        k = (tops <= y.detach()[..., None]).sum(-1)
+        below, log_share = self._bin(log_share, k)
+        log_slope = log_share - widths.log()[k]
+        x, inside = (edges[k] + (y - below) * (-log_slope).exp()).clamp(0, 1), (y >= 0) & (y <= 1)
+        return x.where(inside, y), -log_slope.where(inside, 0.0)
+
+    def _read(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The edges, the widths of the bins, and the logarithms of their probabilities."""
+        edges = self.edges.to(params)
+        return edges, edges.diff(), (params + self.shares.log().to(params)).log_softmax(-1)
+
+    def _bin(self, log_share: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """P_0 + … + P_{k−1}, and log P_k."""
+        before = torch.arange(self.n_params, device=k.device) < k[..., None]
+        return (log_share.exp() * before).sum(-1), log_share.gather(-1, k[..., None])[..., 0]

@@ -79,7 +79,7 @@ class ElementwiseAffine(nn.Module):
 class ActNorm(ElementwiseAffine):
     """An elementwise affine map that gives the first batch of training mean 0 and variance 1.
 
-    Source: Kingma & Dhariwal, Glow, 2018, section 3.1.
+    Source: Kingma & Dhariwal, Glow, 2018.
     """
 
     def __init__(self, dim: int):
@@ -135,7 +135,7 @@ class InvertibleLinear(nn.Module):
         dim: number of coordinates or channels.
         generator: source of randomness of the rotation.
 
-    Source: Kingma & Dhariwal, Glow, 2018, equations 10 and 11.
+    Source: Kingma & Dhariwal, Glow, 2018.
     """
 
     def __init__(self, dim: int, generator: Generator | None = None):
@@ -153,14 +153,16 @@ class InvertibleLinear(nn.Module):
         return lower, self.upper.triu(1) + (self.sign * self.log_s.exp()).diag()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        return self._mix(x, self.permutation @ lower @ upper, self.bias), self._log_det(x)
+        with torch.autocast(x.device.type, enabled=False):  # its rounding would make z another x's
+            lower, upper = self.factors()
+            return self._mix(x, self.permutation @ lower @ upper, self.bias), self._log_det(x)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        right = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
-        weight = torch.linalg.solve_triangular(upper, right, upper=True)
-        return self._mix(z, weight, -weight @ self.bias), -self._log_det(z)
+        with torch.autocast(z.device.type, enabled=False):
+            lower, upper = self.factors()
+            right = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
+            weight = torch.linalg.solve_triangular(upper, right, upper=True)
+            return self._mix(z, weight, -weight @ self.bias), -self._log_det(z)
 
     def _mix(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         check_width(x, len(self.bias))
@@ -178,7 +180,7 @@ class Logit(nn.Module):
     Args:
         alpha: keeps 0 and 1 away from infinity; 0 < α < ½.
 
-    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017, section 4.1.
+    Source: Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017.
     """
 
     def __init__(self, alpha: float = 1e-3):
