@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from utils.nets import MLP
@@ -24,11 +24,12 @@ class MADE(MLP):
         hidden: units in each hidden layer.
         order: the coordinates in the order of the chain, a permutation of 0 … D − 1; default: as they come.
         generator: source of randomness of the first weights.
+        direct: add masked weights from the inputs to the outputs; they start at 0.
 
     Raises:
         ValueError: for an order that is no permutation, or x of another width.
 
-    Source: Germain, Gregor, Murray & Larochelle, MADE, 2015, section 4.
+    Source: Germain, Gregor, Murray & Larochelle, MADE, 2015.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class MADE(MLP):
         hidden: Sequence[int] = (64, 64),
         order: Sequence[int] | Tensor | None = None,
         generator: Generator | None = None,
+        direct: bool = False,
     ):
         if dim < 2:
             raise ValueError(f"dim is {dim}: expected at least 2, a single coordinate has nothing to depend on")
@@ -52,6 +54,11 @@ class MADE(MLP):
         masks.append((place[:, None] > degrees[-1]).repeat_interleave(outputs, 0))
         for i, mask in enumerate(masks):
             self.register_buffer(f"mask{i}", mask, persistent=False)
+        self.direct = nn.Parameter(torch.zeros(dim * outputs, dim)) if direct else None
+        if direct:
+            self.register_buffer(
+                "direct_mask", (place[:, None] > place).repeat_interleave(outputs, 0), persistent=False
+            )
 
     def weights(self) -> list[tuple[Tensor, Tensor]]:
         """The masked weights and the biases, layer by layer."""
@@ -59,7 +66,10 @@ class MADE(MLP):
 
     def forward(self, x: Tensor) -> Tensor:
         check_width(x, self.dim)
-        return super().forward(x).unflatten(1, (self.dim, self.outputs))
+        params = super().forward(x)
+        if self.direct is not None:
+            params = params + F.linear(x, self.direct * self.direct_mask)
+        return params.unflatten(1, (self.dim, self.outputs))
 
     def chain(self, n: int, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Build `n` rows coordinate by coordinate: `choose(i, params)` turns `(n, outputs)` into the values `(n, 1)`.
@@ -69,12 +79,18 @@ class MADE(MLP):
         """
         (first, bias), *hidden, (weight, last) = self.weights()
         weight, last = weight.unflatten(0, (self.dim, -1)), last.unflatten(0, (self.dim, -1))
+        units = len(bias)
+        if self.direct is not None:  # the outputs' own sums grow beside those of the first layer
+            first, bias = torch.cat([first, self.direct * self.direct_mask]), F.pad(bias, (0, len(self.direct)))
         total, columns = bias.expand(n, -1), [bias] * self.dim
         for i in self.order.tolist():
-            h = total.relu()
+            h = total[:, :units].relu()
             for w, b in hidden:
                 h = F.linear(h, w, b).relu_()
-            columns[i] = choose(i, F.linear(h, weight[i], last[i]))
+            params = F.linear(h, weight[i], last[i])
+            if self.direct is not None:
+                params = params + total[:, units:].unflatten(1, (self.dim, -1))[:, i]
+            columns[i] = choose(i, params)
             total = torch.addmm(total, columns[i], first[:, i : i + 1].T)
         return torch.cat(columns, 1)
 
