@@ -13,7 +13,7 @@ from tiny_course import HEADER, LESSON, REGISTER, SOLUTION, command, course, env
 
 from utils.course import CourseError
 from utils.course.files import write
-from utils.course.notebooks import dumps, from_text, read, to_text, update
+from utils.course.notebooks import dumps, from_text, read, smaller, to_text, update
 from utils.course.register import Register
 from utils.course.sync import fingerprint, format_text, problems, sync
 
@@ -281,6 +281,8 @@ def test_other_kinds_of_drift_are_found(tiny):
     assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
     (tiny / "chapters" / "01_tiny_exercises.py").write_text(HEADER + SOLUTION)
     assert found("holds a line of a solution") or found("holds a whole solution")
+    (tiny / "chapters" / "01_tiny_exercises.py").unlink()
+    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
 
 
 def test_everything_works_without_the_solutions(tiny):
@@ -288,3 +290,28 @@ def test_everything_works_without_the_solutions(tiny):
     assert list(problems(Register(tiny))) == []
     assert course(tiny, "sync").returncode == 0
     assert course(tiny, "start", "01").returncode == 0
+
+
+def test_pictures_keep_their_looks_and_lose_weight():
+    import io
+    from base64 import b64decode, b64encode
+
+    import numpy as np
+    from PIL import Image
+
+    def picture(pixels):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        return b64encode(file.getvalue()).decode()
+
+    ramp = np.linspace(0, 240, 300)
+    noise = np.random.default_rng(0).uniform(0, 15, (300, 300, 3))
+    pixels = (np.stack(np.broadcast_arrays(ramp[:, None], ramp, 200.0), axis=-1) + noise).astype(np.uint8)
+    before = picture(pixels)
+    after = smaller(before)
+    assert len(after) < len(before)
+    seen = np.asarray(Image.open(io.BytesIO(b64decode(after))).convert("RGB"), dtype=int)
+    assert seen.shape == pixels.shape
+    assert np.abs(seen - pixels).mean() < 10
+    tiny = picture(np.zeros((1, 1, 3), np.uint8))
+    assert smaller(tiny) == tiny

@@ -18,7 +18,7 @@ from utils.course import CourseError
 from utils.course.execute import Job, Progress, execute, free_path
 from utils.course.exercises import BEGIN, END, generate, taken_twice
 from utils.course.files import back_up, write
-from utils.course.notebooks import dumps, from_text, read, sources_hash, to_text, update
+from utils.course.notebooks import dumps, from_text, read, smaller, sources_hash, to_text, update
 from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
 
@@ -247,6 +247,8 @@ def _executed(notebook: NotebookNode, name: str, register: Register, progress: P
             cell.outputs, cell.execution_count = done.outputs, done.execution_count
             for result in cell.outputs:
                 result.pop("transient", None)
+                if png := result.get("data", {}).get("image/png"):
+                    result["data"]["image/png"] = smaller(png)
                 if "metadata" in result:
                     result["metadata"].pop("execution", None)
     notebook.metadata.pop("widgets", None)
@@ -301,8 +303,8 @@ def _unclean(notebook: NotebookNode) -> Iterator[str]:
 def _leaked_solutions(register: Register) -> Iterator[str]:
     """Solutions that stand outside of solutions/: whole regions anywhere, single telling lines in exercises."""
     for chapter in register.chapters:
-        source = chapter.solutions.with_suffix(".py")
-        if not source.exists():
+        source, generated = (path.with_suffix(".py") for path in (chapter.solutions, chapter.exercises))
+        if not source.exists() or not generated.exists():
             continue
         regions, given, inside = [], set(), False
         for line in map(str.strip, source.read_text(encoding="utf-8").splitlines()):
@@ -313,7 +315,7 @@ def _leaked_solutions(register: Register) -> Iterator[str]:
             elif not inside:
                 given.add(line)
             inside = line == BEGIN or (inside and line != END)
-        kept = set(map(str.strip, chapter.exercises.with_suffix(".py").read_text(encoding="utf-8").splitlines()))
+        kept = set(map(str.strip, generated.read_text(encoding="utf-8").splitlines()))
         for line in {line for region in regions for line in region} & kept - given:
             if len(line) > 20:
                 yield f"chapters/{chapter.slug}_exercises.py holds a line of a solution: {line}"
