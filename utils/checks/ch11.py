@@ -1,0 +1,552 @@
+"""Checks of chapter 11, autoregressive time series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, number, parts, tensor
+from utils.series import load_series
+
+# CRPS over that of the seasonal rule, sunspots from 1900 on, 12 years ahead, n = 300, seeds 0 to 20: AR(9) of square
+# roots 0.794 to 0.803, AR(9) of the counts 0.830 to 0.837, AR(2) 1.24, the values of the past in any order 1.52.
+SUNSPOTS_GOAL = 0.82
+
+
+def _normal(generator: Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _uniform(generator: Generator, low: float, high: float) -> float:
+    return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
+
+
+def _rows(y: Tensor, p: int) -> tuple[Tensor, Tensor]:
+    """One row a target, one entry after the other: slow, and plain to see."""
+    rows = [[1.0, *(y[t - i].item() for i in range(1, p + 1))] for t in range(p, len(y))]
+    return torch.tensor(rows, dtype=y.dtype), y[p:]
+
+
+def _least_squares(rows: Tensor, targets: Tensor) -> Tensor:
+    return torch.linalg.solve(rows.T @ rows, rows.T @ targets)
+
+
+def _series(generator: Generator, n: int = 40) -> Tensor:
+    """A stationary AR(2) with a mean far from 0."""
+    noise, y = _normal(generator, n), [3.0, 4.0]
+    for t in range(2, n):
+        y.append(1.0 + 1.1 * y[-1] - 0.4 * y[-2] + noise[t].item())
+    return torch.tensor(y, dtype=torch.float64)
+
+
+@exercise("series.lag_matrix", call="lag_matrix(y, p)")
+def lag_matrix(answer: Callable, generator: Generator) -> None:
+    y, p = _normal(generator, 9), 3
+    rows, targets = parts(answer(y, p), ("rows", "targets"))
+    no_constant = Mistake((6, 3), "the column of ones is missing", "The row is (1, y_{t-1}, ..., y_{t-p}).")
+    too_many = Mistake(
+        (7, 4), "there is one row too many: it has no target, or sees its own", "There are T − p targets."
+    )
+    lost = Mistake((5, 4), "one row is lost", "The first target is y_p, counting from 0, the last is y_{T−1}.")
+    swapped = Mistake((4, 6), "rows and columns are swapped", "One row a target.")
+    rows = tensor(rows, (6, 4), name="the matrix of rows", shapes=[no_constant, too_many, lost, swapped])
+    targets = tensor(targets, (6,), name="the vector of targets")
+    truth, right_targets = _rows(y, p)
+    past = truth[:, 1:]
+    near_last = torch.cat([truth[:, :1], past.flip(1)], dim=1)
+    leaking = torch.stack([torch.cat([y.new_ones(1), y[t - 2 : t + 1].flip(0)]) for t in range(p, 9)])
+    close(
+        rows,
+        truth,
+        [
+            Mistake(near_last, "The past is in the wrong order: the oldest value comes first.", "y_{t−1} comes first."),
+            Mistake(torch.cat([past, truth[:, :1]], 1), "The constant is the last column.", "It is the first."),
+            Mistake(leaking, "Each row holds its own target y_t: the answer leaks.", "The newest value is y_{t−1}."),
+        ],
+        name="the matrix of rows",
+    )
+    shifted = Mistake(y[p - 1 : -1], "The targets are one step too early.", "The first target is y_p.")
+    close(targets, right_targets, [shifted], name="the vector of targets")
+
+
+@exercise("series.fit_ar", call="fit_ar(y, p)")
+def fit_ar(answer: Callable, generator: Generator) -> None:
+    y, p = _series(generator), 2
+    coefficients, variance = parts(answer(y, p), ("coefficients", "variance"))
+    no_constant = Mistake((2,), "the constant is missing", "The coefficients are (c, φ₁, ..., φ_p).")
+    coefficients = tensor(coefficients, (3,), name="the vector of coefficients", shapes=[no_constant])
+    variance = number(variance, "the variance")
+    rows, targets = _rows(y, p)
+    truth = _least_squares(rows, targets)
+    centred = y - y.mean()
+    without = torch.cat([y.new_zeros(1), _least_squares(_rows(centred, p)[0][:, 1:], centred[p:])])
+    close(
+        coefficients,
+        truth,
+        [
+            Mistake(truth[[0, 2, 1]], "The coefficients of the past are in the wrong order.", "φ₁ belongs to y_{t−1}."),
+            Mistake(truth[[1, 2, 0]], "The constant comes last.", "Return (c, φ₁, ..., φ_p)."),
+            Mistake(without, "You fit without a constant.", "A column of ones makes it."),
+        ],
+        name="the vector of coefficients",
+    )
+    residuals = targets - rows @ truth
+    squares = residuals.square().sum()
+    close(
+        variance,
+        squares / len(targets),
+        [
+            Mistake(squares, "The variance is a sum: divide by the number of targets.", "It is a mean of squares."),
+            Mistake((squares / len(targets)).sqrt(), "This is the standard deviation.", "Return σ², not σ."),
+            Mistake(squares / len(y), "You divide by T, but only T − p values are targets.", "Use the mean."),
+            Mistake(
+                squares / (len(targets) - p - 1),
+                "You divide by T − 2p − 1, which makes the variance unbiased.",
+                "Maximum likelihood divides by the number of targets, T − p.",
+            ),
+            Mistake(squares / (len(targets) - 1), "You divide by T − p − 1.", "Maximum likelihood divides by T − p."),
+            Mistake(
+                y.var(), "This is the variance of the series, not of its noise.", "Take what the past leaves over."
+            ),
+            Mistake(
+                y.var(unbiased=False),
+                "This is the variance of the series, not of its noise.",
+                "Take what the past leaves over.",
+            ),
+        ],
+        name="the variance",
+    )
+
+
+@exercise("series.largest_root", call="largest_root(phi)")
+def largest_root(answer: Callable, generator: Generator) -> None:
+    one = torch.tensor([-_uniform(generator, 0.3, 0.9)], dtype=torch.float64)
+    value = number(answer(one), "the largest absolute value")
+    close(
+        value,
+        one.abs()[0],
+        [
+            Mistake(one[0], "You return the eigenvalue, not its absolute value.", "With φ₁ < 0 it is negative."),
+            Mistake(
+                1 / one.abs()[0],
+                "This is the inverse: a root of the polynomial, not an eigenvalue.",
+                "The roots of 1 − φ₁z − ... lie outside of the circle where the eigenvalues lie inside.",
+            ),
+        ],
+        name="the largest absolute value",
+    )
+    # A pair r e^{±iω}, and a smaller real eigenvalue s: φ from (λ² − 2 r cos ω λ + r²)(λ − s).
+    r, s, angle = _uniform(generator, 0.7, 1.3), _uniform(generator, 0.1, 0.5), _uniform(generator, 0.6, 1.2)
+    pair = torch.tensor([2 * r * np.cos(angle), -r * r], dtype=torch.float64)
+    swing = number(answer(pair), "the largest absolute value")
+    truth = torch.tensor(r, dtype=torch.float64)
+    real = Mistake(r * np.cos(angle), "You take the real part of a complex eigenvalue.", "Its absolute value counts.")
+    total = Mistake(pair.sum(), "This is the sum of the coefficients.", "Take the eigenvalues of the companion matrix.")
+    largest = Mistake(pair.abs().max(), "This is the largest coefficient.", total.hint)
+    inverse = Mistake(1 / r, "This is the inverse: a root of the polynomial, not an eigenvalue.", "λ = 1/z.")
+    close(swing, truth, [real, total, largest, inverse], name="the largest absolute value")
+    cubic = torch.tensor(
+        [2 * r * np.cos(angle) + s, -(r * r + 2 * r * np.cos(angle) * s), r * r * s], dtype=torch.float64
+    )
+    smallest = Mistake(min(r, s), "This is the smallest absolute value.", "The slowest shock decides: the largest.")
+    hint = "Below the first row the companion matrix has ones that move each value one place down."
+    inverse = inverse._replace(value=1 / s)
+    close(
+        number(answer(cubic), "the largest absolute value"),
+        truth,
+        [smallest, inverse],
+        name="the largest absolute value",
+        hint=hint,
+    )
+
+
+@exercise("series.forecast", call="forecast(y, coefficients, horizon)")
+def forecast(answer: Callable, generator: Generator) -> None:
+    y, coefficients = _series(generator, 12), torch.tensor([0.7, 0.9, -0.5, 0.3], dtype=torch.float64)
+    horizon = 6
+
+    def roll(c=coefficients, past=y, constant=True) -> Tensor:
+        values = past.tolist()
+        for _ in range(horizon):
+            terms = [phi.item() * values[-i] for i, phi in enumerate(c[1:], start=1)]
+            values.append(sum(terms) + (c[0].item() if constant else 0.0))
+        return torch.tensor(values[len(past) :], dtype=y.dtype)
+
+    truth = roll()
+    value = tensor(
+        answer(y, coefficients, horizon),
+        (horizon,),
+        shapes=[Mistake((len(y) + horizon,), "you return the history, too", "Return the forecasts alone.")],
+    )
+    reversed_order = torch.cat([coefficients[:1], coefficients[1:].flip(0)])
+    close(
+        value,
+        truth,
+        [
+            Mistake(roll(constant=False), "The constant c is missing.", "It is added at each step."),
+            Mistake(roll(reversed_order), "The newest value meets the last coefficient.", "φ₁ belongs to the newest."),
+            Mistake(
+                truth[:1].expand(horizon),
+                "Each step gets the first forecast.",
+                "A forecast becomes the past of the next one.",
+            ),
+            Mistake(roll(past=y[:-1]), "You start one value too early.", "The last known value is y[-1]."),
+            Mistake(truth.flip(0), "The forecasts are in the wrong order.", "One step ahead comes first."),
+        ],
+        hint="Append each forecast to the history, and predict the next from the longer one.",
+    )
+    two = torch.tensor([0.5, 0.8], dtype=torch.float64)
+    close(
+        tensor(answer(y, two, 1), (1,)),
+        (0.5 + 0.8 * y[-1])[None],
+        hint="The order p is the number of coefficients less one; it is not always the same.",
+    )
+
+
+@exercise("series.error_variance", call="error_variance(phi, variance, horizon)")
+def error_variance(answer: Callable, generator: Generator) -> None:
+    phi, variance, horizon = -_uniform(generator, 0.5, 0.9), _uniform(generator, 0.5, 2.0), 5
+    steps = torch.arange(1, horizon + 1, dtype=torch.float64)
+    truth = torch.stack(
+        [variance * sum(phi ** (2 * i) for i in range(h)) * torch.ones(()).double() for h in range(1, 6)]
+    )
+    value = tensor(answer(phi, variance, horizon), (horizon,))
+    close(
+        value,
+        truth,
+        [
+            Mistake(truth.sqrt(), "These are standard deviations.", "Return variances."),
+            Mistake(variance * phi ** (2 * (steps - 1)), "You keep only the oldest noise.", "The variances add: sum."),
+            Mistake(variance * steps, "This is the random walk: φ is missing.", "An older noise is multiplied by φ^i."),
+            Mistake(
+                truth - variance + 0 * steps, "The sum lacks its first term, i = 0.", "The newest noise counts whole."
+            ),
+            Mistake(
+                variance * (1 - phi**steps) / (1 - phi), "The powers of φ are not squared.", "Var(φε) = φ² Var(ε)."
+            ),
+            Mistake(variance**2 * truth / variance, "You square the variance.", "σ² is given as it is."),
+            Mistake(truth + variance * phi ** (2 * steps), "The sum has one term too many.", "h steps bring h noises."),
+        ],
+        hint="Unroll y_{T+2}: which noises are in it, and how often was each multiplied by φ?",
+    )
+    says = "For φ = 1 your formula divides by zero."
+    walk = tensor(answer(1.0, variance, horizon), (horizon,), not_finite=(says, "There the sum is simply h σ²."))
+    close(walk, variance * steps, hint="For φ = 1 each step adds σ².")
+
+
+@exercise("series.seasonal_naive", call="seasonal_naive(y, season, horizon)")
+def seasonal_naive(answer: Callable, generator: Generator) -> None:
+    y, season = _normal(generator, 17), 5
+    last = y[-season:]
+    value = tensor(answer(y, season, 4), (4,))
+    close(
+        value,
+        last[:4],
+        [
+            Mistake(y[:4], "You repeat the first season of the series.", "The last one is the nearest."),
+            Mistake(y[-4:], "You repeat the last values, whatever the season.", "One season ago: y[T − season + h]."),
+            Mistake(y[-1].expand(4), "This is the naive forecast: the last value.", "Look one season back."),
+            Mistake(y[-season - 1 : -2], "You look one step too far back.", "y[T − season] predicts y[T]."),
+            Mistake(last.flip(0)[:4], "The season runs backwards.", "The oldest of its values comes first."),
+        ],
+    )
+    short = Mistake((season,), "the season is not repeated for a longer horizon", "Begin it again: h % season.")
+    long = tensor(answer(y, season, 12), (12,), shapes=[short])
+    close(long, torch.cat([last, last, last[:2]]), hint="After a season, begin the same season again.")
+
+
+@exercise("series.crps_sample", call="crps_sample(samples, y)")
+def crps_sample(answer: Callable, generator: Generator) -> None:
+    samples, y = _normal(generator, 7, 3), _normal(generator, 3)
+    n = len(samples)
+    near = torch.stack([sum((x - value).abs() for x in column) / n for column, value in zip(samples.T, y, strict=True)])
+    pairs = torch.stack([sum((a - b).abs() for a in column for b in column) for column in samples.T])
+    truth = near - pairs / (2 * n * n)
+    value = tensor(
+        answer(samples, y),
+        (3,),
+        shapes=[
+            Mistake((7,), "you average over the steps instead of the sample", "One score a step: mean over axis 0."),
+            Mistake((), "you return one number for all steps", "Keep the steps apart."),
+            Mistake((7, 3), "the mean over the sample is missing", "Average over axis 0."),
+        ],
+    )
+    close(
+        value,
+        truth,
+        [
+            Mistake(near, "The second term is missing: this rewards forecasts without doubt.", "Subtract the spread."),
+            Mistake(near - pairs / n**2, "The spread lacks its ½.", "It is 1/(2n²) Σ |xᵢ − xⱼ|."),
+            Mistake(near + pairs / (2 * n * n), "The spread has the wrong sign.", "It is subtracted."),
+            Mistake(-truth, "The sign is wrong: the CRPS is a distance, smaller is better.", "Near minus spread."),
+            Mistake(near - pairs / (2 * n), "You divide the pairs by n.", "There are n² pairs."),
+            Mistake(
+                near - pairs / (2 * n * (n - 1)),
+                "You leave the pairs i = j out of the count.",
+                "That is the fair version for an ensemble; here divide by n².",
+            ),
+            Mistake(
+                (samples.mean(0) - y).abs(),
+                "You score the mean of the sample.",
+                "Mean of the distances, not distance of the mean.",
+            ),
+            Mistake(
+                (samples.mean(0) - y).abs() - pairs / (2 * n * n),
+                "You score the mean of the sample.",
+                "Mean of the distances, not distance of the mean.",
+            ),
+            Mistake(near * n - pairs / 2, "These are sums.", "Divide by n, and by n²."),
+            Mistake(
+                (samples - y).square().mean(0) - (samples[:, None] - samples).square().mean((0, 1)) / 2,
+                "You square the distances.",
+                "Take absolute values.",
+            ),
+        ],
+    )
+    one = _normal(generator, 1, 3)
+    close(tensor(answer(one, y), (3,)), (one[0] - y).abs(), hint="A sample of one has no spread: |x − y|.")
+
+
+@exercise("series.rolling_errors", call="rolling_errors(y, forecaster, first, horizon)")
+def rolling_errors(answer: Callable, generator: Generator) -> None:
+    y, first, horizon = _normal(generator, 15), 6, 3
+    asked: list[Tensor] = []
+
+    def spy(history: Tensor, steps: int) -> Tensor:
+        if not isinstance(history, Tensor) or history.ndim != 1 or not len(history):
+            raise Wrong("The forecaster got no history of shape (t,).", "Call `forecaster(y[:t], horizon)`.")
+        if steps != horizon:
+            raise Wrong(f"The forecaster was asked for {steps} steps, not for {horizon}.", "Pass the horizon on.")
+        asked.append(history)
+        return 0.5 * history[-1].expand(steps) + 0.1 * torch.arange(steps).to(history)
+
+    value = tensor(
+        answer(y, spy, first, horizon),
+        (horizon,),
+        shapes=[
+            Mistake((), "you average over the steps ahead, too", "Keep them apart: near is easier than far."),
+            Mistake((10, 3), "the mean over the origins is missing", "Average over axis 0."),
+            Mistake((10,), "you average over the steps instead of the origins", "Average over axis 0."),
+        ],
+    )
+    lengths = [len(history) for history in asked]
+    if any(length == len(y) for length in lengths):
+        raise Wrong("The forecaster gets the whole series, its future included.", "At time t it knows y[:t] alone.")
+    for history in asked:
+        if not torch.equal(history, y[: len(history)]):
+            raise Wrong("The history does not begin at the beginning of the series.", "It is y[:t], all that is known.")
+    wanted = list(range(first, len(y) - horizon + 1))
+    if sorted(lengths) == [length + 1 for length in wanted]:
+        raise Wrong("The history holds the first value that is to be predicted.", "`y[:t]` ends before y_t.")
+    if sorted(lengths) == wanted[:-1]:
+        raise Wrong("The last origin is missing.", "At t = T − H all H values are known: range(first, T − H + 1).")
+    if sorted(lengths) == wanted[1:]:
+        raise Wrong("The first origin is missing.", "Begin at t = `first`.")
+    if len(set(lengths)) < len(wanted) and set(lengths) <= set(wanted):
+        raise Wrong("The origin does not move on by one.", "Ask at every t, and again with the longer history.")
+    if sorted(lengths) != wanted:
+        raise Wrong(f"You ask at t = {sorted(lengths)}, expected {wanted}.", "From `first` to T − H.")
+    errors = torch.stack([y[t : t + horizon] - spy(y[:t], horizon) for t in wanted])
+    close(
+        value,
+        errors.abs().mean(0),
+        [
+            Mistake(errors.mean(0), "You average signed errors: they cancel.", "Take absolute values first."),
+            Mistake(-errors.mean(0), "You average signed errors: they cancel.", "Take absolute values first."),
+            Mistake(errors.mean(0).abs(), "You average signed errors: they cancel.", "First `abs`, then `mean`."),
+            Mistake(errors.square().mean(0), "You average squares.", "Asked is the mean absolute error."),
+            Mistake(
+                errors.square().mean(0).sqrt(),
+                "This is the root of the mean square.",
+                "Asked is the mean absolute error.",
+            ),
+            Mistake(errors.abs().sum(0), "You add the errors up.", "Divide by the number of origins."),
+        ],
+    )
+
+
+@exercise("series.standardize", call="standardize(y, n_train)")
+def standardize(answer: Callable, generator: Generator) -> None:
+    y = 10 + 3 * _normal(generator, 12)
+    y[8:] += 20
+    train = y[:8]
+    mean, std = train.mean(), train.std(unbiased=False)
+    only = Mistake((8,), "only the training part comes back", "Return the whole series.")
+    value = tensor(answer(y, 8), (12,), shapes=[only])
+    truth = (y - mean) / std
+    parts_apart = torch.cat([truth[:8], (y[8:] - y[8:].mean()) / y[8:].std(unbiased=False)])
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                (y - y.mean()) / y.std(unbiased=False),
+                "Mean and deviation come from the whole series: this leaks the future.",
+                "Use y[:n_train].",
+            ),
+            Mistake(
+                (y - y.mean()) / y.std(),
+                "Mean and deviation come from the whole series: this leaks the future.",
+                "Use y[:n_train].",
+            ),
+            Mistake(
+                (y - mean) / y.std(unbiased=False),
+                "The deviation comes from the whole series: this leaks the future.",
+                "Use y[:n_train].",
+            ),
+            Mistake(
+                (y - y.mean()) / std, "The mean comes from the whole series: this leaks the future.", "Use y[:n_train]."
+            ),
+            Mistake(
+                parts_apart,
+                "The test part is scaled by its own mean and deviation.",
+                "Nobody knows them in time: the training part's serve both.",
+            ),
+            Mistake((y - mean) / std.square(), "You divide by the variance.", "Divide by the standard deviation."),
+            Mistake((y - mean) / train.std(), "You divide by the unbiased deviation.", "Use `std(unbiased=False)`."),
+            Mistake(y - mean, "You do not divide by the deviation.", "The training part must have deviation 1."),
+            Mistake(y / std - mean, "You divide before you subtract.", "First the mean, then the deviation."),
+        ],
+    )
+
+
+@exercise("series.causal_convolution", call="causal_convolution(y, weights, dilation)")
+def causal_convolution(answer: Callable, generator: Generator) -> None:
+    y, weights, dilation = _normal(generator, 11), _normal(generator, 3), 2
+
+    def direct(w=weights, d=dilation, sign=1, shift=0) -> Tensor:
+        out = torch.zeros_like(y)
+        for t in range(len(y)):
+            for k in range(len(w)):
+                at = t - sign * (k * d + shift)
+                if 0 <= at < len(y):
+                    out[t] += w[k] * y[at]
+        return out
+
+    truth = direct()
+    value = tensor(
+        answer(y, weights, dilation),
+        (11,),
+        shapes=[
+            Mistake((7,), "the beginning is cut off", "Values before the beginning are 0: pad on the left."),
+            Mistake((15,), "it is longer than the series", "Pad on the left only."),
+        ],
+    )
+    centred = torch.nn.functional.conv1d(
+        y[None, None], weights.flip(0)[None, None], padding=dilation, dilation=dilation
+    )[0, 0]
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                direct(weights.flip(0)),
+                "The weights are in the wrong order: w₀ meets the oldest value.",
+                "`conv1d` does not flip its kernel; w₀ belongs to y_t.",
+            ),
+            Mistake(direct(sign=-1), "This looks into the future.", "Take y_{t − k d}, not y_{t + k d}."),
+            Mistake(
+                direct(weights.flip(0), sign=-1), "This looks into the future.", "Pad on the left, not on the right."
+            ),
+            Mistake(
+                centred,
+                "The kernel is centred: half of it looks into the future.",
+                "Pad on the left only, by (K − 1) d.",
+            ),
+            Mistake(
+                centred.flip(0), "The kernel is centred: half of it looks into the future.", "Pad on the left only."
+            ),
+            Mistake(
+                torch.nn.functional.conv1d(y[None, None], weights[None, None], padding=dilation, dilation=dilation)[
+                    0, 0
+                ],
+                "The kernel is centred: half of it looks into the future.",
+                "Pad on the left only, by (K − 1) d.",
+            ),
+            Mistake(direct(d=1), "The dilation is missing.", "Step back by d for each weight."),
+            Mistake(direct(shift=1), "It is shifted by one: w₀ belongs to the present.", "o_t begins with w₀ y_t."),
+            Mistake(direct(d=dilation + 1), "The holes are too wide.", "Weight k looks k·d back, not k·(d + 1)."),
+        ],
+    )
+    close(tensor(answer(y, weights[:1], 3), (11,)), weights[0] * y, hint="With one weight it is w₀ y_t.")
+
+
+@exercise("series.fit_with_gaps", call="fit_with_gaps(y, p)")
+def fit_with_gaps(answer: Callable, generator: Generator) -> None:
+    y, p = _series(generator, 40), 2
+    gaps = y.clone()
+    gaps[torch.tensor([9, 10, 21, 30])] = torch.nan
+    rows, targets = _rows(gaps, p)
+    whole = rows.isfinite().all(1) & targets.isfinite()
+
+    def solve(series: Tensor) -> Tensor:
+        return _least_squares(*_rows(series, p))
+
+    truth = _least_squares(rows[whole], targets[whole])
+    squeezed, zeros = solve(gaps[gaps.isfinite()]), solve(gaps.nan_to_num(0.0))
+    mean = solve(gaps.nan_to_num(gaps.nanmean().item()))
+    last = gaps.clone()
+    for t in range(1, len(last)):
+        last[t] = last[t - 1] if last[t].isnan() else last[t]
+    inputs = rows.nan_to_num(0.0)
+    half = _least_squares(inputs[targets.isfinite()], targets[targets.isfinite()])
+    says = "The coefficients are NaN: rows with a missing value are still there."
+    value = tensor(answer(gaps, p), (3,), not_finite=(says, "Test rows and targets with `isfinite`."))
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                squeezed,
+                "You cut the missing values out and close the gap: neighbours are no neighbours then.",
+                "Make the rows first, then leave out those with NaN.",
+            ),
+            Mistake(zeros, "Missing values count as 0.", "Leave their rows out."),
+            Mistake(mean, "Missing values count as the mean.", "Leave their rows out: an invented value is no datum."),
+            Mistake(solve(last), "Missing values are filled with the last known one.", "Leave their rows out."),
+            Mistake(half, "You leave out missing targets, but a missing past counts as 0.", "Test the whole row."),
+            Mistake(truth[[0, 2, 1]], "The coefficients of the past are in the wrong order.", "φ₁ belongs to y_{t−1}."),
+        ],
+    )
+    close(tensor(answer(y, p), (3,)), solve(y), hint="Without gaps it is the plain fit.")
+
+
+@exercise("series.sunspots", call="sample_paths(history, noise)", seconds=60)
+def sunspots(answer: Callable, generator: Generator) -> None:
+    y = load_series("sunspots").values
+    horizon, n, first, season = 12, 300, 200, 11
+    scores, rule = [], []
+    for t in range(first, len(y) - horizon + 1):
+        history, future = y[:t], y[t : t + horizon]
+        paths = tensor(
+            answer(history, _normal(generator, n, horizon)),
+            (n, horizon),
+            name="the sample of paths",
+            shapes=[Mistake((horizon,), "that is one path", "Return n of them: (n, horizon).")],
+        )
+        if t == first and (paths == paths[0]).all():
+            raise Wrong("All paths are the same: a forecast without doubt.", "Draw the noise anew for each path.")
+        if (paths < 0).any():
+            raise Wrong("Some paths go below zero: there are no negative counts.", "Model the square root, or clamp.")
+        scores.append(_crps(paths, future))
+        steps = torch.arange(horizon)
+        lags = season * (steps // season + 1)
+        errors = torch.stack([(history[lag:] - history[:-lag])[-100:] for lag in lags.tolist()], dim=1)
+        rule.append(_crps(history[t - season + steps % season] + errors, future))
+    ratio = (torch.stack(scores).mean() / torch.stack(rule).mean()).item()
+    if ratio > SUNSPOTS_GOAL:
+        raise Wrong(
+            f"Your CRPS is {ratio:.3f} times that of the seasonal rule; the goal is {SUNSPOTS_GOAL}.",
+            "Look further back than one cycle's half, and model the square root, so that high years vary more.",
+        )
+
+
+def _crps(samples: Tensor, y: Tensor) -> Tensor:
+    """CRPS of the sample in each column: (N, H) and (H,) -> (H,); sorted, the pairs need no table."""
+    n = len(samples)
+    rank = 2 * torch.arange(1, n + 1, dtype=samples.dtype)[:, None] - n - 1
+    return (samples - y).abs().mean(0) - (rank * samples.sort(0).values).sum(0) / n**2
