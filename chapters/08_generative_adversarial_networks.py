@@ -26,9 +26,9 @@ seed = 8
 line_steps = 800
 ring_steps = 900
 ladder_steps = 320
-grid_steps = 4500
+grid_steps = 3600
 mnist_images = 60000
-conditional_images = 18000
+conditional_images = 15000
 judged = 10000
 
 # %%
@@ -452,7 +452,7 @@ from utils.models.gan_losses import spectral_norm
 
 
 def grid_gan(
-    steps, optimizer=no_momentum, lr=2e-3, spectral=False, statistics=False, **options
+    steps, optimizer=no_momentum, lr=2.5e-3, spectral=False, statistics=False, **options
 ):
     """Five members on the grid; returns samples (2500, 5, 2)."""
     made, judge = (

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from utils import checkpoints
+from utils.device import choose_device, fast_bfloat16
 from utils.output import progress_bar
 
 # How much of the learning rate is left when the share `done` of the training is over.
@@ -125,18 +125,18 @@ class Trainer:
         self._parts = {name: list(model.get_submodule(name).parameters()) for name in self._losses}
         if not all(self._parts.values()):
             raise ValueError("there is nothing to train: the model has no parameters")
-        self._optimizers = {name: optimizer(part, lr=rates[name]) for name, part in self._parts.items()}
-        self._average = [p.detach().clone() for p in model.parameters()] if ema is not None else []
+        self.optimizers = {name: optimizer(part, lr=rates[name]) for name, part in self._parts.items()}
+        self.average = [p.detach().clone() for p in model.parameters()] if ema is not None else []
         self.epochs, self.batch_size, self.lr, self.warmup = epochs, batch_size, rates, warmup
         self.schedule = schedule if callable(schedule) else SCHEDULES[schedule]
         self.clip, self.ema, self.patience, self.callbacks = clip, ema, patience, tuple(callbacks)
-        self.autocast = _fast_bfloat16(self.device) if autocast == "auto" else bool(autocast)
+        self.autocast = fast_bfloat16(self.device) if autocast == "auto" else bool(autocast)
         self.seed, self.generator = seed, torch.Generator(self.device).manual_seed(seed)
         self.checkpoint, self.progress = None if checkpoint is None else Path(checkpoint), progress
         self.step, self.epoch, self.done, self.stop = 0, 0, 0.0, False
         self.history: dict[str, list[float]] = {}
         self.losses: list[float] = []
-        self._best: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
 
     def fit(self, data: Tensor | Sequence[Tensor], validation: Tensor | Sequence[Tensor] | None = None) -> Self:
         """Train on the rows of `data`, until `epochs` are done in all. Returns the trainer itself.
@@ -155,7 +155,7 @@ class Trainer:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # for layers such as dropout, which know no generator
             if self.checkpoint and self.checkpoint.exists():
-                self._resume(checkpoints.load(self.checkpoint, self._settings(len(columns[0]))))
+                checkpoints.resume(self, len(columns[0]))
             with progress_bar(self.epochs * batches, self.step, self.progress) as bar:
                 while self.epoch < self.epochs and not self.stop:
                     self._epoch(columns, size, batches, bar)
@@ -164,12 +164,12 @@ class Trainer:
                     for callback in self.callbacks:
                         callback(self)
                     if self.checkpoint:
-                        checkpoints.save(self.checkpoint, self._state(), self._settings(len(columns[0])))
-        if self._best:
-            self.model.load_state_dict(self._best)
-        elif self._average:
+                        checkpoints.keep(self, len(columns[0]))
+        if self.best:
+            self.model.load_state_dict(self.best)
+        elif self.average:
             self._swap()
-            self._average = [p.detach().clone() for p in self.model.parameters()]
+            self.average = [p.detach().clone() for p in self.model.parameters()]
         self.model.eval()
         return self
 
@@ -193,7 +193,7 @@ class Trainer:
     def _update(self, batch: list[Tensor]) -> dict[str, float]:
         """One step of each part, and what its loss reported."""
         report, total = {}, 0.0
-        for part, optimizer in self._optimizers.items():
+        for part, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 rise = min(1, (self.step + 1) / self.warmup) if self.warmup else 1
                 group["lr"] = self.lr[part] * rise * self.schedule(self.done)
@@ -213,9 +213,9 @@ class Trainer:
             total += numbers["loss"]
             report |= _named(part, numbers)
         self.losses.append(total)
-        if self._average:
+        if self.average:
             decay = min(self.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self._average, [p.detach() for p in self.model.parameters()], 1 - decay)
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
         return report
 
     def _diverged(self, what: str, batch: list[Tensor]) -> None:
@@ -249,7 +249,7 @@ class Trainer:
             if not math.isfinite(past[-1]):
                 self._diverged(f"validation loss is {past[-1]}", list(columns))
             if self.patience and past[-1] < min(past[:-1], default=math.inf):
-                self._best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+                self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if self.patience and len(past) - 1 - past.index(min(past)) >= self.patience:
             self.stop = True
 
@@ -266,80 +266,8 @@ class Trainer:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for parameter, average in zip(self.model.parameters(), self._average, strict=bool(self._average)):
+        for parameter, average in zip(self.model.parameters(), self.average, strict=bool(self.average)):
             parameter.data, average.data = average.data, parameter.data
-
-    # --- checkpoints ---
-
-    def _settings(self, rows: int) -> dict[str, object]:
-        """What must not change between two parts of one run."""
-        names = ("lr", "batch_size", "warmup", "clip", "ema", "seed")
-        return {name: getattr(self, name) for name in names} | {"rows": rows}
-
-    def _state(self) -> dict:
-        """All that the next step depends on, and what was recorded."""
-        optimizers = {part: optimizer.state_dict()["state"] for part, optimizer in self._optimizers.items()}
-        return {
-            "model": self.model.state_dict(),
-            "best": self._best,
-            "average": dict(enumerate(self._average)),
-            "optimizer": {
-                part: {
-                    at: {k: torch.as_tensor(v) for k, v in own.items() if v is not None} for at, own in state.items()
-                }
-                for part, state in optimizers.items()
-            },
-            "history": {name: torch.tensor(values, dtype=torch.float64) for name, values in self.history.items()},
-            "losses": torch.tensor(self.losses, dtype=torch.float64),
-            "counts": torch.tensor([self.step, self.epoch, self.stop]),
-            "generator": self.generator.get_state(),
-            "torch_generator": torch.get_rng_state(),
-        }
-
-    def _resume(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
-        self._best = {name: value.to(self.device) for name, value in state.get("best", {}).items()}
-        for at, value in state.get("average", {}).items():
-            self._average[int(at)].copy_(value)
-        for part, optimizer in self._optimizers.items():
-            own = {int(at): values for at, values in state.get("optimizer", {}).get(part, {}).items()}
-            optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.history = {name: values.tolist() for name, values in state["history"].items()}
-        self.losses = state["losses"].tolist()
-        self.step, self.epoch, stop = state["counts"].tolist()
-        self.stop = bool(stop)
-        self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["torch_generator"])
-
-
-def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """The device that is meant: "auto" is a GPU where there is one, else the processor."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-@functools.cache
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster here than float32: on a processor, a product of two matrices is timed once.
-
-    To have the instructions is not enough: there are processors on which they take twice as long.
-    """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu" or not torch.cpu._is_avx512_bf16_supported():
-        return False
-    a, b = torch.ones(256, 512), torch.ones(512, 512)
-    best = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
-    for _ in range(10):  # in turn, and the best of each counts: other programs disturb both
-        for dtype in best:
-            x, y = a.to(dtype), b.to(dtype)
-            began = time.perf_counter()
-            x @ y
-            best[dtype] = min(best[dtype], time.perf_counter() - began)
-    return best[torch.bfloat16] < 0.8 * best[torch.float32]
 
 
 def _columns(data: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 from torch.nn.functional import one_hot
 
-from utils.checks import expect
+from utils.checks import draw, expect
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import load
@@ -24,22 +24,14 @@ from utils.data import load
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
 def _prior(generator: Generator, n_classes: int) -> Tensor:
     """Different probabilities, none of them tiny."""
-    return (0.5 + _uniform(generator, n_classes) + torch.arange(n_classes)).log().softmax(0)
+    return (0.5 + draw.uniform(generator, n_classes) + torch.arange(n_classes)).log().softmax(0)
 
 
 def _binary(generator: Generator, *shape: int) -> Tensor:
     """Zeros and ones, with at least one of each in every column."""
-    x = (_uniform(generator, *shape) < 0.5).double()
+    x = (draw.uniform(generator, *shape) < 0.5).double()
     x[0], x[1] = 0, 1
     return x
 
@@ -142,7 +134,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
 def log_joint(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 6, 3, 4
     log_prior, x = _prior(generator, classes).log(), _binary(generator, n, dim)
-    probs = 0.1 + 0.8 * _uniform(generator, classes, dim)
+    probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     joint = _joint(log_prior, probs, x)
     truth = joint.log()
     black, white = x @ probs.log().T, (1 - x) @ (1 - probs).log().T
@@ -226,7 +218,7 @@ def _certain_pixels(answer: Callable, log_prior: Tensor, probs: Tensor, x: Tenso
 @exercise("generative.posterior", call="posterior(log_joint)")
 def posterior(answer: Callable, generator: Generator) -> None:
     n, classes = 5, 3
-    joint = _prior(generator, classes) * _uniform(generator, n, classes) * 0.9 + 0.01
+    joint = _prior(generator, classes) * draw.uniform(generator, n, classes) * 0.9 + 0.01
     evidence = joint.sum(-1)
     probs, log_evidence = joint / evidence[:, None], evidence.log()
     names = ("probabilities", "log_evidence")
@@ -308,8 +300,8 @@ def posterior(answer: Callable, generator: Generator) -> None:
 @exercise("generative.sample", call="sample(log_prior, probs, u_class, u_pixels)")
 def sample(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 60, 4, 5
-    prior, probs = _prior(generator, classes).flip(0), 0.1 + 0.8 * _uniform(generator, classes, dim)
-    u_class, u_pixels = _uniform(generator, n), _uniform(generator, n, dim)
+    prior, probs = _prior(generator, classes).flip(0), 0.1 + 0.8 * draw.uniform(generator, classes, dim)
+    u_class, u_pixels = draw.uniform(generator, n), draw.uniform(generator, n, dim)
     u_class[0], u_class[1] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
 
     def invert(shares: Sequence[float], u: float) -> int:
@@ -416,8 +408,8 @@ def sample(answer: Callable, generator: Generator) -> None:
 def log_joint_missing(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 6, 3, 5
     log_prior, x = _prior(generator, classes).log(), _binary(generator, n, dim)
-    probs = 0.1 + 0.8 * _uniform(generator, classes, dim)
-    hidden = _uniform(generator, n, dim) < 0.5
+    probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
+    hidden = draw.uniform(generator, n, dim) < 0.5
     hidden[0], hidden[1] = False, True  # a complete image, and one of which nothing is seen
     hidden[2] = torch.arange(dim) < 3
     truth, likeliest = torch.empty(2, n, classes, dtype=torch.float64)
@@ -484,8 +476,8 @@ def log_joint_missing(answer: Callable, generator: Generator) -> None:
 
 @exercise("generative.logistic_weights", call="logistic_weights(means, covariance, prior)")
 def logistic_weights(answer: Callable, generator: Generator) -> None:
-    dim, prior = 3, 0.2 + 0.1 * _uniform(generator, 1).item()
-    means, a = _normal(generator, 2, dim), _normal(generator, dim, dim)
+    dim, prior = 3, 0.2 + 0.1 * draw.uniform(generator, 1).item()
+    means, a = draw.normal(generator, 2, dim), draw.normal(generator, dim, dim)
     means[0] += 1
     covariance = a @ a.T / dim + 0.3 * torch.eye(dim, dtype=torch.float64)
 
@@ -645,14 +637,14 @@ def auroc(answer: Callable, generator: Generator) -> None:
 def calibration_error(answer: Callable, generator: Generator) -> None:
     n, classes, n_bins = 60, 3, 10
     # Unsure examples are right, sure ones are often wrong: both signs of the difference occur. Four are certain.
-    confidence = 0.4 + 0.6 * _uniform(generator, n)
+    confidence = 0.4 + 0.6 * draw.uniform(generator, n)
     confidence = torch.where((confidence * n_bins - (confidence * n_bins).round()).abs() < 1e-3, 0.555, confidence)
     confidence = torch.where((confidence > 0.7) & (confidence < 0.8), 0.65, confidence)  # an empty bin
     confidence[:4] = 1
     predicted = torch.randint(0, classes, (n,), generator=generator)
     other = ((1 - confidence) / 2)[:, None].expand(n, classes)
     probs = torch.where(one_hot(predicted, classes).bool(), confidence[:, None], other)
-    wrong = (confidence > 0.8) & (_uniform(generator, n) < 0.6)
+    wrong = (confidence > 0.8) & (draw.uniform(generator, n) < 0.6)
     wrong[:4] = torch.tensor([True, True, False, True])
     y = torch.where(wrong, (predicted + 1) % classes, predicted)
     right = (~wrong).double()

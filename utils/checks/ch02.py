@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import LogNormal, MultivariateNormal, Normal, kl_divergence
 
-from utils.checks import expect
+from utils.checks import draw, expect
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import load
@@ -20,16 +20,8 @@ from utils.data import load
 COMPRESS_GOAL = 5 / 6
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
 def _covariance(generator: Generator, dim: int) -> Tensor:
-    a = _normal(generator, dim, dim)
+    a = draw.normal(generator, dim, dim)
     return a @ a.mT / dim + 0.3 * torch.eye(dim, dtype=torch.float64)
 
 
@@ -67,7 +59,7 @@ def categorical_from_uniform(answer: Callable, generator: Generator) -> None:
         return torch.tensor(found)
 
     k = 5
-    u, probs = _uniform(generator, 400), (0.7 * _normal(generator, k)).softmax(0)
+    u, probs = draw.uniform(generator, 400), (0.7 * draw.normal(generator, k)).softmax(0)
     truth = category(u, probs)
     ends = probs.cumsum(0)
     close(
@@ -141,7 +133,7 @@ def categorical_from_uniform(answer: Callable, generator: Generator) -> None:
 
 @exercise("dist.box_muller", call="box_muller(u)")
 def box_muller(answer: Callable, generator: Generator) -> None:
-    u = 0.01 + 0.98 * _uniform(generator, 30, 2)
+    u = 0.01 + 0.98 * draw.uniform(generator, 30, 2)
     first, second = u.unbind(1)
 
     def point(radius: Tensor, angle: Tensor) -> Tensor:
@@ -207,12 +199,12 @@ def box_muller(answer: Callable, generator: Generator) -> None:
 @exercise("dist.multivariate_normal_sample", call="multivariate_normal_sample(noise, mean, covariance)")
 def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
     dim = 3
-    mean, covariance = 1 + _normal(generator, dim).abs(), _covariance(generator, dim)
+    mean, covariance = 1 + draw.normal(generator, dim).abs(), _covariance(generator, dim)
     if covariance[0, 1] > 0:  # a negative entry, of which no one can take the root
         flip = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
         covariance = covariance * torch.outer(flip, flip)
     noise = torch.cat([torch.zeros(1, dim), torch.eye(dim), torch.zeros(4, dim)]).double()
-    noise[-4:] = _normal(generator, 4, dim)
+    noise[-4:] = draw.normal(generator, 4, dim)
     says = "Your samples are not finite: the root of a matrix is not the root of each of its entries."
     hint = "Use `torch.linalg.cholesky(covariance)`."
     name = "your samples"
@@ -292,7 +284,7 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
 @exercise("dist.fit_multivariate_normal", call="fit_multivariate_normal(x)")
 def fit_multivariate_normal(answer: Callable, generator: Generator) -> None:
     n, dim = 30, 3
-    x = 2 + _normal(generator, n, dim) @ torch.linalg.cholesky(_covariance(generator, dim)).mT
+    x = 2 + draw.normal(generator, n, dim) @ torch.linalg.cholesky(_covariance(generator, dim)).mT
 
     def ask(x: Tensor) -> tuple[Tensor, Tensor]:
         mean, covariance = parts(answer(x), ("mean", "covariance"))
@@ -372,10 +364,10 @@ def fit_multivariate_normal(answer: Callable, generator: Generator) -> None:
 def rejection_sample(answer: Callable, generator: Generator) -> None:
     n, log_constant = 400, 0.4
     proposal = MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
-    log_proposal = proposal.log_prob(_normal(generator, n, 2))
-    log_ratio = 2 * _uniform(generator, n).log()
+    log_proposal = proposal.log_prob(draw.normal(generator, n, 2))
+    log_ratio = 2 * draw.uniform(generator, n).log()
     log_target = log_proposal + log_constant + log_ratio
-    u = _uniform(generator, n)
+    u = draw.uniform(generator, n)
     u[0] = 0.0
 
     def ask(log_target: Tensor, log_proposal: Tensor, log_constant: float, u: Tensor) -> Tensor:
@@ -482,7 +474,7 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
         return expect.number(result, "your divergence")
 
     dim = 3
-    mean_p, mean_q = _normal(generator, dim), _normal(generator, dim)
+    mean_p, mean_q = draw.normal(generator, dim), draw.normal(generator, dim)
     p, q = _covariance(generator, dim), 1.5 * _covariance(generator, dim)
     q[0, 0] += 0.5
     difference = mean_p - mean_q
@@ -578,7 +570,7 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
         hint="Compute the four parts one by one: trace, means, dimension, log-determinants.",
     )
     # In one dimension by brute force: ∫ p (log p − log q) dx.
-    scales = 0.5 + _uniform(generator, 2)
+    scales = 0.5 + draw.uniform(generator, 2)
     first, second = (Normal(m[0], s) for m, s in zip((mean_p, mean_q), scales, strict=True))
     grid = first.loc + first.scale * torch.linspace(-12, 12, 4001, dtype=torch.float64)
     integrand = first.log_prob(grid).exp() * (first.log_prob(grid) - second.log_prob(grid))
@@ -604,7 +596,7 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
 @exercise("dist.monte_carlo", call="monte_carlo(values, goal)")
 def monte_carlo(answer: Callable, generator: Generator) -> None:
     n = 25
-    values = 1 + 2 * _normal(generator, n)
+    values = 1 + 2 * draw.normal(generator, n)
     mean, variance = values.mean(), values.var(correction=1)
     deviation, biased = variance.sqrt(), values.std(correction=0)
     # So that the true number is a half: no rounding of floating point turns it into another one.
@@ -698,8 +690,8 @@ def flow_log_prob(answer: Callable, generator: Generator) -> None:
         return tensor(answer(x.clone(), forward), x.shape, shapes=one, **options)
 
     n = 12
-    tail, skew = 0.6 + _uniform(generator, 1), 0.3 + _uniform(generator, 1)
-    x = 1.5 * _normal(generator, n)
+    tail, skew = 0.6 + draw.uniform(generator, 1), 0.3 + draw.uniform(generator, 1)
+    x = 1.5 * draw.normal(generator, n)
 
     def bent(x: Tensor) -> Tensor:
         return (tail * x.asinh() - skew).sinh()
@@ -743,12 +735,12 @@ def flow_log_prob(answer: Callable, generator: Generator) -> None:
         ],
         hint="Take f(x) = 2x: then log p(x) = log N(2x; 0, 1) + log 2.",
     )
-    shift, scale = _normal(generator, 1), 0.5 + _uniform(generator, 1)
+    shift, scale = draw.normal(generator, 1), 0.5 + draw.uniform(generator, 1)
     says = "For a decreasing map your result is not finite: the logarithm of a negative slope."
     hint = "A density is positive: take the absolute value of the slope, log |dz/dx|."
     falling = ask(x, lambda x: (shift - x) / scale, not_finite=(says, hint))
     close(falling, Normal(shift, scale).log_prob(x), name="your result for a decreasing map", hint=hint)
-    positive = _normal(generator, n).exp()
+    positive = draw.normal(generator, n).exp()
     close(
         ask(positive, lambda x: (x.log() - shift) / scale),
         LogNormal(shift, scale).log_prob(positive),
@@ -759,8 +751,8 @@ def flow_log_prob(answer: Callable, generator: Generator) -> None:
 @exercise("dist.code_length", call="code_length(x, probs)")
 def code_length(answer: Callable, generator: Generator) -> None:
     n, dim = 6, 5
-    probs = 0.08 + 0.84 * _uniform(generator, dim)
-    x = (_uniform(generator, n, dim) < 0.5).double()
+    probs = 0.08 + 0.84 * draw.uniform(generator, dim)
+    x = (draw.uniform(generator, n, dim) < 0.5).double()
     x[0], x[1] = 0.0, 1.0
 
     def ask(x: Tensor, probs: Tensor, **options) -> Tensor:
@@ -811,7 +803,7 @@ def code_length(answer: Callable, generator: Generator) -> None:
         name="your code length",
         hint="Write the bits of one pixel first: −log₂ p if it is black, −log₂(1 − p) if it is white.",
     )
-    own = 0.08 + 0.84 * _uniform(generator, n, dim)
+    own = 0.08 + 0.84 * draw.uniform(generator, n, dim)
     each = -(x * own + (1 - x) * (1 - own)).log2().sum(-1)
     close(ask(x, own), each, name="your code length with probabilities for each image")
     certain = probs.clone()
@@ -899,7 +891,7 @@ def _causal(predict: Callable, x: Tensor, generator: Generator) -> None:
     n, dim = x.shape
     place = torch.arange(dim)
     copies = x[:, None].expand(n, dim, dim)  # copy d of each image is about pixel d
-    noise = (_uniform(generator, n, dim, dim) < 0.5).double()
+    noise = (draw.uniform(generator, n, dim, dim) < 0.5).double()
     later = torch.where(place > place[:, None], noise, copies)
     own = torch.where(place == place[:, None], 1 - copies, copies)
     before = _probabilities(predict, x)

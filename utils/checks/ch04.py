@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
-from utils.checks import expect
+from utils.checks import draw, expect
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import spirals
@@ -19,22 +19,18 @@ from utils.toys import spirals
 HELD_OUT_GOAL = -2.0
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
 def _weights(generator: Generator, *shape: int) -> Tensor:
-    return (1.5 * _normal(generator, *shape)).softmax(-1)
+    return (1.5 * draw.normal(generator, *shape)).softmax(-1)
 
 
 def _covariances(generator: Generator, *shape: int, dim: int) -> Tensor:
-    a = _normal(generator, *shape, dim, dim)
+    a = draw.normal(generator, *shape, dim, dim)
     return a @ a.mT / dim + 0.3 * torch.eye(dim, dtype=torch.float64)
 
 
 @exercise("gmm.log_sum_exp", call="log_sum_exp(a)")
 def log_sum_exp(answer: Callable, generator: Generator) -> None:
-    a = _normal(generator, 4, 3)
+    a = draw.normal(generator, 4, 3)
     truth = a.exp().sum(-1).log()
     over_rows = [Mistake((3,), "you sum over the first axis", "The sum runs over the last axis: `dim=-1`.")]
     value = tensor(answer(a), (4,), shapes=over_rows)
@@ -64,13 +60,13 @@ def log_sum_exp(answer: Callable, generator: Generator) -> None:
     says = "You subtract one maximum from all rows, so that the small rows underflow."
     hint = "Every row has its own maximum: `a.max(dim=-1, keepdim=True).values`."
     close(tensor(answer(a + rows), (4,), not_finite=(says, hint)), truth + rows[:, 0], hint=hint)
-    batch = _normal(generator, 2, 4, 3)
+    batch = draw.normal(generator, 2, 4, 3)
     close(tensor(answer(batch), (2, 4)), batch.exp().sum(-1).log(), hint="Use the last axis, whatever comes before it.")
 
 
 @exercise("gmm.gaussian_log_prob", call="gaussian_log_prob(x, mean, covariance)")
 def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
-    x, mean, covariance = _normal(generator, 5, 3), _normal(generator, 3), _covariances(generator, dim=3)
+    x, mean, covariance = draw.normal(generator, 5, 3), draw.normal(generator, 3), _covariances(generator, dim=3)
     truth = MultivariateNormal(mean, covariance).log_prob(x)
     centred = x - mean
     quadratic = (centred @ covariance.inverse() * centred).sum(-1)
@@ -144,7 +140,7 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.e_step", call="e_step(log_weights, log_prob)")
 def e_step(answer: Callable, generator: Generator) -> None:
-    weights, log_prob = _weights(generator, 3), 2 * _normal(generator, 5, 3)
+    weights, log_prob = _weights(generator, 3), 2 * draw.normal(generator, 5, 3)
     log_weights, joint = weights.log(), weights * log_prob.exp()
     truth = joint / joint.sum(-1, keepdim=True)
     value = tensor(answer(log_weights, log_prob), (5, 3))
@@ -202,7 +198,7 @@ def _moments(x: Tensor, weights: Tensor, means: Tensor) -> Tensor:
 @exercise("gmm.m_step", call="m_step(x, responsibilities)")
 def m_step(answer: Callable, generator: Generator) -> None:
     n, k, dim = 40, 3, 2
-    x, r = 1 + _normal(generator, n, dim), _weights(generator, n, k)
+    x, r = 1 + draw.normal(generator, n, dim), _weights(generator, n, k)
     count = r.sum(0)
     means = r.T @ x / count[:, None]
     covariances = _moments(x, r, means) / count[:, None, None]
@@ -301,7 +297,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")
 def elbo(answer: Callable, generator: Generator) -> None:
-    log_joint, q = 2 * _normal(generator, 6, 4), _weights(generator, 6, 4)
+    log_joint, q = 2 * draw.normal(generator, 6, 4), _weights(generator, 6, 4)
     evidence = log_joint.exp().sum(-1).log()
     energy, entropy = (q * log_joint).sum(-1), -(q * q.log()).sum(-1)
     truth = energy + entropy
@@ -350,8 +346,8 @@ def conditional(answer: Callable, generator: Generator) -> None:
     dim = 5
     order = torch.randperm(dim, generator=generator)
     for seen in (order[:3], order[:1]):
-        mean, covariance = _normal(generator, dim), _covariances(generator, dim=dim)
-        values = _normal(generator, len(seen))
+        mean, covariance = draw.normal(generator, dim), _covariances(generator, dim=dim)
+        values = draw.normal(generator, len(seen))
         hidden = torch.tensor([i for i in range(dim) if i not in seen.tolist()])
         # By the precision matrix: another way than the one the exercise derives.
         precision = covariance.inverse()
@@ -441,12 +437,12 @@ def conditional(answer: Callable, generator: Generator) -> None:
 @exercise("gmm.complete", call="complete(weights, means, covariances, observed, values)")
 def complete(answer: Callable, generator: Generator) -> None:
     k, dim, n = 3, 5, 6
-    weights, means = _weights(generator, k), 1.5 * _normal(generator, k, dim)
+    weights, means = _weights(generator, k), 1.5 * draw.normal(generator, k, dim)
     covariances = _covariances(generator, k, dim=dim)
     order = torch.randperm(dim, generator=generator)
     seen = order[:3]
     hidden = torch.tensor(sorted(order[3:].tolist()))
-    values = 1.5 * _normal(generator, n, 3)
+    values = 1.5 * draw.normal(generator, n, 3)
     densities = [
         MultivariateNormal(m[seen], c[seen][:, seen]).log_prob(values) for m, c in zip(means, covariances, strict=True)
     ]
@@ -497,7 +493,7 @@ def complete(answer: Callable, generator: Generator) -> None:
 @exercise("gmm.bic", call="bic(log_prob, n_components, n_features)")
 def bic(answer: Callable, generator: Generator) -> None:
     n, k, dim = 50, 4, 3
-    log_prob = _normal(generator, n) - 4
+    log_prob = draw.normal(generator, n) - 4
     symmetric = dim * (dim + 1) // 2
     total, cost = log_prob.sum(), math.log(n)
 
@@ -584,10 +580,10 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
 
     dim = 3
     eye = torch.eye(dim, dtype=torch.float64)
-    x = 3 * _normal(generator, 300, dim)
+    x = 3 * draw.normal(generator, 300, dim)
     healthy = _covariances(generator, dim=dim)
     point = 1e-9 * eye
-    direction = torch.nn.functional.normalize(_normal(generator, dim).abs() + 0.3, dim=0)
+    direction = torch.nn.functional.normalize(draw.normal(generator, dim).abs() + 0.3, dim=0)
     # Flat across `direction`, with ordinary variances on the diagonal.
     pancake = eye - (1 - 1e-9) * torch.outer(direction, direction)
 
@@ -629,7 +625,7 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
             "Compare with the smallest eigenvalue of the covariance of all data.",
         )
     many = 12
-    wide, identity = _normal(generator, 400, many), torch.eye(many, dtype=torch.float64)
+    wide, identity = draw.normal(generator, 400, many), torch.eye(many, dtype=torch.float64)
     expect_mask(
         ask(wide, [0.5, 0.5], [0.05 * identity, 1e-9 * identity]),
         [False, True],

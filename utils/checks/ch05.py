@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import logsigmoid, one_hot, softplus
 
+from utils.checks import draw
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, number, parts, tensor
 from utils.data import binarize, load
@@ -20,24 +21,8 @@ HELD_OUT_GOAL = -24.0
 MOST_HIDDEN = 16
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
-def _bits(generator: Generator, *shape: int) -> Tensor:
-    return (_uniform(generator, *shape) < 0.5).double()
-
-
 def _spins(generator: Generator, *shape: int) -> Tensor:
-    return 2 * _bits(generator, *shape) - 1
-
-
-def _between(generator: Generator, low: float, high: float) -> float:
-    return low + (high - low) * _uniform(generator, 1).item()
+    return 2 * draw.bits(generator, *shape) - 1
 
 
 def _all_states(n: int) -> Tensor:
@@ -46,7 +31,7 @@ def _all_states(n: int) -> Tensor:
 
 
 def _rbm(generator: Generator, visible: int, hidden: int) -> tuple[Tensor, Tensor, Tensor]:
-    return _normal(generator, visible, hidden), _normal(generator, visible), _normal(generator, hidden)
+    return draw.normal(generator, visible, hidden), draw.normal(generator, visible), draw.normal(generator, hidden)
 
 
 def _minus_energy(v: Tensor, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> Tensor:
@@ -73,7 +58,7 @@ def _finite_number(value, says: str, hint: str, name: str) -> Tensor:
 def ising_conditional(answer: Callable, generator: Generator) -> None:
     rows, columns = 4, 5
     spins = _spins(generator, rows, columns)
-    beta, field = _between(generator, 0.2, 0.6), _between(generator, 0.3, 0.9)
+    beta, field = draw.between(generator, 0.2, 0.6), draw.between(generator, 0.3, 0.9)
 
     def energy(s: Tensor) -> Tensor:
         return -(s * (s.roll(1, 0) + s.roll(1, 1))).sum() - field * s.sum()
@@ -231,7 +216,7 @@ def hopfield_recall(answer: Callable, generator: Generator) -> None:
 
     cases = []
     for _ in range(draws):
-        half = _normal(generator, units, units).triu(1)
+        half = draw.normal(generator, units, units).triu(1)
         order = torch.randint(units, (visits,), generator=generator)
         cases.append((half + half.mT, _spins(generator, units), order))
 
@@ -307,7 +292,7 @@ def hopfield_recall(answer: Callable, generator: Generator) -> None:
 @exercise("rbm.free_energy", call="free_energy(v, weights, visible_bias, hidden_bias)")
 def free_energy(answer: Callable, generator: Generator) -> None:
     visible, hidden, batch = 5, 3, 6
-    v, (weights, b, c) = _bits(generator, batch, visible), _rbm(generator, visible, hidden)
+    v, (weights, b, c) = draw.bits(generator, batch, visible), _rbm(generator, visible, hidden)
     minus_energy = _minus_energy(v, weights, b, c)
     truth = -minus_energy.exp().sum(-1).log()
     pull = c + v @ weights
@@ -379,8 +364,8 @@ def free_energy(answer: Callable, generator: Generator) -> None:
 @exercise("rbm.gibbs_step", call="gibbs_step(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible)")
 def gibbs_step(answer: Callable, generator: Generator) -> None:
     visible, hidden, batch = 6, 4, 40
-    v, (weights, b, c) = _bits(generator, batch, visible), _rbm(generator, visible, hidden)
-    u_hidden, u_visible = _uniform(generator, batch, hidden), _uniform(generator, batch, visible)
+    v, (weights, b, c) = draw.bits(generator, batch, visible), _rbm(generator, visible, hidden)
+    u_hidden, u_visible = draw.uniform(generator, batch, hidden), draw.uniform(generator, batch, visible)
     p_hidden = torch.sigmoid(c + v @ weights)
     h = (u_hidden < p_hidden).double()
     p_visible = torch.sigmoid(b + h @ weights.mT)
@@ -517,7 +502,7 @@ def contrastive_divergence(answer: Callable, generator: Generator) -> None:
         return [tensor(x, s, name=f"your {n}") for x, s, n in zip(values, shapes, names, strict=True)]
 
     batch = 6
-    data, model = _bits(generator, batch, visible), _bits(generator, batch, visible)
+    data, model = draw.bits(generator, batch, visible), draw.bits(generator, batch, visible)
     values = ask(data, model)
     again = ask(data, model)
     if not all(torch.equal(x, y) for x, y in zip(values, again, strict=True)):
@@ -590,7 +575,7 @@ def contrastive_divergence(answer: Callable, generator: Generator) -> None:
             hint="Mean of −∂E/∂θ over the data minus its mean over the model's states.",
         )
     few = 4
-    model = _bits(generator, few, visible)
+    model = draw.bits(generator, few, visible)
     h_model = torch.sigmoid(c + model @ weights)
     both = (data.mT @ h_data, model.mT @ h_model), (data.sum(0), model.sum(0)), (h_data.sum(0), h_model.sum(0))
     hint = "There may be fewer chains than data: divide each sum by its own number of states."
@@ -603,7 +588,7 @@ def contrastive_divergence(answer: Callable, generator: Generator) -> None:
 @exercise("rbm.pseudo_log_likelihood", call="pseudo_log_likelihood(v, weights, visible_bias, hidden_bias)")
 def pseudo_log_likelihood(answer: Callable, generator: Generator) -> None:
     visible, hidden, batch = 5, 3, 6
-    v, (weights, b, c) = _bits(generator, batch, visible), _rbm(generator, visible, hidden)
+    v, (weights, b, c) = draw.bits(generator, batch, visible), _rbm(generator, visible, hidden)
 
     def log_prob(x: Tensor) -> Tensor:  # but for log Z, which cancels
         return _minus_energy(x, weights, b, c).logsumexp(-1)
@@ -670,10 +655,10 @@ def pseudo_log_likelihood(answer: Callable, generator: Generator) -> None:
 def ais_log_partition(answer: Callable, generator: Generator) -> None:
     visible, hidden, chains, steps = 6, 4, 5, 3
     weights, b, c = _rbm(generator, visible, hidden)
-    a = _normal(generator, visible)
-    inner = (0.1 + 0.9 * _uniform(generator, steps - 1)).sort().values * 0.95
+    a = draw.normal(generator, visible)
+    inner = (0.1 + 0.9 * draw.uniform(generator, steps - 1)).sort().values * 0.95
     betas = torch.cat([torch.zeros(1), inner, torch.ones(1)]).double()
-    states = _bits(generator, steps, chains, visible)
+    states = draw.bits(generator, steps, chains, visible)
 
     def log_weight(
         v: Tensor, beta: Tensor, w: Tensor = weights, base: Tensor = a, tempered_bias: bool = True, mixed: bool = True
@@ -778,10 +763,10 @@ def ais_log_partition(answer: Callable, generator: Generator) -> None:
 @exercise("rbm.softmax_conditional", call="softmax_conditional(ratings, weights, visible_bias, hidden_bias)")
 def softmax_conditional(answer: Callable, generator: Generator) -> None:
     people, films, levels, hidden = 6, 5, 4, 3
-    weights, b = _normal(generator, films, levels, hidden), _normal(generator, films, levels)
-    c = _normal(generator, hidden)
+    weights, b = draw.normal(generator, films, levels, hidden), draw.normal(generator, films, levels)
+    c = draw.normal(generator, hidden)
     ratings = torch.randint(levels, (people, films), generator=generator)
-    ratings[_uniform(generator, people, films) < 0.4] = -1
+    ratings[draw.uniform(generator, people, films) < 0.4] = -1
     ratings[0], ratings[1, 0], ratings[2, 1], ratings[3, 0] = -1, -1, levels - 1, 0
 
     def hidden_given(v: Tensor, bias: Tensor = c) -> Tensor:
@@ -880,7 +865,7 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
 @exercise("rbm.stack_bound", call="stack_bound(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)")
 def stack_bound(answer: Callable, generator: Generator) -> None:
     visible, middle, top, batch = 5, 4, 3, 6
-    v, first = _bits(generator, batch, visible), _rbm(generator, visible, middle)
+    v, first = draw.bits(generator, batch, visible), _rbm(generator, visible, middle)
     second = _rbm(generator, middle, top)
     weights, b, c = first
     h = _all_states(middle)  # (2ᴴ, H)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import logsigmoid, normalize, softplus
 
-from utils.checks import expect
+from utils.checks import draw, expect
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
@@ -19,10 +19,6 @@ from utils.data import binarize, load
 # 40 fitted to one binarisation −23.3 to −23.0. Networks with one hidden layer and 8 latents: 128 units after 100 epochs
 # −23.1 to −23.0; 256 units after 300 epochs −22.4, with one binarisation instead of fresh ones −23.0 to −22.8.
 HELD_OUT_GOAL = -22.8
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def _away_from_zero(generator: Generator, *shape: int) -> Tensor:
@@ -141,7 +137,7 @@ def gaussian_kl(answer: Callable, generator: Generator) -> None:
 def reparameterise(answer: Callable, generator: Generator) -> None:
     samples, batch, latent = 5, 4, 3
     mean, log_variance = (_away_from_zero(generator, batch, latent).requires_grad_() for _ in range(2))
-    noise = _normal(generator, samples, batch, latent)
+    noise = draw.normal(generator, samples, batch, latent)
     m, deviation = mean.detach(), (log_variance.detach() / 2).exp()
     says = "Your samples are NaN: a log-variance may be negative, so it stands under no root and in no logarithm."
     name = "your samples"
@@ -188,7 +184,7 @@ def reparameterise(answer: Callable, generator: Generator) -> None:
         name=name,
         hint="μ + σ ε, with σ = exp(½ log σ²).",
     )
-    weights = _normal(generator, *noise.shape)
+    weights = draw.normal(generator, *noise.shape)
     names = ("mean", "log_variance")
     for gradient, truth, what in zip(
         _gradients(raw, (mean, log_variance), names, weights),
@@ -210,8 +206,8 @@ def elbo(answer: Callable, generator: Generator) -> None:
     samples, batch, pixels, latent = 3, 5, 6, 2
     x = (torch.rand(batch, pixels, generator=generator) < 0.5).double()
     mean, log_variance = (_away_from_zero(generator, batch, latent) for _ in range(2))
-    noise = _normal(generator, samples, batch, latent)
-    first, second = _normal(generator, latent, 4), 1.5 * _normal(generator, 4, pixels)
+    noise = draw.normal(generator, samples, batch, latent)
+    first, second = draw.normal(generator, latent, 4), 1.5 * draw.normal(generator, 4, pixels)
 
     def decode(z: Tensor) -> Tensor:
         if not z.isfinite().all():
@@ -353,7 +349,7 @@ def elbo(answer: Callable, generator: Generator) -> None:
 @exercise("vae.iwae", call="iwae(log_joint, log_q)")
 def iwae(answer: Callable, generator: Generator) -> None:
     samples, batch = 6, 4
-    log_joint, log_q = (1.5 * _normal(generator, samples, batch) - shift for shift in (5, 2))
+    log_joint, log_q = (1.5 * draw.normal(generator, samples, batch) - shift for shift in (5, 2))
     log_weights = log_joint - log_q
     truth = log_weights.exp().mean(0).log()
     name = "your bound"
@@ -435,7 +431,7 @@ def iwae(answer: Callable, generator: Generator) -> None:
 def score_function_gradient(answer: Callable, generator: Generator) -> None:
     samples, latent = 6, 3
     mean, log_variance = (_away_from_zero(generator, latent) for _ in range(2))
-    noise = _normal(generator, samples, latent)
+    noise = draw.normal(generator, samples, latent)
     slopes, jumps = _away_from_zero(generator, 2, latent)
 
     def f(z: Tensor) -> Tensor:
@@ -537,9 +533,11 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
 @exercise("vae.linear_posterior", call="linear_posterior(x, weights, bias, variance)")
 def linear_posterior(answer: Callable, generator: Generator) -> None:
     batch, pixels, latent, variance = 4, 5, 2, 0.3
-    x, bias = _normal(generator, batch, pixels), 1 + _normal(generator, pixels).abs()
+    x, bias = draw.normal(generator, batch, pixels), 1 + draw.normal(generator, pixels).abs()
     # Two columns that are neither short nor parallel, so that no term is small.
-    weights = torch.linalg.qr(_normal(generator, pixels, latent))[0] @ torch.tensor([[0.9, 0.5], [0.0, 0.7]]).double()
+    weights = (
+        torch.linalg.qr(draw.normal(generator, pixels, latent))[0] @ torch.tensor([[0.9, 0.5], [0.0, 0.7]]).double()
+    )
     eye = torch.eye(latent, dtype=torch.float64)
     # The truth by another way: the joint Gaussian of z and x, conditioned on x.
     of_x = weights @ weights.mT + variance * torch.eye(pixels, dtype=torch.float64)
@@ -631,7 +629,7 @@ def linear_posterior(answer: Callable, generator: Generator) -> None:
 @exercise("vae.best_diagonal", call="best_diagonal(precision)")
 def best_diagonal(answer: Callable, generator: Generator) -> None:
     size = 3
-    a = _normal(generator, size, size)
+    a = draw.normal(generator, size, size)
     eye = torch.eye(size, dtype=torch.float64)
     # Correlations that are surely there, and scales that differ.
     scale = torch.diag(torch.tensor([0.8, 1.5, 2.5], dtype=torch.float64))
@@ -737,7 +735,7 @@ def free_bits_loss(answer: Callable, generator: Generator) -> None:
     share = 0.1 + torch.rand(batch, 4, generator=generator, dtype=torch.float64)
     share[0], share[1] = 0.02, 3.0  # in each latent that matters some examples lie below the floor, and some above
     kl = (level * share / share.mean(0)).requires_grad_()
-    reconstruction = (-10 + _normal(generator, batch)).requires_grad_()
+    reconstruction = (-10 + draw.normal(generator, batch)).requires_grad_()
     raw = answer(reconstruction, kl, beta, floor)
     fit, each = reconstruction.detach(), kl.detach()
     mean = each.mean(0)
@@ -827,12 +825,14 @@ def active_latents(answer: Callable, generator: Generator) -> None:
     n = 400
 
     def spread(deviation: float, at: float = 0.0) -> Tensor:
-        column = _normal(generator, n)
+        column = draw.normal(generator, n)
         return at + deviation * (column - column.mean()) / column.std()
 
     def ask(*latents: tuple[Tensor, float]) -> list[bool]:
         mean = torch.stack([column for column, _ in latents], dim=1)
-        log_variance = torch.tensor([value for _, value in latents]).double() + 0.01 * _normal(generator, *mean.shape)
+        log_variance = torch.tensor([value for _, value in latents]).double() + 0.01 * draw.normal(
+            generator, *mean.shape
+        )
         mask = answer(mean, log_variance)
         if (
             isinstance(mask, Tensor)
@@ -886,10 +886,10 @@ def active_latents(answer: Callable, generator: Generator) -> None:
 @exercise("vae.interpolate", call="interpolate(start, end, steps)")
 def interpolate(answer: Callable, generator: Generator) -> None:
     batch, latent, steps = 3, 4, 5
-    start = 2 * normalize(_normal(generator, batch, latent), dim=-1)
+    start = 2 * normalize(draw.normal(generator, batch, latent), dim=-1)
     # Angles of 40°, 75° and 110°, and lengths that differ from those at the start.
     angle = torch.tensor([40.0, 75.0, 110.0]).double().deg2rad()[:, None]
-    across = _normal(generator, batch, latent)
+    across = draw.normal(generator, batch, latent)
     across = normalize(across - (across * start).sum(-1, keepdim=True) / 4 * start, dim=-1)
     length = torch.tensor([[3.0], [2.5], [3.5]]).double()
     end = length * (angle.cos() * start / 2 + angle.sin() * across)
@@ -1054,7 +1054,7 @@ class _Model:
     def examine(self, x: Tensor, generator: Generator) -> None:
         """Whether the decoder is a function of z, row by row, that gives log-odds."""
         mean, _ = self.encode(x)
-        z = mean + _normal(generator, *mean.shape)
+        z = mean + draw.normal(generator, *mean.shape)
         odds = self.decode(z)
         if not torch.allclose(odds, self.decode(z), rtol=1e-4, atol=1e-4):
             raise Wrong("Your `decode` gives other log-odds for the same z: it is random.", "Call `.eval()` first.")
@@ -1073,7 +1073,7 @@ class _Model:
         prior = Normal(torch.zeros_like(mean), torch.ones_like(mean))
         log_weights = []
         for _ in range(samples):
-            z = q.mean + q.stddev * _normal(generator, *mean.shape)
+            z = q.mean + q.stddev * draw.normal(generator, *mean.shape)
             odds = self.decode(z)
             log_joint = (x * odds - softplus(odds)).sum(-1) + prior.log_prob(z).sum(-1)
             log_weights.append(log_joint - q.log_prob(z).sum(-1))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from utils.checks import draw
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, number, parts, tensor
 
@@ -16,22 +17,14 @@ from utils.checks.expect import Mistake, close, number, parts, tensor
 RAREST_CORNER, NEAR_A_CORNER, NEAR = 0.04, 0.6, 0.15
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
 def _covariance(generator: Generator, dim: int) -> Tensor:
-    a = _normal(generator, dim, dim)
+    a = draw.normal(generator, dim, dim)
     return a @ a.T / dim + 0.2 * torch.eye(dim, dtype=torch.float64)
 
 
 @exercise("gan.optimal_discriminator", call="optimal_discriminator(log_p, log_q)")
 def optimal_discriminator(answer: Callable, generator: Generator) -> None:
-    log_p, log_q = 2 * _normal(generator, 6), 2 * _normal(generator, 6)
+    log_p, log_q = 2 * draw.normal(generator, 6), 2 * draw.normal(generator, 6)
     p, q = log_p.exp(), log_q.exp()
     truth = p / (p + q)
     close(
@@ -55,7 +48,7 @@ def optimal_discriminator(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.discriminator_loss", call="discriminator_loss(real, fake)")
 def discriminator_loss(answer: Callable, generator: Generator) -> None:
-    real, fake = 1 + _normal(generator, 5), _normal(generator, 8) - 1
+    real, fake = 1 + draw.normal(generator, 5), draw.normal(generator, 8) - 1
     on_real, on_fake = -real.sigmoid().log(), -(1 - fake.sigmoid()).log()
     truth = on_real.mean() + on_fake.mean()
     swapped = -(1 - real.sigmoid()).log().mean() - fake.sigmoid().log().mean()
@@ -100,7 +93,7 @@ def discriminator_loss(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.generator_slopes", call="generator_slopes(fake)")
 def generator_slopes(answer: Callable, generator: Generator) -> None:
-    fake = 2 * _normal(generator, 7)
+    fake = 2 * draw.normal(generator, 7)
     leaf = fake.clone().requires_grad_()
     (minimax,) = torch.autograd.grad((1 - leaf.sigmoid()).log().sum(), leaf)
     (saturating_not,) = torch.autograd.grad(-leaf.sigmoid().log().sum(), leaf)
@@ -153,7 +146,7 @@ def generator_slopes(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.js_divergence", call="js_divergence(p, q)")
 def js_divergence(answer: Callable, generator: Generator) -> None:
-    p, q = (1.5 * _normal(generator, 2, 5)).softmax(-1)
+    p, q = (1.5 * draw.normal(generator, 2, 5)).softmax(-1)
     m = (p + q) / 2
 
     def kl(a: Tensor, b: Tensor) -> Tensor:
@@ -187,7 +180,7 @@ def js_divergence(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.hinge_losses", call="hinge_losses(real, fake)")
 def hinge_losses(answer: Callable, generator: Generator) -> None:
-    real, fake = 2 + 2 * _normal(generator, 30), 2 * _normal(generator, 40) - 2
+    real, fake = 2 + 2 * draw.normal(generator, 30), 2 * draw.normal(generator, 40) - 2
     critic, maker = parts(answer(real, fake), ("discriminator's loss", "generator's loss"))
     first = (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()
     close(
@@ -240,8 +233,8 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.gradient_penalty", call="gradient_penalty(critic, real, fake, u)")
 def gradient_penalty(answer: Callable, generator: Generator) -> None:
-    real, fake, u = _normal(generator, 6, 3), 2 + _normal(generator, 6, 3), _uniform(generator, 6, 1)
-    curvature = (0.3 + _uniform(generator, 3)).requires_grad_()
+    real, fake, u = draw.normal(generator, 6, 3), 2 + draw.normal(generator, 6, 3), draw.uniform(generator, 6, 1)
+    curvature = (0.3 + draw.uniform(generator, 3)).requires_grad_()
 
     def critic(x: Tensor) -> Tensor:
         if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != 3:
@@ -313,11 +306,11 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.spectral_norm", call="spectral_norm(weight, v, steps)")
 def spectral_norm(answer: Callable, generator: Generator) -> None:
-    left = torch.linalg.qr(_normal(generator, 5, 3)).Q
-    right = torch.linalg.qr(_normal(generator, 3, 3)).Q
-    values = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64) * (1.5 + 2 * _uniform(generator, 1))
+    left = torch.linalg.qr(draw.normal(generator, 5, 3)).Q
+    right = torch.linalg.qr(draw.normal(generator, 3, 3)).Q
+    values = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64) * (1.5 + 2 * draw.uniform(generator, 1))
     weight = left @ values.diag() @ right.T
-    v = _normal(generator, 3)
+    v = draw.normal(generator, 3)
     v = v + right[:, 0] * (1 if v @ right[:, 0] > 0 else -1)
 
     def rounds(steps: int) -> Tensor:
@@ -358,7 +351,7 @@ def spectral_norm(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.minibatch_std", call="minibatch_std(features)")
 def minibatch_std(answer: Callable, generator: Generator) -> None:
-    features = _normal(generator, 6, 3) * torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64) + 2
+    features = draw.normal(generator, 6, 3) * torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64) + 2
     spread = features.std(0, unbiased=False)
 
     def appended(extra: Tensor) -> Tensor:
@@ -418,7 +411,7 @@ def count_modes(answer: Callable, generator: Generator) -> None:
     wanted = [(0, 9, 0.1), (1, 5, 0.1), (2, 4, 0.1), (3, 20, 0.3)]
     rows = []
     for k, count, distance in wanted:
-        angle = 2 * math.pi * _uniform(generator, count)
+        angle = 2 * math.pi * draw.uniform(generator, count)
         rows.append(centres[k] + distance * torch.stack([angle.cos(), angle.sin()], dim=1))
     samples = torch.cat(rows)[torch.randperm(38, generator=generator)]
     close(
@@ -447,7 +440,7 @@ def count_modes(answer: Callable, generator: Generator) -> None:
         name="the count",
     )
     # Wide balls overlap: a sample counts for its nearest centre alone.
-    overlapping = centres[:1] + 0.01 * _normal(generator, 10, 2)
+    overlapping = centres[:1] + 0.01 * draw.normal(generator, 10, 2)
     close(
         number(answer(overlapping, centres[:3], 1.5, 5), "the count"),
         torch.tensor(1.0, dtype=torch.float64),
@@ -458,7 +451,7 @@ def count_modes(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.frechet", call="frechet(mean, covariance, other_mean, other_covariance)")
 def frechet(answer: Callable, generator: Generator) -> None:
-    mean, other = _normal(generator, 3), _normal(generator, 3)
+    mean, other = draw.normal(generator, 3), draw.normal(generator, 3)
     a, b = _covariance(generator, 3), _covariance(generator, 3)
 
     def root(matrix: Tensor) -> Tensor:
@@ -509,8 +502,8 @@ def frechet(answer: Callable, generator: Generator) -> None:
 def precision_recall(answer: Callable, generator: Generator) -> None:
     k = 2
     # Some fakes are far off, and half of the real points are never made.
-    real = torch.cat([_normal(generator, 20, 2), _normal(generator, 20, 2) + 8])
-    fake = torch.cat([0.8 * _normal(generator, 25, 2), 3 * _normal(generator, 10, 2) - 12])
+    real = torch.cat([draw.normal(generator, 20, 2), draw.normal(generator, 20, 2) + 8])
+    fake = torch.cat([0.8 * draw.normal(generator, 25, 2), 3 * draw.normal(generator, 10, 2) - 12])
 
     def share(points: Tensor, others: Tensor, nth: int, over_points: bool = False) -> float:
         apart, inside = torch.cdist(others, others), 0
@@ -550,12 +543,12 @@ def precision_recall(answer: Callable, generator: Generator) -> None:
 def ring(answer: Callable, generator: Generator) -> None:
     corner = torch.arange(8, dtype=torch.float64) * 2 * math.pi / 8
     corners = torch.stack([corner.cos(), corner.sin()], dim=1)
-    x = corners[torch.randint(8, (2000,), generator=generator)] + 0.03 * _normal(generator, 2000, 2)
+    x = corners[torch.randint(8, (2000,), generator=generator)] + 0.03 * draw.normal(generator, 2000, 2)
     made = answer(x)
     if made is None:
         raise Wrong("Your function returns `None`, expected a generator.", "Did you forget `return`?")
     generate = Guarded(made, "generate(z)")
-    noise = _normal(generator, 4000, 4)
+    noise = draw.normal(generator, 4000, 4)
     samples = tensor(generate(noise), (4000, 2), name="the sample")
     if samples.unique(dim=0).shape[0] < 3000:
         raise Wrong("Many noises give the very same point.", "A generator maps noise smoothly to points.")

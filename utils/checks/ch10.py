@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks import expect
+from utils.checks import draw, expect
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import checkerboard
@@ -18,10 +18,6 @@ from utils.toys import checkerboard
 COMPONENTS, MARGIN = 100, 0.03
 
 LOG_2_PI = math.log(2 * math.pi)
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def _log_normal(z: Tensor) -> Tensor:
@@ -50,7 +46,7 @@ def _not_summed(*shape: int) -> Mistake:
 @exercise("flow.log_prob_1d", call="log_prob_1d(f, x)")
 def log_prob_1d(answer: Callable, generator: Generator) -> None:
     a, b, c = (0.5 + torch.rand(3, generator=generator, dtype=torch.float64)).tolist()
-    x = _normal(generator, 6)
+    x = draw.normal(generator, 6)
 
     def rising(x: Tensor) -> Tensor:
         return a * x**3 + b * x + c
@@ -106,8 +102,8 @@ def log_prob_1d(answer: Callable, generator: Generator) -> None:
 
 def _network(generator: Generator, dim: int, autoregressive: bool = False) -> Callable:
     """A smooth function (B, D) -> (s, t); in the autoregressive one, entry i depends on those before it alone."""
-    weight = 0.7 * _normal(generator, dim, 2 * dim) / math.sqrt(dim)
-    bias = 0.5 * _normal(generator, 2 * dim)
+    weight = 0.7 * draw.normal(generator, dim, 2 * dim) / math.sqrt(dim)
+    bias = 0.5 * draw.normal(generator, 2 * dim)
     if autoregressive:
         earlier = torch.ones(dim, dim, dtype=torch.float64).triu(1)  # rows are inputs, columns are outputs
         weight = 1.5 * weight * torch.cat([earlier, earlier], 1)
@@ -180,7 +176,7 @@ def _log_det_mistakes(s: Tensor, moved: Tensor, what: str) -> list[Mistake]:
 @exercise("flow.affine_coupling", call="affine_coupling(x, mask, net)")
 def affine_coupling(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 5
-    x, net = _normal(generator, batch, dim), _network(generator, dim)
+    x, net = draw.normal(generator, batch, dim), _network(generator, dim)
     for kept in (2, 3):
         mask = _mask(generator, dim, kept)
         moved = 1 - mask
@@ -258,7 +254,7 @@ def affine_coupling(answer: Callable, generator: Generator) -> None:
 @exercise("flow.coupling_inverse", call="coupling_inverse(z, mask, net)")
 def coupling_inverse(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 5
-    x, net = _normal(generator, batch, dim), _network(generator, dim)
+    x, net = draw.normal(generator, batch, dim), _network(generator, dim)
     for kept in (2, 3):
         mask = _mask(generator, dim, kept)
         moved = 1 - mask
@@ -322,9 +318,9 @@ def _steps(generator: Generator, dim: int, n: int) -> tuple[list[Callable], list
     """`n` transforms z = sinh(½ (W x + b)), which cannot change places, and their inverses in the same order."""
 
     def step() -> tuple[Callable, Callable]:
-        weight = torch.eye(dim, dtype=torch.float64) + 0.5 * _normal(generator, dim, dim).tril(-1)
+        weight = torch.eye(dim, dtype=torch.float64) + 0.5 * draw.normal(generator, dim, dim).tril(-1)
         weight = weight * (0.5 + torch.rand(dim, generator=generator, dtype=torch.float64))[:, None]
-        weight, shift = weight[torch.randperm(dim, generator=generator)], _normal(generator, dim)
+        weight, shift = weight[torch.randperm(dim, generator=generator)], draw.normal(generator, dim)
 
         def log_det(a: Tensor) -> Tensor:
             return (0.5 * a.cosh()).log().sum(-1) + weight.slogdet().logabsdet
@@ -355,7 +351,7 @@ def _through(x: Tensor, functions: list[Callable]) -> tuple[Tensor, list[Tensor]
 @exercise("flow.chain", call="chain_log_prob(x, transforms)")
 def chain(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 3
-    x = 0.7 * _normal(generator, batch, dim)
+    x = 0.7 * draw.normal(generator, batch, dim)
     transforms, _ = _steps(generator, dim, 3)
     z, each = _through(x, transforms)
     total = torch.stack(each).sum(0)
@@ -428,7 +424,7 @@ def chain(answer: Callable, generator: Generator) -> None:
 def sample(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 3
     transforms, inverses = _steps(generator, dim, 3)
-    z = 0.7 * _normal(generator, batch, dim)
+    z = 0.7 * draw.normal(generator, batch, dim)
     truth, each = _through(z, inverses[::-1])
     base = _log_normal(z)
     log_prob = base + _log_det(lambda x: _through(x, transforms)[0], truth)
@@ -572,7 +568,7 @@ def dequantize(answer: Callable, generator: Generator) -> None:
 def bits_per_dim(answer: Callable, generator: Generator) -> None:
     batch, log_2 = 5, math.log(2)
     dim, levels = (int(torch.randint(*range_, (), generator=generator)) for range_ in ((20, 90), (5, 60)))
-    log_prob = dim * (0.8 + 0.3 * _normal(generator, batch))
+    log_prob = dim * (0.8 + 0.3 * draw.normal(generator, batch))
     own = -log_prob / (dim * log_2)
     truth = own + math.log2(levels)
     nats = truth * log_2
@@ -626,8 +622,8 @@ def bits_per_dim(answer: Callable, generator: Generator) -> None:
 @exercise("flow.mix_channels", call="mix_channels(x, weight)")
 def mix_channels(answer: Callable, generator: Generator) -> None:
     batch, channels, height, width = 2, 3, 4, 5
-    x = _normal(generator, batch, channels, height, width)
-    weight = _normal(generator, channels, channels) + 0.1 * torch.eye(channels, dtype=torch.float64)
+    x = draw.normal(generator, batch, channels, height, width)
+    weight = draw.normal(generator, channels, channels) + 0.1 * torch.eye(channels, dtype=torch.float64)
     weight[0] *= weight.det().sign()
     truth = (weight[None, :, :, None, None] * x[:, None]).sum(2)
     # The matrix of the whole map, one pixel's block after the other.
@@ -694,7 +690,7 @@ def mix_channels(answer: Callable, generator: Generator) -> None:
     says = "The determinant of a large matrix underflows to 0."
     small = 0.1 * torch.eye(many, dtype=torch.float64)
     large = tensor(
-        answer(_normal(generator, 1, many, 1, 1), small)[1], (1,), name="your log_det", not_finite=(says, hint)
+        answer(draw.normal(generator, 1, many, 1, 1), small)[1], (1,), name="your log_det", not_finite=(says, hint)
     )
     close(large, small.slogdet().logabsdet[None], name="your log_det of a large matrix", hint=hint)
 
@@ -707,8 +703,8 @@ def _one_image() -> Mistake:
 def actnorm_init(answer: Callable, generator: Generator) -> None:
     batch, channels, height, width = 6, 3, 4, 5
     scale = torch.tensor([0.3, 2.0, 5.0], dtype=torch.float64)[torch.randperm(3, generator=generator)]
-    place = 2 * _normal(generator, channels)
-    x = _normal(generator, batch, channels, height, width) * scale[:, None, None] + place[:, None, None]
+    place = 2 * draw.normal(generator, channels)
+    x = draw.normal(generator, batch, channels, height, width) * scale[:, None, None] + place[:, None, None]
     rows = x.transpose(0, 1).flatten(1)
     mean, names = rows.mean(1), ("shift", "log_scale", "log_det")
     shift, log_scale, log_det = parts(answer(x), names)
@@ -813,9 +809,9 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
 @exercise("flow.planar", call="planar(x, u, w, b)")
 def planar(answer: Callable, generator: Generator) -> None:
     batch, dim = 5, 4
-    x, u, w = _normal(generator, batch, dim), _normal(generator, dim), _normal(generator, dim)
+    x, u, w = draw.normal(generator, batch, dim), draw.normal(generator, dim), draw.normal(generator, dim)
     u = u + (1 - w @ u) * w / w.square().sum()  # wᵀu = 1: invertible
-    b = _normal(generator).item()
+    b = draw.normal(generator).item()
     h = (x @ w + b).tanh()
     slope = 1 - h.square()
     truth = _log_det(lambda x: x + (x @ w + b).tanh()[:, None] * u, x)
@@ -900,7 +896,7 @@ def planar(answer: Callable, generator: Generator) -> None:
 @exercise("flow.maf_inverse", call="maf_inverse(z, net)")
 def maf_inverse(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 5
-    x, net = _normal(generator, batch, dim), _network(generator, dim, autoregressive=True)
+    x, net = draw.normal(generator, batch, dim), _network(generator, dim, autoregressive=True)
     s, t = net(x)
     z = x * s.exp() + t
     zeros = torch.zeros_like(z)

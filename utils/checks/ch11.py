@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from utils.checks import draw
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, number, parts, tensor
 from utils.series import load_series
@@ -15,14 +16,6 @@ from utils.series import load_series
 # CRPS over that of the seasonal rule, sunspots from 1900 on, 12 years ahead, n = 300, seeds 0 to 20: AR(9) of square
 # roots 0.794 to 0.803, AR(9) of the counts 0.830 to 0.837, AR(2) 1.24, the values of the past in any order 1.52.
 SUNSPOTS_GOAL = 0.82
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
 
 
 def _rows(y: Tensor, p: int) -> tuple[Tensor, Tensor]:
@@ -37,7 +30,7 @@ def _least_squares(rows: Tensor, targets: Tensor) -> Tensor:
 
 def _series(generator: Generator, n: int = 40) -> Tensor:
     """A stationary AR(2) with a mean far from 0."""
-    noise, y = _normal(generator, n), [3.0, 4.0]
+    noise, y = draw.normal(generator, n), [3.0, 4.0]
     for t in range(2, n):
         y.append(1.0 + 1.1 * y[-1] - 0.4 * y[-2] + noise[t].item())
     return torch.tensor(y, dtype=torch.float64)
@@ -45,7 +38,7 @@ def _series(generator: Generator, n: int = 40) -> Tensor:
 
 @exercise("series.lag_matrix", call="lag_matrix(y, p)")
 def lag_matrix(answer: Callable, generator: Generator) -> None:
-    y, p = _normal(generator, 9), 3
+    y, p = draw.normal(generator, 9), 3
     rows, targets = parts(answer(y, p), ("rows", "targets"))
     no_constant = Mistake((6, 3), "the column of ones is missing", "The row is (1, y_{t-1}, ..., y_{t-p}).")
     too_many = Mistake(
@@ -124,7 +117,7 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.largest_root", call="largest_root(phi)")
 def largest_root(answer: Callable, generator: Generator) -> None:
-    one = torch.tensor([-_uniform(generator, 0.3, 0.9)], dtype=torch.float64)
+    one = torch.tensor([-draw.between(generator, 0.3, 0.9)], dtype=torch.float64)
     value = number(answer(one), "the largest absolute value")
     close(
         value,
@@ -140,7 +133,11 @@ def largest_root(answer: Callable, generator: Generator) -> None:
         name="the largest absolute value",
     )
     # A pair r e^{±iω}, and a smaller real eigenvalue s: φ from (λ² − 2 r cos ω λ + r²)(λ − s).
-    r, s, angle = _uniform(generator, 0.7, 1.3), _uniform(generator, 0.1, 0.5), _uniform(generator, 0.6, 1.2)
+    r, s, angle = (
+        draw.between(generator, 0.7, 1.3),
+        draw.between(generator, 0.1, 0.5),
+        draw.between(generator, 0.6, 1.2),
+    )
     pair = torch.tensor([2 * r * np.cos(angle), -r * r], dtype=torch.float64)
     swing = number(answer(pair), "the largest absolute value")
     truth = torch.tensor(r, dtype=torch.float64)
@@ -209,7 +206,7 @@ def forecast(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.error_variance", call="error_variance(phi, variance, horizon)")
 def error_variance(answer: Callable, generator: Generator) -> None:
-    phi, variance, horizon = -_uniform(generator, 0.5, 0.9), _uniform(generator, 0.5, 2.0), 5
+    phi, variance, horizon = -draw.between(generator, 0.5, 0.9), draw.between(generator, 0.5, 2.0), 5
     steps = torch.arange(1, horizon + 1, dtype=torch.float64)
     truth = torch.stack(
         [variance * sum(phi ** (2 * i) for i in range(h)) * torch.ones(()).double() for h in range(1, 6)]
@@ -240,7 +237,7 @@ def error_variance(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.seasonal_naive", call="seasonal_naive(y, season, horizon)")
 def seasonal_naive(answer: Callable, generator: Generator) -> None:
-    y, season = _normal(generator, 17), 5
+    y, season = draw.normal(generator, 17), 5
     last = y[-season:]
     value = tensor(answer(y, season, 4), (4,))
     close(
@@ -261,7 +258,7 @@ def seasonal_naive(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.crps_sample", call="crps_sample(samples, y)")
 def crps_sample(answer: Callable, generator: Generator) -> None:
-    samples, y = _normal(generator, 7, 3), _normal(generator, 3)
+    samples, y = draw.normal(generator, 7, 3), draw.normal(generator, 3)
     n = len(samples)
     near = torch.stack([sum((x - value).abs() for x in column) / n for column, value in zip(samples.T, y, strict=True)])
     pairs = torch.stack([sum((a - b).abs() for a in column for b in column) for column in samples.T])
@@ -307,13 +304,13 @@ def crps_sample(answer: Callable, generator: Generator) -> None:
             ),
         ],
     )
-    one = _normal(generator, 1, 3)
+    one = draw.normal(generator, 1, 3)
     close(tensor(answer(one, y), (3,)), (one[0] - y).abs(), hint="A sample of one has no spread: |x − y|.")
 
 
 @exercise("series.rolling_errors", call="rolling_errors(y, forecaster, first, horizon)")
 def rolling_errors(answer: Callable, generator: Generator) -> None:
-    y, first, horizon = _normal(generator, 15), 6, 3
+    y, first, horizon = draw.normal(generator, 15), 6, 3
     asked: list[Tensor] = []
 
     def spy(history: Tensor, steps: int) -> Tensor:
@@ -371,7 +368,7 @@ def rolling_errors(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.standardize", call="standardize(y, n_train)")
 def standardize(answer: Callable, generator: Generator) -> None:
-    y = 10 + 3 * _normal(generator, 12)
+    y = 10 + 3 * draw.normal(generator, 12)
     y[8:] += 20
     train = y[:8]
     mean, std = train.mean(), train.std(unbiased=False)
@@ -416,7 +413,7 @@ def standardize(answer: Callable, generator: Generator) -> None:
 
 @exercise("series.causal_convolution", call="causal_convolution(y, weights, dilation)")
 def causal_convolution(answer: Callable, generator: Generator) -> None:
-    y, weights, dilation = _normal(generator, 11), _normal(generator, 3), 2
+    y, weights, dilation = draw.normal(generator, 11), draw.normal(generator, 3), 2
 
     def direct(w=weights, d=dilation, sign=1, shift=0) -> Tensor:
         out = torch.zeros_like(y)
@@ -523,7 +520,7 @@ def sunspots(answer: Callable, generator: Generator) -> None:
     for t in range(first, len(y) - horizon + 1):
         history, future = y[:t], y[t : t + horizon]
         paths = tensor(
-            answer(history, _normal(generator, n, horizon)),
+            answer(history, draw.normal(generator, n, horizon)),
             (n, horizon),
             name="the sample of paths",
             shapes=[Mistake((horizon,), "that is one path", "Return n of them: (n, horizon).")],

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from utils.checks import draw
 from utils.checks.engine import Guarded, Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
@@ -22,18 +23,6 @@ from utils.data import binarize, load
 # that see a new one in each epoch 0.3, such a MADE with 256 units and 60 epochs 0.4 to 0.5, one with 512 units and 130
 # or 150 epochs 1.2 to 1.5.
 HELD_OUT_GAIN = 0.8
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _uniform(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
-def _bits(generator: Generator, *shape: int) -> Tensor:
-    return (_uniform(generator, *shape) < 0.5).double()
 
 
 def _all_images(n: int) -> Tensor:
@@ -48,7 +37,7 @@ def _log_prob(logits: Tensor, x: Tensor) -> Tensor:
 
 @exercise("ar.chain_log_prob", call="chain_log_prob(logits, x)")
 def chain_log_prob(answer: Callable, generator: Generator) -> None:
-    logits, x = 2 * _normal(generator, 5, 3, 4), _bits(generator, 5, 3, 4)
+    logits, x = 2 * draw.normal(generator, 5, 3, 4), draw.bits(generator, 5, 3, 4)
     p = 1 / (1 + (-logits).exp())
     each = torch.where(x == 1, p, 1 - p)
     truth = each.flatten(1).prod(1).log()
@@ -100,7 +89,7 @@ def chain_log_prob(answer: Callable, generator: Generator) -> None:
         name="your log_prob",
     )
     hint = "Add logarithms: `torch.nn.functional.logsigmoid`, or a cross-entropy that takes logits."
-    logits, x = _normal(generator, 2, 50, 60), _bits(generator, 2, 50, 60)
+    logits, x = draw.normal(generator, 2, 50, 60), draw.bits(generator, 2, 50, 60)
     says = "The product of 3000 probabilities underflows to 0."
     large = tensor(answer(logits, x), (2,), not_finite=(says, hint))
     close(large, _log_prob(logits, x).sum((1, 2)), hint=hint)
@@ -114,7 +103,7 @@ def chain_log_prob(answer: Callable, generator: Generator) -> None:
 @exercise("ar.fvsbn_log_prob", call="fvsbn_log_prob(weights, bias, x)")
 def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
     dim = 9
-    weights, bias, x = 1.5 * _normal(generator, dim, dim), _normal(generator, dim), _all_images(dim)
+    weights, bias, x = 1.5 * draw.normal(generator, dim, dim), draw.normal(generator, dim), _all_images(dim)
     n = len(x)
 
     def formula(matrix: Tensor, b: Tensor = bias) -> Tensor:
@@ -190,7 +179,7 @@ def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
 @exercise("ar.fvsbn_gradient", call="fvsbn_gradient(weights, bias, x)")
 def fvsbn_gradient(answer: Callable, generator: Generator) -> None:
     n, dim = 7, 5
-    weights, bias, x = _normal(generator, dim, dim), _normal(generator, dim), _bits(generator, n, dim)
+    weights, bias, x = draw.normal(generator, dim, dim), draw.normal(generator, dim), draw.bits(generator, n, dim)
     x[0], x[1] = 1, 0  # so that no pixel is the same in all images
     with torch.enable_grad():
         w, b = weights.clone().requires_grad_(), bias.clone().requires_grad_()
@@ -282,8 +271,8 @@ def _chain_model(generator: Generator, order: Tensor) -> Callable[[Tensor], Tens
     """Logits of logistic regressions along this order, steep enough that the drawn pixels matter."""
     dim = len(order)
     place = order.argsort()
-    weights = 3 * _normal(generator, dim, dim) * (place[:, None] > place)
-    bias = _normal(generator, dim)
+    weights = 3 * draw.normal(generator, dim, dim) * (place[:, None] > place)
+    bias = draw.normal(generator, dim)
     bias[order[0]] = 0.4  # above 0 but below 1: rounding and comparing with the logit itself differ
 
     def model(x: Tensor) -> Tensor:
@@ -319,7 +308,7 @@ def _walk(
 def sample(answer: Callable, generator: Generator) -> None:
     n, dim = 60, 7
     order = _shuffled(generator, dim)
-    model, u = _chain_model(generator, order), _uniform(generator, n, dim)
+    model, u = _chain_model(generator, order), draw.uniform(generator, n, dim)
     zeros = torch.zeros(n, dim, dtype=torch.float64)
     truth = _walk(model, order, u, zeros)
     value = tensor(
@@ -393,7 +382,7 @@ def complete(answer: Callable, generator: Generator) -> None:
     n, dim = 60, 8
     for first in (False, True):
         order = _shuffled(generator, dim)
-        model, u, x = _chain_model(generator, order), _uniform(generator, n, dim), _bits(generator, n, dim)
+        model, u, x = _chain_model(generator, order), draw.uniform(generator, n, dim), draw.bits(generator, n, dim)
         known = torch.zeros(dim, dtype=torch.bool)
         # Known first in the order, as an upper half is; or every other pixel, the last one too.
         known[order[:4] if first else order[1::2]] = True
@@ -638,10 +627,10 @@ def causal_mask(answer: Callable, generator: Generator) -> None:
 def gated_convolution(answer: Callable, generator: Generator) -> None:
     n, inputs, channels, size, height, width = 2, 3, 4, 5, 6, 7
     x, weights = (
-        _normal(generator, n, inputs, height, width),
-        0.3 * _normal(generator, 2 * channels, inputs, size, size),
+        draw.normal(generator, n, inputs, height, width),
+        0.3 * draw.normal(generator, 2 * channels, inputs, size, size),
     )
-    bias = _normal(generator, 2 * channels)
+    bias = draw.normal(generator, 2 * channels)
     mask = torch.zeros(size, size, dtype=torch.float64)
     mask.view(-1)[: size**2 // 2] = 1
 
@@ -728,11 +717,11 @@ _PRODUCTS = {"aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::mv"
 def _nade(generator: Generator, n: int, dim: int, hidden: int) -> tuple[Tensor, ...]:
     scale = dim**-0.5
     return (
-        _bits(generator, n, dim),
-        4 * scale * _normal(generator, hidden, dim),
-        _normal(generator, hidden),
-        2 * _normal(generator, dim, hidden),
-        _normal(generator, dim),
+        draw.bits(generator, n, dim),
+        4 * scale * draw.normal(generator, hidden, dim),
+        draw.normal(generator, hidden),
+        2 * draw.normal(generator, dim, hidden),
+        draw.normal(generator, dim),
     )
 
 
@@ -918,9 +907,9 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
         (2, 3, 4, 2, 1, 5, 6),
         (1, 2, 3, 3, 2, 7, 6),
     ]:
-        x = _normal(generator, n, inputs, height, width)
-        vertical = _normal(generator, outputs, inputs, rows, 2 * reach + 1)
-        horizontal = _normal(generator, outputs, inputs, 1, reach)
+        x = draw.normal(generator, n, inputs, height, width)
+        vertical = draw.normal(generator, outputs, inputs, rows, 2 * reach + 1)
+        horizontal = draw.normal(generator, outputs, inputs, 1, reach)
 
         above, beside = partial(_above, x, vertical), partial(_beside, x, horizontal)
         truth = above() + beside()
@@ -980,7 +969,7 @@ def draw_level(answer: Callable, generator: Generator) -> None:
         return (p.cumsum(-1) <= u[:, None]).sum(-1).clamp(max=p.shape[1] - 1).double()
 
     for temperature in (0.5, 2.0, 1.0):
-        logits, u = 2 * _normal(generator, n, k), _uniform(generator, n)
+        logits, u = 2 * draw.normal(generator, n, k), draw.uniform(generator, n)
         p = (logits / temperature).softmax(-1)
         truth = invert(p, u)
         plain = logits.softmax(-1)
@@ -1031,8 +1020,8 @@ def draw_level(answer: Callable, generator: Generator) -> None:
             name="your choice of levels",
             hint="Smallest k with u < Σ_{j≤k} p(j).",
         )
-    logits = _normal(generator, 50, k)
-    u = 0.02 + 0.96 * _uniform(generator, 50)
+    logits = draw.normal(generator, 50, k)
+    u = 0.02 + 0.96 * draw.uniform(generator, 50)
     overflown = (logits / 1e-5).exp()
     overflown = (overflown / overflown.sum(-1, keepdim=True)).cumsum(-1)
     nan = "At a temperature near 0 your exponentials overflow, and the probabilities are NaN."
@@ -1047,7 +1036,7 @@ def draw_level(answer: Callable, generator: Generator) -> None:
         name="your choice of levels at a temperature near 0",
         hint=largest,
     )
-    logits, u = _normal(generator, 300, 256), torch.full((300,), 1 - 2**-53, dtype=torch.float64)
+    logits, u = draw.normal(generator, 300, 256), torch.full((300,), 1 - 2**-53, dtype=torch.float64)
     ask(logits, 1.0, u, rounding)
 
 
@@ -1162,7 +1151,7 @@ def _looks_ahead(logits: Callable, x: Tensor, generator: Generator) -> None:
             f"The logit of pixel {d} changes with pixel {d} itself: it knows what it should predict.",
             "The output's mask must be strict; in a PixelCNN the first layer needs mask A.",
         )
-    scattered = torch.where(later != x, _bits(generator, *later.shape), x)
+    scattered = torch.where(later != x, draw.bits(generator, *later.shape), x)
     for changed in (later, scattered):
         if moved(changed).any():
             d = moved(changed).nonzero()[0].item()

@@ -117,7 +117,7 @@ class _Workers:
         self.kill()
 
     def start(self, threads: int) -> subprocess.Popen:
-        environment = {"GOMP_SPINCOUNT": "2000"} | os.environ  # see the Makefile
+        environment = {"GOMP_SPINCOUNT": _spins(threads)} | os.environ
         environment |= {
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
@@ -164,6 +164,12 @@ class _Workers:
         process.wait()
         with self._lock:
             self._running.discard(process)
+
+
+def _spins(threads: int) -> str:
+    """How long threads may spin while they wait for each other: long on an idle machine only (see the Makefile)."""
+    idle = threads > 1 and psutil.cpu_percent(interval=0.3) < 20
+    return "30000" if idle else "2000"
 
 
 def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -> Run:

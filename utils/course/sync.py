@@ -93,7 +93,8 @@ def fingerprint(notebook: NotebookNode, register: Register) -> str:
     """A hash of all that decides a notebook's outputs: its sources, the code it uses, the data and the lock file."""
     digest = hashlib.sha256(sources_hash(notebook).encode())
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    data = (path for path in (register.root / "data").rglob("*") if path.is_file() and path.suffix != ".md")
+    data = [path for path in (register.root / "data").rglob("*") if path.is_file()]
+    data = [path for path in data if path.suffix not in (".md", ".py", ".pyc")]
     for path in [*_imported(code, register.root), *sorted(data), register.root / "requirements.lock"]:
         if path.exists():
             digest.update(path.relative_to(register.root).as_posix().encode())

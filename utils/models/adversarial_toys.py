@@ -14,7 +14,7 @@ GRID_NOISE = 0.05
 
 
 class EnsembleLinear(nn.Module):
-    """M linear layers side by side, `(B, M, inputs)` → `(B, M, outputs)`: x_m W_m + b_m for each member m."""
+    """M linear layers side by side, `(M, B, inputs)` → `(M, B, outputs)`: x_m W_m + b_m for each member m."""
 
     def __init__(self, members: int, inputs: int, outputs: int, generator: Generator | None = None):
         super().__init__()
@@ -23,7 +23,14 @@ class EnsembleLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x.transpose(0, 1), self.weight).transpose(0, 1)
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class _MemberStd(MinibatchStd):
+    """The statistics of each member's own batch: `(M, B, F)` → `(M, B, F + 1)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(0, 1)).transpose(0, 1)
 
 
 class EnsembleMLP(nn.Module):
@@ -54,7 +61,7 @@ class EnsembleMLP(nn.Module):
         layers = []
         for before, after in itertools.pairwise(widths[:-1]):
             layers += [EnsembleLinear(members, before, after, generator), nn.ReLU()]
-        layers += [MinibatchStd()] * batch_statistics
+        layers += [_MemberStd()] * batch_statistics
         layers.append(EnsembleLinear(members, widths[-2] + batch_statistics, widths[-1], generator))
         with torch.no_grad():
             layers[0].bias.uniform_(-spread, spread, generator=generator)
@@ -62,7 +69,7 @@ class EnsembleMLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.layers(x)
+        out = self.layers(x.transpose(0, 1)).transpose(0, 1)  # inside, members come first: a batch of products
         return out.squeeze(-1) if out.shape[-1] == 1 else out
 
 
