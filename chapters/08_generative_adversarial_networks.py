@@ -649,7 +649,8 @@ def judge_samples(name: str, x: Tensor):
     features = classifier.features(x)
     distance = frechet_distance(test_features[: len(x)], features)
     some = neighbours(test_features[:2000], features[:2000])
-    shares = torch.bincount(classifier.predict(x), minlength=10) / len(x)
+    digits = classifier.head(features).argmax(1)
+    shares = torch.bincount(digits, minlength=10) / len(x)
     print(
         f"{name:18s} {distance:8.1f} {some.precision:10.2f} {some.recall:7.2f}"
         f" {some.coverage:9.2f}   {shares.min():.1%} to {shares.max():.1%}"

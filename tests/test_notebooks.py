@@ -20,8 +20,6 @@ CHAPTERS = REGISTER.chapters
 MEMORY_MB = 4096
 # Five times the limit of 120 s for a lesson: this asks for an end, not for a speed.
 SECONDS = 600
-# Over the limit of 120 s, for the reasons in course.toml. Nothing may join them; take out what has become shorter.
-LONGER = {"08": 170, "10": 140, "12": 150}
 
 
 def ids(chapter) -> str:
@@ -37,7 +35,7 @@ def test_the_register_and_the_files_agree(repository):
     assert {chapter.lesson for chapter in CHAPTERS} == lessons
     for chapter in CHAPTERS:
         assert chapter.exercises.exists()
-        assert chapter.budget <= LONGER.get(chapter.number, 120)
+        assert chapter.budget <= 120
         assert {REGISTER.find(need).slug for need in chapter.needs} < {c.slug for c in CHAPTERS} | {""}
         assert chapter.results, f"{chapter.slug} requires no result in course.toml"
 
