@@ -13,7 +13,7 @@ from torch.distributions import MultivariateNormal
 from torch.nn.functional import one_hot
 
 from utils.checks import draw, expect
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import load
 
@@ -759,7 +759,7 @@ def _predict(returned: Callable, x: Tensor) -> Tensor:
     if not callable(returned):
         kind = type(returned).__name__
         raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict`, to be called on new x.")
-    predict = Guarded(returned, "predict(x)")
+    predict = guard(returned, "predict(x)")
     n = len(x)
     value = predict(x)
     if isinstance(value, Tensor) and value.shape == (n, 10):

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.distributions import LogNormal, MultivariateNormal, Normal, kl_divergence
 
 from utils.checks import draw, expect
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import load
 
@@ -832,7 +832,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     if not callable(returned):
         kind = type(returned).__name__
         raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict` itself, to be called on x.")
-    predict = Guarded(returned, "predict(x)")
+    predict = guard(returned, "predict(x)")
     p = _probabilities(predict, x)
     for part in (slice(0, 1), slice(1, 8)):
         if not _same(_probabilities(predict, x[part]), p[part]):

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from utils.checks import draw, expect
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import spirals
 
@@ -643,7 +643,7 @@ def held_out(answer: Callable, generator: Generator) -> str:
         raise Wrong(
             f"Your function returns a `{kind}`, not a function.", "Return `log_prob` itself, to be called on new x."
         )
-    log_prob = Guarded(returned, "log_prob(x)")
+    log_prob = guard(returned, "log_prob(x)")
     value = tensor(log_prob(x_test), (2000,), name="your log_prob")
     if not torch.allclose(log_prob(x_test[:7]), value[:7], rtol=1e-4, atol=1e-4):
         raise Wrong(

@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import logsigmoid, normalize, softplus
 
 from utils.checks import draw, expect
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
 
@@ -989,7 +989,7 @@ def train(answer: Callable, generator: Generator) -> str:
         if not callable(function):
             kind = type(function).__name__
             raise Wrong(f"You return a `{kind}` where a function belongs.", "Return `encode` and `decode` themselves.")
-    encode, decode = (Guarded(f, call) for f, call in zip(returned, ("encode(x)", "decode(z)"), strict=True))
+    encode, decode = (guard(f, call) for f, call in zip(returned, ("encode(x)", "decode(z)"), strict=True))
     model = _Model(encode, decode, pixels)
     with torch.no_grad():
         model.examine(x_test[:40], generator)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, number, parts, tensor
 
 # Seeds 0 to 7, 2,000 steps with an R1 penalty: the rarest corner gets 7.1 to 8.2 % of the samples, 69 to 72 % are near
@@ -547,7 +547,7 @@ def ring(answer: Callable, generator: Generator) -> None:
     made = answer(x)
     if made is None:
         raise Wrong("Your function returns `None`, expected a generator.", "Did you forget `return`?")
-    generate = Guarded(made, "generate(z)")
+    generate = guard(made, "generate(z)")
     noise = draw.normal(generator, 4000, 4)
     samples = tensor(generate(noise), (4000, 2), name="the sample")
     if samples.unique(dim=0).shape[0] < 3000:

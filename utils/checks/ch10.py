@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw, expect
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import checkerboard
 
@@ -1143,7 +1143,7 @@ def held_out(answer: Callable, generator: Generator) -> str:
                 f"Your {name} is a `{type(function).__name__}`, not a function.",
                 "Return the two functions themselves, to be called on new points.",
             )
-    forward, inverse = Guarded(directions[0], "forward(x)"), Guarded(directions[1], "inverse(z)")
+    forward, inverse = guard(directions[0], "forward(x)"), guard(directions[1], "inverse(z)")
 
     def ask(x: Tensor) -> tuple[Tensor, Tensor]:
         z, log_det = parts(forward(x), ("z", "log_det"))

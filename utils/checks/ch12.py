@@ -10,11 +10,9 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from utils.checks import draw
-from utils.checks.engine import Guarded, Wrong, exercise
+from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
 
@@ -692,28 +690,6 @@ def gated_convolution(answer: Callable, generator: Generator) -> None:
     )
 
 
-class _Work(TorchDispatchMode):
-    """Counts operations on numbers: multiplications of products, entries of everything else; views are free."""
-
-    def __init__(self):
-        super().__init__()
-        self.done = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if not function.is_view:
-            inputs = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
-            outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
-            self.done += max((leaf.numel() for leaf in inputs + outputs), default=0)
-            if function.overloadpacket._qualified_op_name in _PRODUCTS:
-                a, b = inputs[-2:]
-                self.done += a.numel() * (b.shape[-1] if b.ndim > 1 else 1)
-        return result
-
-
-_PRODUCTS = {"aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::mv", "aten::addmv"}
-
-
 def _nade(generator: Generator, n: int, dim: int, hidden: int) -> tuple[Tensor, ...]:
     scale = dim**-0.5
     return (
@@ -786,9 +762,7 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
     work = []
     for dim in (40, 160):
         inputs = _nade(generator, 2, dim, 64)
-        with _Work() as counted:
-            answer.function(*inputs)
-        work.append(counted.done)
+        work.append(answer.work(*inputs))
     if work[1] > 7 * work[0]:
         raise Wrong(
             f"Right, but slow: with 4 times the pixels you do {work[1] / work[0]:.0f} times the work.",
@@ -1074,7 +1048,7 @@ def train(answer: Callable, generator: Generator) -> str:
         raise Wrong(
             f"Your function returns a `{kind}`, not a function.", "Return `logits`, to be called on new images."
         )
-    guarded = Guarded(returned, "logits(x)")
+    guarded = guard(returned, "logits(x)")
 
     def logits(x: Tensor) -> Tensor:
         value = guarded(x)

@@ -1,7 +1,8 @@
 """Find the check of an exercise, run it on a student's function, and say what was found.
 
-The check runs in the student's process, so everything that a function can do to a process is caught here: it may
-raise, exit, print, never return, change its inputs or set a global. What comes out is always one of four verdicts.
+For a student the check runs in the student's process, so everything that a function can do to a process is caught
+here: it may raise, exit, print, never return, change its inputs or set a global. What comes out is always one of four
+verdicts. Who grades runs the check in another process than the function: see `Elsewhere`.
 """
 
 from __future__ import annotations
@@ -62,6 +63,16 @@ class Wrong(Exception):
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)
         self.message, self.hint = message, hint
+
+
+class Judged(Exception):
+    """The student's code failed where it ran, in another process, and there the outcome was found. Never ``passed``."""
+
+    def __init__(self, status: str, message: str, hint: str = ""):
+        if status not in ("not attempted", "wrong", "raised"):
+            raise ValueError(f"{status!r} is no way to fail")
+        super().__init__(message)
+        self.outcome = status, message, hint
 
 
 class _Brief:
@@ -153,6 +164,11 @@ def _find(id: str) -> Exercise:
     return _exercises[id]
 
 
+def function_name(id: str) -> str:
+    """The name of the function that a student writes in exercise `id`."""
+    return _find(id).call.partition("(")[0]
+
+
 # --- a student's function, guarded -----------------------------------------------------------------------------------
 
 
@@ -192,6 +208,26 @@ class Guarded:
                     f"Work on a copy, `{copied}`; avoid `+=`, `x[...] = ` and methods that end in `_`.",
                 )
         return result
+
+    def work(self, *inputs: Any) -> int:
+        """How many operations on numbers a call takes."""
+        from utils.checks.work import Work
+
+        with Work() as counted:
+            self.function(*inputs)
+        return counted.done
+
+
+class Elsewhere:
+    """A function that lives in another process, where it is guarded, too."""
+
+    def guarded(self, call: str) -> Callable:
+        raise NotImplementedError
+
+
+def guard(function: Callable, call: str) -> Callable:
+    """`function`, an answer or what an answer returned, so that `call` is looked after: see `Guarded`."""
+    return function.guarded(call) if issubclass(type(function), Elsewhere) else Guarded(function, call)
 
 
 def _copied(value: Any) -> Any:
@@ -292,9 +328,7 @@ def _judge(found: Exercise, answer: Callable, seed: int) -> tuple[str, str, str]
 
     try:
         torch.default_generator.manual_seed(seed)
-        remark = found.judge(Guarded(answer, found.call), torch.Generator().manual_seed(seed))
-    except Wrong as wrong:
-        return "wrong", wrong.message, wrong.hint
+        remark = found.judge(guard(answer, found.call), torch.Generator().manual_seed(seed))
     except BaseException as error:  # a student's code may also call exit() or raise KeyboardInterrupt
         return _explain(error, found)
     return "passed", remark or "Well done.", ""
@@ -317,6 +351,10 @@ def _out_of_time(found: Exercise, stopped: bool) -> tuple[str, str, str]:
 
 
 def _explain(error: BaseException, found: Exercise) -> tuple[str, str, str]:
+    if isinstance(error, Wrong):
+        return "wrong", error.message, error.hint
+    if isinstance(error, Judged):
+        return error.outcome
     if isinstance(error, NotImplementedError) and error.args in [(), (found.id,)]:
         stub = f'`raise NotImplementedError("{found.id}")`'
         return "not attempted", f"Write your code in the place of {stub}, then run its cell and this one again.", ""

@@ -1,0 +1,97 @@
+"""A check that runs here, on functions that live in a student's process: the verdict cannot be forged from there.
+
+The check sees the student's functions through a `Link`. What comes back is a value to be judged, an exception or the
+end of the link, and all but right values lead to a verdict other than ``passed``. One thing is taken on trust, for only
+there it can be counted: how much work a function does (see `RemoteFunction.work`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.checks import Verdict, engine, run_check
+from utils.checks.engine import Elsewhere, Exercise, Guarded, Wrong, guard
+from utils.course.grading.link import Link, Side
+from utils.course.grading.wire import MAX_HINT, MAX_MESSAGE, Ended, cleaned
+
+
+def judge(link: Link, id: str, seed: int) -> Verdict:
+    """The verdict on the function of exercise `id` that the process behind `link` holds.
+
+    A link is of use for the next exercise unless it is `closed`: then that process broke off or has to be ended.
+
+    Args:
+        link: ``Link(socket)``, whose other end a student's process serves.
+        id: the exercise.
+        seed: the inputs are drawn from it; it stays here.
+    """
+    link.reset()
+    verdict = run_check(id, _Answer(link, id, seed), seed)
+    message, hint = cleaned(verdict.message, MAX_MESSAGE), cleaned(verdict.hint, MAX_HINT)  # they may quote values
+    return replace(verdict, message=message, hint=hint, printed=link.end())
+
+
+def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
+    """Let whoever grades call the functions of `namespace`, until they hang up."""
+    student = _Student(namespace)
+    link = Link(connection, student)
+    with contextlib.suppress(Ended):
+        link.serve()
+    student.end()
+
+
+class _Answer(Elsewhere):
+    """A student's function before it was asked for."""
+
+    def __init__(self, link: Link, id: str, seed: int):
+        digest = hashlib.sha256(f"{id} {seed}".encode()).digest()
+        self._link, self._id, self._luck = link, id, int.from_bytes(digest[:4], "big")
+
+    def guarded(self, call: str) -> Callable:
+        return self._link.ask_function("begin", self._id, call, self._luck)
+
+
+class _Student(Side):
+    trusts = True
+
+    def __init__(self, namespace: Mapping[str, Any]):
+        self.namespace = namespace
+        self.services = {  # what the grader's side may ask for by name
+            "begin": self.begin,
+            "end": self.end,
+            "guard": Guarded,
+            "work": lambda function, *inputs: function.work(*inputs),
+        }
+        self._exercise, self._printed, self._state = None, engine._Printed(), contextlib.ExitStack()
+
+    def begin(self, id: str, call: str, luck: int) -> Callable:
+        self._exercise, self._printed = Exercise(id, call, 0, judge=lambda *_: None), engine._Printed()
+        self._state.enter_context(engine._globals_kept())
+        torch.manual_seed(luck)
+        np.random.seed(luck)  # noqa: NPY002 a student's code may use it
+        random.seed(luck)
+        name = call.partition("(")[0]
+        if name not in self.namespace:
+            raise Wrong(f"Your notebook does not define `{name}`.", f"The check calls `{call}`: keep this name.")
+        return guard(self.namespace[name], call)
+
+    def listening(self) -> contextlib.AbstractContextManager:
+        return contextlib.redirect_stdout(self._printed)
+
+    def end(self) -> str:
+        self._state.close()
+        return self._printed.first_lines()
+
+    def explain(self, error: BaseException) -> tuple[str, str, str]:
+        if isinstance(error, NotImplementedError):
+            engine.exercise_ids()  # perhaps the stub of another exercise
+        return engine._explain(error, self._exercise)
