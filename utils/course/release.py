@@ -1,0 +1,247 @@
+"""`course release`: a chapter's exercises, or some of them, as a folder to hand out. Nothing in it is written by hand.
+
+It is made from the exercise notebook in `chapters/`, which holds stubs; `solutions/` is never read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import symtable
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from utils.course import CourseError
+from utils.course.exercises import TIERS, exercises_of
+from utils.course.files import Ledger, write
+from utils.course.notebooks import KERNEL, read
+from utils.course.register import Chapter
+
+FORMATS = ("nbgrader", "folder")
+LEDGER = ".released.json"  # what of a folder came out of a release
+HEADING = re.compile(r"## (?:[\d.]+ +)?(?:Challenge: +)?(.+?)(?: +\(\w+\))?(?:\n|$)")
+CHECK = re.compile(r'check\("([\w.]+)", *(\w+)(?:, seed=(\d+))?\)')
+DERIVATION = "*Your derivation:*"
+# Outside of functions a seed makes data; inside, it draws a picture, and the one to reach was drawn from it too.
+DATA_SEED = re.compile(r"^(\S.*manual_seed\()\d+(\))", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Task:
+    """An exercise as an instructor sees it; `by_hand` of its `points` are for a derivation, which a person reads."""
+
+    id: str
+    tier: str
+    minutes: int
+    points: int
+    by_hand: int
+    teaches: str
+
+
+def tasks_of(notebook: NotebookNode) -> list[Task]:
+    """The exercises of a notebook, in order."""
+    headings, derived = {}, set()
+    for cell, owners in zip(notebook.cells, owners_of(notebook), strict=True):
+        heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
+        for id in owners:
+            if heading:
+                headings[id] = heading[1][0].upper() + heading[1][1:]
+            if is_derivation(cell):
+                derived.add(id)
+    return [
+        Task(**vars(found), by_hand=found.points // 2 * (found.id in derived), teaches=headings.get(found.id, found.id))
+        for found in exercises_of(notebook)
+    ]
+
+
+def is_derivation(cell: NotebookNode) -> bool:
+    return cell.cell_type == "markdown" and cell.source.startswith(DERIVATION)
+
+
+def checked(cell: NotebookNode) -> str | None:
+    """The id of the exercise that a cell checks."""
+    found = CHECK.match(cell.source) if cell.cell_type == "code" else None
+    return found[1] if found else None
+
+
+def owners_of(notebook: NotebookNode) -> list[set[str]]:
+    """For each cell the exercises it belongs to: those of its section, which a heading opens; none before the first."""
+    sections: list[list[NotebookNode]] = [[]]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            sections.append([])
+        sections[-1].append(cell)
+    owners = []
+    for number, section in enumerate(sections):
+        ids = [exercise.id for exercise in exercises_of(nbformat.v4.new_notebook(cells=section))]
+        coming = iter(ids)
+        following = next(coming, None)
+        for cell in section:
+            own = checked(cell)
+            if "exercise" in cell.metadata:
+                own, following = cell.metadata["exercise"]["id"], next(coming, None)
+            elif is_derivation(cell):
+                own = following
+            owners.append({own} if own else set(ids if number else ()))
+    return owners
+
+
+def release(
+    chapters: list[Chapter],
+    to: Path,
+    format: str = "nbgrader",
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+    seed: int | None = None,
+) -> list[str]:
+    """Write the exercises of some chapters into a folder; a line for each file says what became of it.
+
+    What an earlier release wrote there is renewed; a configuration that was edited since stays. If any other file is in
+    the way, nothing at all is written.
+
+    Args:
+        chapters: what to release.
+        to: the folder; it may hold other files, such as earlier releases and submissions.
+        format: `nbgrader`, a course folder for nbgrader; or `folder`, a folder a chapter with tests for pytest.
+        only: the tiers to keep; none for all.
+        without: ids of exercises to leave out.
+        seed: the number of a variant, with other data and other inputs to the checks.
+
+    Raises:
+        CourseError: an unknown format, tier or id, nothing left to release, or a file in the way.
+    """
+    _known("format", [format], FORMATS)
+    _known("tier", only, TIERS)
+    notebooks = [read(chapter.exercises) for chapter in chapters]
+    _known("exercise", without, [task.id for notebook in notebooks for task in tasks_of(notebook)])
+    if format == "nbgrader":
+        from utils.course.release_nbgrader import course_files, files
+    else:
+        from utils.course.release_folder import course_files, files
+    shared, made, notes = course_files(), {}, []
+    for chapter, notebook in zip(chapters, notebooks, strict=True):
+        tasks = [t for t in tasks_of(notebook) if t.id not in without and (not only or t.tier in only)]
+        if not tasks:
+            raise CourseError(f"no exercise of {chapter.slug} is left: give fewer of --only and --without")
+        kept = {task.id for task in tasks}
+        made |= files(chapter, variant(selection(notebook, kept), seed), tasks)
+        notes += loose_ends(notebook, kept)
+    return _write(shared, made, to) + notes
+
+
+def selection(notebook: NotebookNode, kept: Collection[str]) -> NotebookNode:
+    """The notebook with the exercises `kept` alone, and without what only the authors need.
+
+    An exercise that is left out takes its section with it, except for code that a later cell needs.
+    """
+    cells, needed = [], set()
+    for cell, owners in reversed(list(zip(notebook.cells, owners_of(notebook), strict=True))):
+        makes, uses = names_of(cell.source) if cell.cell_type == "code" else (set(), set())
+        is_setup = cell.cell_type == "code" and not checked(cell) and "exercise" not in cell.metadata
+        if not owners or owners & set(kept) or (is_setup and makes & needed):
+            needed |= uses
+            cells.append(nbformat.from_dict(cell))
+            cells[-1].metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "exercise"})
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells[::-1], metadata=metadata)
+
+
+def loose_ends(notebook: NotebookNode, kept: Collection[str]) -> list[str]:
+    """A note for each text of an exercise that is kept that speaks of one that is left out."""
+    cells = [(cell, owners) for cell, owners in zip(notebook.cells, owners_of(notebook), strict=True) if owners]
+    words: dict[str, list[str]] = {}  # how texts speak of what is left out
+    for cell, owners in cells:
+        for id in owners - set(kept):
+            if number := re.match(r"## (\d+\.\d+)", cell.source):
+                words.setdefault(id, []).append(rf"\b(?:in|of|exercise) {re.escape(number[1])}(?![\d.]*\d)")
+            elif "exercise" in cell.metadata:
+                names = re.findall(r"^def (\w+)", cell.source, re.MULTILINE)
+                words.setdefault(id, []).extend(rf"`\w+\([^`]*\b{name}\b[^`]*\)`" for name in names)
+    return [
+        f"note: the text of {', '.join(sorted(owners))} speaks of {id}, which is left out"
+        for id, patterns in words.items()
+        for cell, owners in cells
+        if owners & set(kept) and cell.cell_type == "markdown" and any(re.search(p, cell.source) for p in patterns)
+    ]
+
+
+def variant(notebook: NotebookNode, seed: int | None) -> NotebookNode:
+    """The notebook with other numbers in its data and in the inputs of its checks; itself for no seed."""
+    if seed is None:
+        return notebook
+    made = nbformat.from_dict(notebook)
+    for cell in made.cells:
+        if id := checked(cell):
+            cell.source = CHECK.sub(rf'check("\1", \2, seed={_drawn(seed, id)})', cell.source)
+        elif cell.cell_type == "code":
+            cell.source = DATA_SEED.sub(rf"\g<1>{_drawn(seed, cell.source)}\2", cell.source)
+    return made
+
+
+def _drawn(seed: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:3])
+
+
+def names_of(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell defines, and those it uses, also inside its functions."""
+    top = symtable.symtable(source, "cell", "exec")
+    makes = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    uses = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
+    inner = top.get_children()
+    while inner:
+        table = inner.pop()
+        uses |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+        inner += table.get_children()
+    return makes, uses
+
+
+def _known(what: str, given: Collection[str], known: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3, 0.4)
+            advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}"
+            raise CourseError(f"there is no {what} {name!r} to release. {advice}")
+
+
+def _write(shared: dict[str, str], files: dict[str, str], to: Path) -> list[str]:
+    if to.exists() and not to.is_dir():
+        raise CourseError(f"{to} is a file: give a folder with --to")
+    ledger = Ledger(to / LEDGER)
+    edited = [to / name for name in shared if name in ledger.sums and (to / name).is_file()]
+    edited = [path for path in edited if not ledger.is_untouched(path)]
+    made = {to / name: content.encode() for name, content in (shared | files).items() if to / name not in edited}
+    if in_the_way := sorted({str(found) for path in made if (found := _obstacle(path, made[path], ledger))}):
+        raise CourseError(
+            "nothing was written: these are no files of a release, or were changed since,\n  "
+            + "\n  ".join(in_the_way)
+            + "\nMove them away, or give another folder with --to."
+        )
+    lines = [f"{path}: kept, because you changed it" for path in edited]
+    try:
+        for path, content in made.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            done = "renewed" if path.exists() else "written"
+            lines.append(f"{path}: {done if write(path, content) else 'there already'}")
+        ledger.note(*made)
+    except OSError as error:
+        raise CourseError(f"{error.filename or to} cannot be written: {error.strerror}") from None
+    return lines
+
+
+def _obstacle(path: Path, content: bytes, ledger: Ledger) -> Path | None:
+    """What lies where the file should come to lie, unless it came out of a release."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and (place == path or not place.exists()):
+            return place
+        if place.exists():
+            break
+    if place == path:
+        ours = path.is_file() and (path.read_bytes() == content or ledger.is_untouched(path))
+    else:
+        ours = place.is_dir()
+    return None if ours else place
