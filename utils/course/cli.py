@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -187,6 +188,88 @@ def results(
     console.print(table)
 
 
+@app.command(epilog="Example: [bold]course exercises 04[/], or [bold]course exercises --csv > exercises.csv[/]")
+def exercises(
+    chapters: Names = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print lines of comma-separated values")] = False,
+) -> None:
+    """Show the exercises: tier, minutes, points, and what each teaches, to put an assignment together."""
+    from utils.course.notebooks import read
+    from utils.course.release import tasks_of
+
+    rows = [(c.number, task) for c in _register().select(chapters) for task in tasks_of(read(c.exercises))]
+    if as_csv:
+        lines = csv.writer(sys.stdout, lineterminator="\n")
+        lines.writerow(["chapter", "id", "tier", "minutes", "points", "by_hand", "teaches"])
+        lines.writerows([number, t.id, t.tier, t.minutes, t.points, t.by_hand, t.teaches] for number, t in rows)
+        return
+    table = Table("", "exercise", "tier", "minutes", "points", "by hand", "teaches", show_footer=True)
+    for number, t in rows:
+        table.add_row(
+            number, t.id, t.tier, str(t.minutes), str(t.points), str(t.by_hand) if t.by_hand else "", escape(t.teaches)
+        )
+    table.columns[1].footer = f"{len(rows)} exercises"
+    for column, name in zip(table.columns[3:6], ("minutes", "points", "by_hand"), strict=True):
+        column.justify, column.footer = "right", str(sum(getattr(task, name) for _, task in rows))
+    _console().print(table)
+
+
+@app.command(epilog="Example: [bold]course release 04 --to ~/assignments --without gmm.held_out[/]")
+def release(
+    chapters: Annotated[list[str], typer.Argument(metavar="CHAPTER...", help="number, name or beginning of a name")],
+    to: Annotated[Path, typer.Option(help="the folder; nothing of yours in it is overwritten")],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="nbgrader|folder", help="a course of nbgrader, or plain folders")
+    ] = "nbgrader",
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="TIER", help="core, extend or challenge; may be repeated")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="leave this exercise out; may be repeated")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="number of a variant: other data, the same exercises")] = None,
+) -> None:
+    """For instructors: write a chapter's exercises into a folder to hand out, without any solution."""
+    from utils.course.release import release as write_release
+
+    for line in write_release(_register().select(chapters), to, format_, only or (), without or (), seed):
+        _console().print(escape(line), soft_wrap=True)
+
+
+@app.command(epilog="Example: [bold]course grade submissions/[/]")
+def grade(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="submitted/<student>/<assignment>/, or one notebook a student")
+    ],
+    out: Annotated[Path | None, typer.Option(help="where grades and reports go [default: DIR/grades]")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="submissions at a time [default: all]")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="a dask scheduler on your network")] = None,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="grade without a sandbox: read every notebook first")
+    ] = False,
+) -> None:
+    """For instructors: grade a class in a sandbox; writes grades.csv, a report a student and a summary."""
+    from utils.course.grading.gradebook import grade_class
+    from utils.course.grading.handed_in import handed_in
+    from utils.course.grading.sandbox import UNPROTECTED
+
+    found = handed_in(folder, _register())
+    target = out or folder / "grades"
+    console = _console()
+    if unsafe:
+        Console(stderr=True).print(f"[yellow]unsafe:[/] {escape(UNPROTECTED.split('.')[0])}", soft_wrap=True)
+    with _bar("graded", len(found)) as step:
+        results = grade_class(
+            found, target, jobs=jobs, scheduler=scheduler, unsafe=unsafe, done=lambda result: step(result["student"])
+        )
+    passed = sum(verdict["status"] == "passed" for result in results for verdict in result["verdicts"])
+    total = sum(len(result["verdicts"]) for result in results)
+    console.print(f"{len(results)} submissions, {passed} of {total} exercises passed", soft_wrap=True)
+    console.print(f"Grades, summary and reports lie in {escape(_near(target))}", soft_wrap=True)
+
+
 @app.command(epilog="Example: [bold]course doctor[/]")
 def doctor() -> None:
     """Look whether this environment can run the course, and say how to mend what cannot."""
@@ -225,6 +308,16 @@ def _progress(names: list[str]):
             progress.update(tasks[name], total=of, completed=cell)
 
         yield report
+
+
+@contextlib.contextmanager
+def _bar(what: str, total: int):
+    """A bar on stderr, only where somebody watches; yields a function to call with the name of each thing done."""
+    columns = TextColumn(what), BarColumn(), TextColumn("{task.completed} of {task.total}  {task.description}")
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda name: progress.update(task, advance=1, description=escape(name))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -35,3 +37,28 @@ def back_up(path: Path, root: Path) -> str:
     kept.parent.mkdir(parents=True)
     shutil.copy2(path, kept)
     return kept.relative_to(root).as_posix()
+
+
+class Ledger:
+    """Remembers, by SHA-256, what was written into its folder: a file that differs from it belongs to a person."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self.sums: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            self.sums = {}
+
+    def is_untouched(self, target: Path) -> bool:
+        return self.sums.get(self._name(target)) == sha256(target)
+
+    def note(self, *targets: Path) -> None:
+        self.sums |= {self._name(target): sha256(target) for target in targets}
+        write(self.path, json.dumps(self.sums, indent=1, sort_keys=True) + "\n")
+
+    def _name(self, target: Path) -> str:
+        return target.relative_to(self.path.parent).as_posix()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from utils.checks.engine import MIME as CHECK_MIME
 from utils.course import CourseError
 from utils.course.exercises import exercises_of
-from utils.course.files import back_up, write
+from utils.course.files import Ledger, back_up, sha256, write
 from utils.course.notebooks import read
 from utils.course.register import Chapter, Register
 
@@ -22,7 +19,7 @@ def start(register: Register, chapter: Chapter, fresh: bool = False) -> Iterator
     """
     work = register.root / "work"
     work.mkdir(exist_ok=True)
-    handed_out = _Ledger(work / ".handed_out.json")
+    handed_out = Ledger(work / ".handed_out.json")
     for source in (chapter.lesson, chapter.exercises):
         if not source.exists():
             raise CourseError(
@@ -32,8 +29,8 @@ def start(register: Register, chapter: Chapter, fresh: bool = False) -> Iterator
         name = f"work/{source.name}"
         if not target.exists():
             yield f"{name}: ready"
-        elif _sha256(target) == _sha256(source):
-            handed_out.note(source)
+        elif sha256(target) == sha256(source):
+            handed_out.note(target)
             yield f"{name}: there already"
             continue
         elif handed_out.is_untouched(target):
@@ -44,7 +41,7 @@ def start(register: Register, chapter: Chapter, fresh: bool = False) -> Iterator
             yield f"{name}: kept, because you changed it (--fresh starts anew and keeps yours in work/backup/)"
             continue
         write(target, source.read_bytes())
-        handed_out.note(source)
+        handed_out.note(target)
 
 
 def done(register: Register, chapter: Chapter) -> tuple[int, int]:
@@ -68,25 +65,3 @@ def done(register: Register, chapter: Chapter) -> tuple[int, int]:
     ]
     last = {check["id"]: check["status"] for check in checks}
     return sum(status == "passed" for status in last.values()), total
-
-
-class _Ledger:
-    """Remembers, by SHA-256, what was handed out: only such a file may be replaced."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        try:
-            self.sums: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            self.sums = {}
-
-    def is_untouched(self, target: Path) -> bool:
-        return self.sums.get(target.name) == _sha256(target)
-
-    def note(self, source: Path) -> None:
-        self.sums[source.name] = _sha256(source)
-        write(self.path, json.dumps(self.sums, indent=1, sort_keys=True) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

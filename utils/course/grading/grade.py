@@ -1,0 +1,136 @@
+"""Grade one submission: its cells run in the sandbox, its verdicts are computed outside of it.
+
+A check runs here, on functions that live in the sandbox (`utils.course.grading.remote`). What a
+submission can send back are values and errors; it sees neither the check at work nor the seed of its inputs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache
+
+from utils.checks.engine import Verdict
+from utils.course.grading.handed_in import Assignment
+from utils.course.grading.remote import Link, judge
+from utils.course.grading.sandbox import Limits, Sandbox
+from utils.course.register import ROOT
+
+CELL_SECONDS, SECONDS = 60, 900  # of one cell, and of a whole submission
+CELLS_LEFT_OUT = 3  # a cell that does not end, or ends Python, is left out; after so many the notebook is given up
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A notebook on its way to a grader: all that is needed to grade it, and nothing of another.
+
+    `cells` is its code; `problem` says why there is none; `secret` is what the seeds of the checks are made of.
+    """
+
+    student: str
+    assignment: Assignment
+    cells: tuple[str, ...]
+    problem: str = ""
+    secret: str = ""
+    limits: Limits = field(default_factory=Limits)
+    unsafe: bool = False
+
+    @property
+    def key(self) -> str:
+        """Of all that the verdicts depend on: where it is the same, they are the same."""
+        ids = [task.id for task in self.assignment.exercises]
+        known = [self.student, self.assignment.name, ids, self.cells, self.problem, self.secret, _checks_version()]
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def grade(submission: Submission) -> dict:
+    """`{"key", "student", "assignment", "verdicts", "notes", "seconds"}`: a verdict for each exercise, in order."""
+    start = time.perf_counter()
+    ids = [task.id for task in submission.assignment.exercises]
+    verdicts, notes = {}, [submission.problem] if submission.problem else []
+    cells = dict(enumerate(submission.cells, 1))
+    stuck = 0
+    while cells and len(verdicts) < len(ids):
+        if time.perf_counter() - start > SECONDS:
+            notes.append(f"It took longer than {SECONDS} s; what was left was not graded.")
+            break
+        with _sandbox(submission.limits, submission.unsafe).submission() as connection:
+            try:
+                notes += _run_cells(connection, cells)
+            except _Stuck as where:
+                notes.append(str(where))
+                cells.pop(where.cell, None)
+                stuck += 1
+                if stuck > CELLS_LEFT_OUT:
+                    break
+                continue
+            link = Link(connection)
+            for id in ids[len(verdicts) :]:
+                verdicts[id] = judge(link, id, seed_of(submission.secret, id))
+                if link.closed:
+                    break  # that process has ended, or has to be; the next one gets the rest
+    for id in ids[len(verdicts) :]:
+        verdicts[id] = Verdict(id, "not attempted", "It was not graded: see the notes.")
+    return {
+        "key": submission.key,
+        "student": submission.student,
+        "assignment": submission.assignment.name,
+        "verdicts": [asdict(verdicts[id]) for id in ids],
+        "notes": list(dict.fromkeys(notes)),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+class _Stuck(Exception):
+    """A cell did not end, or ended Python."""
+
+    def __init__(self, cell: int, what: str):
+        super().__init__(f"Code cell {cell} {what}; it was left out.")
+        self.cell = cell
+
+
+def _run_cells(connection: socket.socket, cells: dict[int, str]) -> list[str]:
+    """Have the cells run in the sandbox; what went wrong in them, a sentence each."""
+    connection.settimeout(CELL_SECONDS)
+    left, errors = list(cells), []
+    try:
+        content = json.dumps(list(cells.values())).encode()
+        connection.sendall(len(content).to_bytes(8, "big") + content)
+        while left:  # a byte at the end of each cell
+            match connection.recv(1):
+                case b"":
+                    raise _Stuck(left[0], "ended Python")
+                case b"!":
+                    errors.append(f"Code cell {left[0]} ended in an error.")
+            left.pop(0)
+    except TimeoutError:
+        raise _Stuck(left[0], f"did not end within {CELL_SECONDS} s") from None
+    except OSError:
+        raise _Stuck(left[0], "ended Python") from None
+    return errors
+
+
+@cache
+def _sandbox(limits: Limits, unsafe: bool) -> Sandbox:
+    """The one sandbox of this process."""
+    sandbox = Sandbox(limits, unsafe)
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+@cache
+def _checks_version() -> str:
+    """A hash of the checks: verdicts of other checks are other verdicts."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "utils" / "checks").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def seed_of(secret: str, id: str) -> int:
+    """The seed of an exercise's inputs: nobody knows it who does not know the secret."""
+    return int.from_bytes(hashlib.sha256(f"{secret}:{id}".encode()).digest()[:4], "big")

@@ -1,0 +1,218 @@
+"""A place where a stranger's code can do no harm: bubblewrap around a warm interpreter (`utils.course.grading.runner`).
+
+Two walls. Outside, bubblewrap: no network, no other files than Python, this package and `data/`, all read-only, none of
+the grader's environment or processes. Inside, each submission is a fork with namespaces of its own: fresh empty
+folders, no other submission, no process that outlives it, and limits on memory, time, files and processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from utils.course import CourseError
+from utils.course.grading.runner import SCRATCH
+from utils.course.register import ROOT
+
+START_SECONDS, END_SECONDS = 120, 10
+USERS = 2_000_000  # above it, where a grader is root, each has a user of its own for submissions
+UNPROTECTED = (
+    "bubblewrap (`bwrap`) is not installed, and without it nothing keeps a submission from reading your files and other"
+    " submissions, using the network, changing or deleting what you can change, or leaving processes behind. Install it"
+    " (Debian, Ubuntu: `apt install bubblewrap`; it exists for Linux only), or grade unprotected with --unsafe, only"
+    " what you have read yourself"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take."""
+
+    memory_mb: int = 2048
+    files_mb: int = 256
+    processes: int = 64
+    cpu_seconds: int = 900
+
+
+class Sandbox:
+    """Starts when it is first needed, serves one submission after the other, and ends with the `with` block.
+
+    Args:
+        limits: of each submission.
+        unsafe: without bubblewrap: limits of the kernel only.
+
+    Raises:
+        CourseError: where bubblewrap is missing, or may not do its work.
+    """
+
+    def __init__(self, limits: Limits = Limits(), unsafe: bool = False):
+        if not unsafe and not shutil.which("bwrap"):
+            raise CourseError(UNPROTECTED)
+        self.limits, self.unsafe = limits, unsafe
+        self._wall = not unsafe
+        self._process: subprocess.Popen | None = None
+        self._control: socket.socket | None = None
+        self._folder: tempfile.TemporaryDirectory | None = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def submission(self) -> Iterator[socket.socket]:
+        """A socket to a fresh fork. When the block ends, the fork and all that it started are dead."""
+        ours = self._fork()
+        if ours is None and os.getuid() == 0:
+            raise CourseError("the sandbox cannot make namespaces for submissions: grade as a user who is not root")
+        if ours is None:
+            # No namespaces inside namespaces here: a whole sandbox for each submission, some seconds slower.
+            self._wall = False
+            self.close()
+            ours = self._fork()
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(self._process, over), daemon=True)
+        watch.start()
+        try:
+            yield ours
+        finally:
+            over.set()
+            ours.close()
+            watch.join()
+            self._end()
+
+    def close(self) -> None:
+        """End the sandbox and everything in it."""
+        if self._process:
+            self._process.kill()  # the first process of the sandbox dies with it, and all others with that one
+            self._process.wait()
+            self._control.close()
+            self._folder.cleanup()
+        self._process = None
+
+    def _fork(self) -> socket.socket | None:
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            options = json.dumps(asdict(self.limits) | {"wall": self._wall, "user": USERS + os.getpid()}).encode()
+            socket.send_fds(self._control, [options], [theirs.fileno()])
+        reply = self._control.recv(4096)
+        if not reply:
+            ours.close()
+            raise CourseError("the sandbox ended when it was to start a submission: is the machine short of memory?")
+        if self._wall and not json.loads(reply)["walled"]:
+            ours.close()
+            return None
+        return ours
+
+    def _end(self) -> None:
+        try:
+            self._control.settimeout(END_SECONDS)
+            self._control.send(b"end")
+            ended = self._control.recv(64) == b"ended"
+            self._control.settimeout(None)
+        except OSError:
+            ended = False
+        if not ended or not self._wall:
+            self.close()
+
+    def _watch(self, process: subprocess.Popen, over: threading.Event) -> None:
+        """The kernel limits each process; this is about the sum. A sandbox over it is ended whole."""
+        most = self.limits.memory_mb * 2**20
+        while not over.wait(0.2):
+            with contextlib.suppress(psutil.Error):
+                inside = psutil.Process(process.pid).children(recursive=True)
+                if len(inside) > self.limits.processes + 4 or sum(map(_own_memory, inside)) > 1.5 * most:
+                    process.kill()
+                    return
+
+    def _start(self) -> None:
+        self.close()
+        ours, theirs = socket.socketpair()
+        self._folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
+        errors = Path(self._folder.name) / "errors"
+        environment = _environment(self._folder.name if self.unsafe else SCRATCH)
+        walls = [] if self.unsafe else bubblewrap(environment)
+        with theirs, errors.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [*walls, sys.executable, "-m", "utils.course.grading.runner", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment if self.unsafe else {"PATH": os.defpath},
+                cwd=self._folder.name,
+                start_new_session=True,
+            )
+        self._control = ours
+        ours.settimeout(START_SECONDS)
+        with contextlib.suppress(OSError):
+            if ours.recv(64) == b"ready":
+                ours.settimeout(None)
+                return
+        said = errors.read_text(errors="replace").strip().splitlines()
+        self.close()
+        raise CourseError(f"the sandbox did not start: {said[-1] if said else 'it said nothing'}")
+
+
+def bubblewrap(environment: dict[str, str]) -> list[str]:
+    """The outer wall as a command: everything that is not named here does not exist inside."""
+    seen = dict.fromkeys(Path(path).resolve() for path in (sys.prefix, sys.base_prefix, ROOT / "utils", ROOT / "data"))
+    system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"]
+    command = ["bwrap", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    if os.getuid():
+        command += ["--unshare-all", "--uid", "65534", "--gid", "65534"]
+    else:
+        # Root stays root in a user namespace, and the kernel limits root's processes nowhere. So there is none, and the
+        # interpreter gets what it needs to wall in each submission, which becomes a user without rights for good.
+        command += [f"--unshare-{what}" for what in ("ipc", "net", "pid", "uts")]
+        command += [
+            word for right in ("SYS_ADMIN", "SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")
+        ]
+    for name, value in environment.items():
+        command += ["--setenv", name, value]
+    for path in system:
+        command += ["--ro-bind-try", path, path]
+    for above in dict.fromkeys(above for path in seen for above in reversed(path.parents)):
+        command += ["--perms", "0755", "--dir", str(above)]
+    for path in map(str, seen):
+        command += ["--ro-bind", path, path]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    return [*command, "--tmpfs", SCRATCH, "--chdir", SCRATCH, "--remount-ro", "/", "--"]
+
+
+def _environment(home: str) -> dict[str, str]:
+    """All that a submission sees of the environment."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return threads | {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "TMPDIR": home,
+        "MPLCONFIGDIR": home,
+    }
+
+
+def _own_memory(process: psutil.Process) -> int:
+    """Bytes that this process does not share with the warm interpreter that it was forked from."""
+    with contextlib.suppress(psutil.Error):
+        if process.memory_info().rss > 2**28:
+            return process.memory_full_info().uss
+    return 0
