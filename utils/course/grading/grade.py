@@ -1,7 +1,7 @@
 """Grade one submission: its cells run in the sandbox, its verdicts are computed outside of it.
 
-A check runs here, on functions that live in the sandbox (`utils.course.grading.remote`). What a
-submission can send back are values and errors; it sees neither the check at work nor the seed of its inputs.
+A check runs here, on functions that live in the sandbox (`utils.course.grading.remote`). What a submission can send
+back are values and errors; it sees neither the check at work nor the seed of its inputs.
 """
 
 from __future__ import annotations
