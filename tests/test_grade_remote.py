@@ -21,7 +21,7 @@ from torch import func
 
 from utils.checks import engine, exercise_ids, run_check
 from utils.course.grading import link as links
-from utils.course import remote
+from utils.course.grading import remote
 from utils.course.grading.link import Link
 from utils.course.grading.remote import judge, serve
 from utils.course.grading.wire import SIZES, BadReply, Ended
