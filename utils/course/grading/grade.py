@@ -16,7 +16,6 @@ from functools import cache
 
 from utils.checks.engine import Verdict
 from utils.course.grading.handed_in import Assignment
-from utils.course.grading.remote import Link, judge
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.register import ROOT
 
@@ -50,6 +49,10 @@ class Submission:
 def grade(submission: Submission) -> dict:
     """`{"key", "student", "assignment", "verdicts", "notes", "seconds"}`: a verdict for each exercise, in order."""
     start = time.perf_counter()
+    sandbox = _sandbox(submission.limits, submission.unsafe)
+    sandbox.start()
+    from utils.course.grading.remote import Link, judge  # torch: the sandbox imports it meanwhile, too
+
     ids = [task.id for task in submission.assignment.exercises]
     verdicts, notes = {}, [submission.problem] if submission.problem else []
     cells = dict(enumerate(submission.cells, 1))
@@ -58,7 +61,7 @@ def grade(submission: Submission) -> dict:
         if time.perf_counter() - start > SECONDS:
             notes.append(f"It took longer than {SECONDS} s; what was left was not graded.")
             break
-        with _sandbox(submission.limits, submission.unsafe).submission() as connection:
+        with sandbox.submission() as connection:
             try:
                 notes += _run_cells(connection, cells)
             except _Stuck as where:

@@ -47,7 +47,7 @@ class Limits:
 
 
 class Sandbox:
-    """Starts when it is first needed, serves one submission after the other, and ends with the `with` block.
+    """Starts when it is first needed or asked to, serves one submission after the other, ends with the `with` block.
 
     Args:
         limits: of each submission.
@@ -63,6 +63,7 @@ class Sandbox:
         self.limits, self.unsafe = limits, unsafe
         self._wall = not unsafe
         self._process: subprocess.Popen | None = None
+        self._ready = False
         self._control: socket.socket | None = None
         self._folder: tempfile.TemporaryDirectory | None = None
 
@@ -101,11 +102,12 @@ class Sandbox:
             self._process.wait()
             self._control.close()
             self._folder.cleanup()
-        self._process = None
+        self._process, self._ready = None, False
 
     def _fork(self) -> socket.socket | None:
-        if self._process is None or self._process.poll() is not None:
-            self._start()
+        self.start()
+        if not self._ready:
+            self._wait()
         ours, theirs = socket.socketpair()
         with theirs:
             options = json.dumps(asdict(self.limits) | {"wall": self._wall, "user": USERS + os.getpid()}).encode()
@@ -127,7 +129,7 @@ class Sandbox:
             self._control.settimeout(None)
         except OSError:
             ended = False
-        if not ended or not self._wall:
+        if not ended or not (self._wall or self.unsafe):
             self.close()
 
     def _watch(self, process: subprocess.Popen, over: threading.Event) -> None:
@@ -140,14 +142,16 @@ class Sandbox:
                     process.kill()
                     return
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin to start, which takes seconds, and do not wait for it."""
+        if self._process and self._process.poll() is None:
+            return
         self.close()
         ours, theirs = socket.socketpair()
         self._folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
-        errors = Path(self._folder.name) / "errors"
         environment = _environment(self._folder.name if self.unsafe else SCRATCH)
         walls = [] if self.unsafe else bubblewrap(environment)
-        with theirs, errors.open("wb") as stderr:
+        with theirs, Path(self._folder.name, "errors").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*walls, sys.executable, "-m", "utils.course.grading.runner", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -159,12 +163,16 @@ class Sandbox:
                 start_new_session=True,
             )
         self._control = ours
-        ours.settimeout(START_SECONDS)
+
+    def _wait(self) -> None:
+        """Until the interpreter is warm."""
+        self._control.settimeout(START_SECONDS)
         with contextlib.suppress(OSError):
-            if ours.recv(64) == b"ready":
-                ours.settimeout(None)
+            if self._control.recv(64) == b"ready":
+                self._control.settimeout(None)
+                self._ready = True
                 return
-        said = errors.read_text(errors="replace").strip().splitlines()
+        said = Path(self._folder.name, "errors").read_text(errors="replace").strip().splitlines()
         self.close()
         raise CourseError(f"the sandbox did not start: {said[-1] if said else 'it said nothing'}")
 
