@@ -275,9 +275,10 @@ def large_class(size: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer submissions")
-    parser.add_argument("part", nargs="*", choices=["nbgrader", "mixed", "large"], help="[default: all three]")
+    everything = ["nbgrader", "mixed", "large"]
+    parser.add_argument("--only", action="append", choices=everything, help="may be repeated [default: all three]")
     arguments = parser.parse_args()
-    parts = arguments.part or ["nbgrader", "mixed", "large"]
+    parts = arguments.only or everything
     if "nbgrader" in parts:
         beside_nbgrader(*((4, 1) if arguments.quick else (10, 3)))
     if "mixed" in parts:
