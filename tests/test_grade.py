@@ -401,6 +401,21 @@ def test_without_bubblewrap_nothing_is_graded_unless_asked_for(monkeypatch):
         assert connection.fileno() > 0
 
 
+def test_without_namespaces_inside_each_submission_gets_a_whole_sandbox():
+    with Sandbox(SMALL) as sandbox:
+        sandbox._wall = False  # as where the kernel refuses
+        started = []
+        for _ in range(2):
+            with sandbox.submission() as connection:
+                started.append(sandbox._process.pid)
+                connection.settimeout(60)
+                cells = json.dumps(["1", "1 / 0"]).encode()
+                connection.sendall(len(cells).to_bytes(8, "big") + cells)
+                assert connection.recv(1) + connection.recv(1) == b".!"
+            assert sandbox._process is None
+        assert len(set(started)) == 2
+
+
 # --- a class ---------------------------------------------------------------------------------------------------------
 
 
