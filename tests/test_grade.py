@@ -19,7 +19,7 @@ from utils.course import CourseError
 from utils.course.grading.answers import sources
 from utils.course.grading.grade import Submission, grade, seed_of
 from utils.course.grading.gradebook import grade_class
-from utils.course.grading.handed_in import Assignment, HandedIn, handed_in
+from utils.course.grading.handed_in import Assignment, HandedIn, handed_in, left_out
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.register import Register
 from utils.course.release import Task
@@ -466,6 +466,15 @@ def test_a_class_is_graded_once_and_hand_made_marks_stay(folder):
     assert "my own notes" in kept and grades(out)[2]["points"] == "3"
 
 
+def test_what_is_no_notebook_is_named(folder):
+    (folder / "ann").mkdir()
+    (folder / "ann" / "essay.pdf").write_bytes(b"%PDF")
+    (folder / "bob").mkdir()
+    (folder / "bob" / "mine.ipynb").write_bytes(notebook("1"))
+    (folder / "grades").mkdir()
+    assert left_out(folder, handed_in(folder, Register()), folder / "grades") == ["ann/", "readme.txt"]
+
+
 def test_what_changed_is_graded_again_and_nothing_else(folder):
     out, seen = folder / "grades", []
     grade_class(handed_in(folder, Register()), out, jobs=1)
@@ -549,6 +558,6 @@ def test_a_worker_killed_in_the_middle_loses_nothing(folder):
     workers[0].kill()
     said, complained = run.communicate(timeout=200)
     assert run.returncode == 0, complained
-    assert "10 submissions" in said
+    assert "10 submissions" in said and "no notebooks: readme.txt" in said
     rows = grades(folder / "grades")
     assert len(rows) == 10 and [row["points"] for row in rows] == ["0", "0", "3"] + ["3"] * 6 + ["2"]

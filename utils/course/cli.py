@@ -252,7 +252,7 @@ def grade(
 ) -> None:
     """For instructors: grade a class in a sandbox; writes grades.csv, a report a student and a summary."""
     from utils.course.grading.gradebook import grade_class
-    from utils.course.grading.handed_in import handed_in
+    from utils.course.grading.handed_in import handed_in, left_out
     from utils.course.grading.sandbox import UNPROTECTED
 
     found = handed_in(folder, _register())
@@ -267,6 +267,10 @@ def grade(
     passed = sum(verdict["status"] == "passed" for result in results for verdict in result["verdicts"])
     total = sum(len(result["verdicts"]) for result in results)
     console.print(f"{len(results)} submissions, {passed} of {total} exercises passed", soft_wrap=True)
+    if others := left_out(folder, found, target):
+        console.print(
+            f"[yellow]not graded, because they are no notebooks:[/] {escape(', '.join(others))}", soft_wrap=True
+        )
     console.print(f"Grades, summary and reports lie in {escape(_near(target))}", soft_wrap=True)
 
 

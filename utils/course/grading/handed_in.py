@@ -68,6 +68,21 @@ def handed_in(folder: Path, register: Register) -> list[HandedIn]:
     return sorted(found, key=lambda one: (one.assignment.name, one.student))
 
 
+def left_out(folder: Path, found: list[HandedIn], out: Path) -> list[str]:
+    """What else lies in a folder of one notebook a student: perhaps somebody handed in something else."""
+    if (folder / "submitted").is_dir():
+        return []
+    ours = {"points.json", "README.md", *(path.name for path in folder.glob("test_*.py"))}
+    used = {one.path.relative_to(folder).parts[0] for one in found if one.path} | {
+        f"{one.student}.ipynb" for one in found
+    }
+    return [
+        place.name + "/" * place.is_dir()
+        for place in sorted(folder.iterdir())
+        if place.name not in ours | used and not place.name.startswith(".") and place.resolve() != out.resolve()
+    ]
+
+
 def _nbgrader_layout(folder: Path, register: Register) -> list[HandedIn]:
     places = [place for place in sorted((folder / "submitted").glob("*/*")) if place.is_dir()]
     assignments = {}
