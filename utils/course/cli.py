@@ -104,6 +104,7 @@ def run(
     from utils.course.notebooks import read
     from utils.course.results import missed
 
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # somebody may use this machine meanwhile: see the Makefile
     register = _register()
     if bool(chapters) == all_:
         raise CourseError("say which chapter to run, such as `course run 04`, or `course run --all`")
