@@ -387,6 +387,38 @@ def test_the_graders_own_functions_can_be_transformed(slope):
     assert remotely("flow.log_prob_1d", log_prob_1d).status == "passed"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda f, x: func.grad(lambda x: f(x).sum())(x),
+        lambda f, x: func.vmap(func.grad(lambda x: f(x[None])[0]))(x),
+        lambda f, x: func.vmap(func.jacrev(lambda x: f(x[None])[0]))(x),
+        lambda f, x: torch.stack([func.jacfwd(lambda x: f(x[None])[0])(row) for row in x]),
+        lambda f, x: func.vjp(f, x)[1](x.new_ones(len(x)))[0],
+        lambda f, x: func.grad(lambda x: 0.5 * func.grad(lambda x: f(x).sum())(x).square().sum())(x),
+    ],
+    ids=["grad", "vmap grad", "vmap jacrev", "jacfwd", "vjp", "grad of grad"],
+)
+def test_what_the_graders_functions_hold_gets_gradients_through_transforms(slope):
+    (held,) = draws((3,))
+    (x,) = draws((4, 3))
+
+    def critic(x):
+        return (held * x.square() + held.square() * x.exp()).sum(1)
+
+    def length(critic, x):
+        return slope(critic, x.detach()).norm()
+
+    with called("length(critic, x)", length) as there:
+        value, truth = there(critic, x), length(critic, x)
+        torch.testing.assert_close(value, truth)
+        gradient, true_gradient = (torch.autograd.grad(v, held, create_graph=True)[0] for v in (value, truth))
+        torch.testing.assert_close(gradient, true_gradient)
+        second, true_second = (torch.autograd.grad(g.square().sum(), held)[0] for g in (gradient, true_gradient))
+        torch.testing.assert_close(second, true_second)
+
+
 def test_a_transform_of_a_transform_and_of_two_results():
     x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     with called("second(f, x)", lambda f, x: func.vmap(func.grad(func.grad(f)))(x)) as second:

@@ -60,6 +60,18 @@ def point_by_point(critic, real, fake, u):
     return total / len(real)
 
 
+@right("gan.gradient_penalty")
+def by_a_transform(critic, real, fake, u):
+    slope = torch.func.grad(lambda x: critic(x).sum())(torch.lerp(fake, real, u))
+    return (torch.linalg.vector_norm(slope, dim=1) - 1).square().mean()
+
+
+@right("gan.gradient_penalty")
+def by_a_transform_of_each_point(critic, real, fake, u):
+    slope = torch.func.vmap(torch.func.grad(lambda x: critic(x[None])[0]))(fake + u * (real - fake))
+    return (slope.norm(dim=1) - 1).square().mean()
+
+
 @right("gan.spectral_norm")
 def with_the_length(weight, v, steps):
     """uᵀ W v = ‖Wᵀ u‖ for the v that belongs to u."""

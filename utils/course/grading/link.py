@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from utils.checks.engine import CHARACTERS_KEPT, Judged, Wrong
+from utils.course.grading import transformed
 from utils.course.grading.wire import (
     MAX_HINT,
     MAX_MESSAGE,
@@ -206,7 +207,7 @@ class Link(Stream):
             return packed([*header, encoded], writer.data)
         outputs, plain, writer.data = writer.attached, writer.data, []
         attached = [writer.pack(output) for output in outputs]
-        leaves = _leaves(outputs)
+        leaves = transformed.leaves(outputs)
         inputs = [
             ["yours", self._origins[id(leaf)]] if id(leaf) in self._origins else ["mine", *self._leaf(leaf)]
             for leaf in leaves
@@ -302,21 +303,6 @@ class Link(Stream):
                 raise BadReply("no way to fail")
         error.args = (text,)
         return error
-
-
-def _leaves(outputs: list[Tensor]) -> list[Tensor]:
-    """All leaves on which the outputs depend."""
-    found = {id(output): output for output in outputs if output.grad_fn is None}
-    seen, waiting = set(), [output.grad_fn for output in outputs]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node.name() == "torch::autograd::AccumulateGrad":
-            found[id(node.variable)] = node.variable
-        waiting += [above for above, _ in node.next_functions]
-    return list(found.values())
 
 
 def _check_gradients(gradients: Any, tensors: Sequence[Tensor]) -> None:

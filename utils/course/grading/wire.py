@@ -150,7 +150,7 @@ class RemoteFunction(Elsewhere):
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         if transformed.active():
-            return transformed.Transformed.apply(partial(self._link.ask, self._number, **named), *inputs)
+            return transformed.call(partial(self._link.ask, self._number, **named), *inputs)
         return self._link.ask(self._number, *inputs, **named)
 
     def __deepcopy__(self, memo: dict) -> RemoteFunction:
