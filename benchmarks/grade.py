@@ -26,7 +26,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -35,7 +35,7 @@ from nbformat import NotebookNode
 
 from utils.course.grading.gradebook import grade_class
 from utils.course.grading.handed_in import handed_in
-from utils.course.notebooks import read
+from utils.course.notebooks import dumps, read
 from utils.course.register import Register
 
 SLUG = "04_gaussian_mixtures"
@@ -44,28 +44,29 @@ REGISTER = Register()
 CHAPTER = REGISTER.find("04")
 
 
-def right(only: set[str] | None = None) -> NotebookNode:
-    """The exercises with the solutions' functions in the place of the stubs."""
-    notebook = read(CHAPTER.exercises)
-    solved = {c.metadata["exercise"]["id"]: c.source for c in read(CHAPTER.solutions).cells if "exercise" in c.metadata}
+def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
+    """The notebook with these functions, id → source, in the place of what stands there."""
     for cell in notebook.cells:
-        if "exercise" in cell.metadata and (only is None or cell.metadata["exercise"]["id"] in only):
-            cell.source = solved[cell.metadata["exercise"]["id"]]
+        if (id := cell.metadata.get("exercise", {}).get("id")) in answers:
+            cell.source = answers[id]
     return notebook
+
+
+@cache
+def solutions() -> dict[str, str]:
+    return {c.metadata["exercise"]["id"]: c.source for c in read(CHAPTER.solutions).cells if "exercise" in c.metadata}
+
+
+def right() -> NotebookNode:
+    return with_answers(read(CHAPTER.exercises), solutions())
 
 
 def with_e_step(body: str) -> NotebookNode:
-    notebook = right()
-    for cell in notebook.cells:
-        if cell.metadata.get("exercise", {}).get("id") == "gmm.e_step":
-            cell.source = "def e_step(log_weights, log_prob):\n" + textwrap.indent(
-                textwrap.dedent(body).strip(), "    "
-            )
-    return notebook
+    return with_answers(right(), {"gmm.e_step": "def e_step(log_weights, log_prob):\n" + textwrap.indent(body, "    ")})
 
 
 def text(notebook: NotebookNode) -> bytes:
-    return nbformat.writes(notebook).encode()
+    return dumps(notebook).encode()
 
 
 # --- 1. beside nbgrader ----------------------------------------------------------------------------------------------
@@ -91,15 +92,11 @@ def course_folder(folder: Path, students: int, core: bool) -> None:
         cell.source = cell.source.partition("### BEGIN HIDDEN TESTS")[0].rstrip() or cell.source
     source.write_bytes(text(notebook))
     command("nbgrader", "generate_assignment", SLUG, cwd=folder)
-    solved = {c.metadata["exercise"]["id"]: c.source for c in right().cells if "exercise" in c.metadata}
-    released = read(folder / "release" / SLUG / source.name)
-    for cell in released.cells:
-        if "exercise" in cell.metadata:
-            cell.source = solved[cell.metadata["exercise"]["id"]]
+    submission = text(with_answers(read(folder / "release" / SLUG / source.name), solutions()))
     for number in range(students):
         place = folder / "submitted" / f"student{number:04}" / SLUG
         place.mkdir(parents=True)
-        (place / source.name).write_bytes(text(released))
+        (place / source.name).write_bytes(submission)
 
 
 def beside_nbgrader(students: int, repeats: int) -> None:
@@ -172,13 +169,6 @@ def with_duplicates(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def with_syntax_error(notebook: NotebookNode) -> NotebookNode:
-    for cell in notebook.cells:
-        if cell.metadata.get("exercise", {}).get("id") == "gmm.e_step":
-            cell.source = "def e_step(log_weights, log_prob:\n    return 1"
-    return notebook
-
-
 EVERYTHING, NOTHING, BUT_ONE = "all passed", "none passed", "all but gmm.e_step passed"
 KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "right": (lambda: text(right()), EVERYTHING),
@@ -194,7 +184,10 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: text(with_e_step("import socket\nsocket.create_connection(('192.0.2.1', 80), 5)\nreturn log_prob")),
         BUT_ONE,
     ),
-    "syntax error": (lambda: text(with_syntax_error(right())), BUT_ONE),
+    "syntax error": (
+        lambda: text(with_answers(right(), {"gmm.e_step": "def e_step(log_weights, log_prob:\n    return 1"})),
+        BUT_ONE,
+    ),
     "deleted cells": (lambda: text(with_deleted(right())), BUT_ONE),
     "duplicated cells": (lambda: text(with_duplicates(right())), EVERYTHING),
     "renamed file": (lambda: text(right()), EVERYTHING),
@@ -242,19 +235,13 @@ def large_class(size: int) -> None:
     print(f"\na class of {size}, four short exercises each, two jobs")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        command(
-            "course", "release", "04", "--to", str(folder / "made"), "--format", "folder", "--only", "core", cwd=folder
-        )
+        command(*COURSE, *["release", "04", "--to", "made", "--format", "folder", "--only", "core"], cwd=folder)
         released = next((folder / "made").rglob("*_exercises.ipynb"))
-        solved = {c.metadata["exercise"]["id"]: c.source for c in right().cells if "exercise" in c.metadata}
-        notebook = read(released)
-        for cell in notebook.cells:
-            if "exercise" in cell.metadata:
-                cell.source = solved[cell.metadata["exercise"]["id"]]
+        submission = text(with_answers(read(released), solutions()))
         (folder / "class").mkdir()
         shutil.copy(released.parent / "points.json", folder / "class")
         for number in range(size):
-            (folder / "class" / f"student{number:05}.ipynb").write_bytes(text(notebook))
+            (folder / "class" / f"student{number:05}.ipynb").write_bytes(submission)
         me, start, count = psutil.Process(), time.perf_counter(), 0
 
         def done(result: dict) -> None:

@@ -327,6 +327,17 @@ def test_an_argument_that_is_no_leaf_and_a_result_that_is_the_argument():
         torch.testing.assert_close(torch.autograd.grad(same(x.square()).sum(), x)[0], 2 * x)
 
 
+def assert_same_derivatives(function, critic, x, held):
+    """`function(critic, x)` and its first and second derivatives by what the critic holds are those of one process."""
+    with called("function(critic, x)", function) as there:
+        value, truth = there(critic, x), function(critic, x)
+        torch.testing.assert_close(value, truth)
+        gradient, true_gradient = (torch.autograd.grad(v, held, create_graph=True)[0] for v in (value, truth))
+        torch.testing.assert_close(gradient, true_gradient)
+        second, true_second = (torch.autograd.grad(g.square().sum(), held)[0] for g in (gradient, true_gradient))
+        torch.testing.assert_close(second, true_second)
+
+
 def test_gradients_pass_through_the_graders_own_functions_and_what_they_hold():
     (held,) = draws((3,))
     x = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
@@ -339,13 +350,7 @@ def test_gradients_pass_through_the_graders_own_functions_and_what_they_hold():
     def critic(x):
         return 0.5 * (held * x.square()).sum(1)
 
-    with called("slope_length(critic, x)", slope_length) as there:
-        value, truth = there(critic, x), slope_length(critic, x)
-        torch.testing.assert_close(value, truth)
-        gradient, true_gradient = (torch.autograd.grad(v, held, create_graph=True)[0] for v in (value, truth))
-        torch.testing.assert_close(gradient, true_gradient)
-        second, true_second = (torch.autograd.grad(g.square().sum(), held)[0] for g in (gradient, true_gradient))
-        torch.testing.assert_close(second, true_second)
+    assert_same_derivatives(slope_length, critic, x, held)
 
 
 def test_gradients_pass_through_a_students_own_parameters_from_function_to_function():
@@ -410,13 +415,7 @@ def test_what_the_graders_functions_hold_gets_gradients_through_transforms(slope
     def length(critic, x):
         return slope(critic, x.detach()).norm()
 
-    with called("length(critic, x)", length) as there:
-        value, truth = there(critic, x), length(critic, x)
-        torch.testing.assert_close(value, truth)
-        gradient, true_gradient = (torch.autograd.grad(v, held, create_graph=True)[0] for v in (value, truth))
-        torch.testing.assert_close(gradient, true_gradient)
-        second, true_second = (torch.autograd.grad(g.square().sum(), held)[0] for g in (gradient, true_gradient))
-        torch.testing.assert_close(second, true_second)
+    assert_same_derivatives(length, critic, x, held)
 
 
 def test_a_transform_of_a_transform_and_of_two_results():

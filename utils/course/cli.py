@@ -298,12 +298,17 @@ def _near(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _bars(before: str, behind: str) -> Progress:
+    """Bars on stderr, only where somebody watches, between two texts."""
+    console = Console(stderr=True)
+    columns = TextColumn(before), BarColumn(), TextColumn(behind), TimeElapsedColumn()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
 @contextlib.contextmanager
 def _progress(names: list[str]):
-    """A bar a notebook, on stderr and only where somebody watches; yields what `execute` calls at each cell."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}")
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+    """A bar a notebook; yields what `execute` calls at each cell."""
+    with _bars("{task.description}", "cell {task.completed} of {task.total}") as progress:
         tasks = {name: progress.add_task(name, total=None) for name in names}
 
         def report(job, cell: int, of: int) -> None:
@@ -317,10 +322,8 @@ def _progress(names: list[str]):
 
 @contextlib.contextmanager
 def _bar(what: str, total: int):
-    """A bar on stderr, only where somebody watches; yields a function to call with the name of each thing done."""
-    columns = TextColumn(what), BarColumn(), TextColumn("{task.completed} of {task.total}  {task.description}")
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+    """One bar; yields a function to call with the name of each thing done."""
+    with _bars(what, "{task.completed} of {task.total}  {task.description}") as progress:
         task = progress.add_task("", total=total)
         yield lambda name: progress.update(task, advance=1, description=escape(name))
 

@@ -117,8 +117,7 @@ class _Workers:
         self.kill()
 
     def start(self, threads: int) -> subprocess.Popen:
-        environment = {"GOMP_SPINCOUNT": _spins(threads)} | os.environ
-        environment |= {
+        environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
             "OPENBLAS_NUM_THREADS": str(threads),
@@ -126,6 +125,8 @@ class _Workers:
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "PYTHONUNBUFFERED": "1",
         }
+        if "GOMP_SPINCOUNT" not in environment:  # to find out takes a moment
+            environment["GOMP_SPINCOUNT"] = _spins(threads)
         with self._lock:
             if self._ended:
                 raise KeyboardInterrupt

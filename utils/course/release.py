@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from utils.course import CourseError
-from utils.course.exercises import TIERS, exercises_of
+from utils.course.exercises import TIERS, Exercise, exercises_of
 from utils.course.files import Ledger, write
 from utils.course.notebooks import KERNEL, read
 from utils.course.register import Chapter
@@ -32,13 +32,9 @@ DATA_SEED = re.compile(r"^(\S.*manual_seed\()\d+(\))", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Exercise):
     """An exercise as an instructor sees it; `by_hand` of its `points` are for a derivation, which a person reads."""
 
-    id: str
-    tier: str
-    minutes: int
-    points: int
     by_hand: int
     teaches: str
 
@@ -118,14 +114,15 @@ def release(
     _known("format", [format], FORMATS)
     _known("tier", only, TIERS)
     notebooks = [read(chapter.exercises) for chapter in chapters]
-    _known("exercise", without, [task.id for notebook in notebooks for task in tasks_of(notebook)])
+    all_tasks = [tasks_of(notebook) for notebook in notebooks]
+    _known("exercise", without, [task.id for tasks in all_tasks for task in tasks])
     if format == "nbgrader":
         from utils.course.release_nbgrader import course_files, files
     else:
         from utils.course.release_folder import course_files, files
     shared, made, notes = course_files(), {}, []
-    for chapter, notebook in zip(chapters, notebooks, strict=True):
-        tasks = [t for t in tasks_of(notebook) if t.id not in without and (not only or t.tier in only)]
+    for chapter, notebook, tasks in zip(chapters, notebooks, all_tasks, strict=True):
+        tasks = [t for t in tasks if t.id not in without and (not only or t.tier in only)]
         if not tasks:
             raise CourseError(f"no exercise of {chapter.slug} is left: give fewer of --only and --without")
         kept = {task.id for task in tasks}
