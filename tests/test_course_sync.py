@@ -9,7 +9,7 @@ import time
 
 import pytest
 from nbformat.v4 import new_output
-from tiny_course import HEADER, LESSON, REGISTER, SOLUTION, command, course, environment
+from tiny_course import HEADER, LESSON, SOLUTION, add_chapter, command, course, environment
 
 from utils.course import CourseError
 from utils.course.files import write
@@ -89,7 +89,7 @@ def test_after_sync_nothing_is_out_of_step_and_a_second_one_changes_nothing(tiny
 
 
 def test_the_lesson_is_executed_and_clean(tiny):
-    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
+    notebook = read(tiny / "chapters" / "01_tiny" / "lesson.ipynb")
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2]
     assert all(set(cell.metadata) <= {"tags", "exercise"} for cell in notebook.cells)
     assert "version" not in notebook.metadata.language_info
@@ -97,29 +97,29 @@ def test_the_lesson_is_executed_and_clean(tiny):
 
 
 def test_the_exercise_has_the_picture_of_the_solution_and_no_outputs(tiny):
-    notebook = read(tiny / "chapters" / "01_tiny_exercises.ipynb")
+    notebook = read(tiny / "chapters" / "01_tiny" / "exercises.ipynb")
     assert "target.png" in notebook.cells[-1].attachments
     assert all(cell.outputs == [] for cell in notebook.cells if cell.cell_type == "code")
 
 
 def test_only_what_changed_is_executed(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole * 0.5")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole * 0.5")
     lines = run_sync(tiny)
     assert [line for line in lines if "executed" in line] == [lines[0]]
-    assert "chapters/01_tiny.ipynb: executed" in lines[0]
-    assert "solutions/01_tiny_exercises.ipynb: up to date" in lines
+    assert "chapters/01_tiny/lesson.ipynb: executed" in lines[0]
+    assert "solutions/01_tiny/exercises.ipynb: up to date" in lines
 
 
 def test_new_words_reach_the_notebook(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny words")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny words")
     run_sync(tiny)
-    assert read(tiny / "chapters" / "01_tiny.ipynb").cells[0].source == "# Tiny words"
+    assert read(tiny / "chapters" / "01_tiny" / "lesson.ipynb").cells[0].source == "# Tiny words"
     assert list(problems(Register(tiny))) == []
 
 
 def test_what_a_lesson_uses_decides_whether_it_is_executed_again(tiny):
     register = Register(tiny)
-    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
+    notebook = read(tiny / "chapters" / "01_tiny" / "lesson.ipynb")
     (tiny / "utils").mkdir()
     for name in ("results", "output", "other"):
         (tiny / "utils" / f"{name}.py").write_text("from utils.output import show\n" if name == "results" else "")
@@ -137,28 +137,25 @@ def test_what_a_lesson_uses_decides_whether_it_is_executed_again(tiny):
 
 
 def test_a_lesson_that_fails_changes_nothing_and_says_where(tiny):
-    before = (tiny / "chapters" / "01_tiny.ipynb").read_bytes()
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole / 0")
+    before = (tiny / "chapters" / "01_tiny" / "lesson.ipynb").read_bytes()
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole / 0")
     with pytest.raises(CourseError, match=r"01_tiny failed, cell 3: .*\nZeroDivisionError.*\n.*work/runs/01_tiny"):
         run_sync(tiny)
-    assert (tiny / "chapters" / "01_tiny.ipynb").read_bytes() == before
+    assert (tiny / "chapters" / "01_tiny" / "lesson.ipynb").read_bytes() == before
 
 
 def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
-    edit(tiny / "solutions" / "01_tiny_exercises.py", "    ### END SOLUTION\n", "")
+    edit(tiny / "solutions" / "01_tiny" / "exercises.py", "    ### END SOLUTION\n", "")
     done = course(tiny, "sync", "01")
     assert done.returncode == 1
-    assert "solutions/01_tiny_exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
+    assert "solutions/01_tiny/exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
 
 
 def test_an_id_taken_by_another_chapter_is_refused_with_both_places(tiny):
-    (tiny / "chapters" / "course.toml").write_text(REGISTER + REGISTER.replace("01_tiny", "02_more"))
-    for folder, name in (("chapters", "{}.py"), ("solutions", "{}_exercises.py")):
-        text = (tiny / folder / name.format("01_tiny")).read_text()
-        (tiny / folder / name.format("02_more")).write_text(text)
-    with pytest.raises(CourseError, match=r"02_more_exercises.py:(\d+): .* taken by .*/01_tiny_exercises.py:\1"):
+    add_chapter(tiny, "02_more", "More")
+    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .*/01_tiny/exercises.py:\1"):
         run_sync(tiny)
-    assert not (tiny / "chapters" / "02_more.ipynb").exists()
+    assert not (tiny / "chapters" / "02_more" / "lesson.ipynb").exists()
 
 
 # --- edits by hand
@@ -172,11 +169,11 @@ def edit_notebook(path, before: str, after: str) -> None:
 
 
 def test_a_notebook_edited_by_hand_is_refused_with_its_differences(tiny):
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "whole / 2", "whole / 2.0")
     before = state(tiny)
     done = course(tiny, "sync")
     assert done.returncode == 1
-    assert "chapters/01_tiny.ipynb was edited by hand" in done.stderr
+    assert "chapters/01_tiny/lesson.ipynb was edited by hand" in done.stderr
     assert '-record("half", whole / 2,' in done.stderr and '+record("half", whole / 2.0,' in done.stderr
     assert "--take-notebook" in done.stderr
     assert "Traceback" not in done.stderr
@@ -185,10 +182,10 @@ def test_a_notebook_edited_by_hand_is_refused_with_its_differences(tiny):
 
 
 def test_take_notebook_brings_the_edit_into_the_text_and_keeps_the_old_text(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny text, edited too")
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny text, edited too")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "whole / 2", "whole / 2.0")
     lines = run_sync(tiny, take_notebook=True)
-    text = (tiny / "chapters" / "01_tiny.py").read_text()
+    text = (tiny / "chapters" / "01_tiny" / "lesson.py").read_text()
     assert "whole / 2.0" in text
     assert list(problems(Register(tiny))) == []
     [kept] = re.findall(r"lies in (\S+)", "\n".join(lines))
@@ -196,15 +193,15 @@ def test_take_notebook_brings_the_edit_into_the_text_and_keeps_the_old_text(tiny
 
 
 def test_an_edit_made_in_both_is_no_conflict(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny too")
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "# Tiny", "# Tiny too")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny too")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "# Tiny", "# Tiny too")
     run_sync(tiny)
     assert list(problems(Register(tiny))) == []
 
 
-@pytest.mark.parametrize("name", ["01_tiny_exercises.ipynb", "01_tiny_exercises.py"])
+@pytest.mark.parametrize("name", ["exercises.ipynb", "exercises.py"])
 def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
-    path = tiny / "chapters" / name
+    path = tiny / "chapters" / "01_tiny" / name
     edit_notebook(path, "Half of x", "Half") if name.endswith("ipynb") else edit(path, "Half of x", "Half")
     before = state(tiny)
     with pytest.raises(CourseError, match="make the edit there"):
@@ -217,7 +214,7 @@ def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
 
 def whole(root) -> None:
     """Every text and notebook of the course can be read."""
-    for path in [*root.glob("chapters/*"), *root.glob("solutions/*")]:
+    for path in [*root.glob("chapters/*/*"), *root.glob("solutions/*/*")]:
         assert path.suffix in (".py", ".ipynb", ".toml", ".md"), f"{path.name} was left behind"
         if path.suffix == ".ipynb":
             assert read(path).cells
@@ -227,8 +224,8 @@ def whole(root) -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0])
 def test_a_killed_sync_leaves_every_file_whole(tiny, seconds):
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole  *  0.5")
-    edit(tiny / "solutions" / "01_tiny_exercises.py", "x / 2", "x * 0.5")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole  *  0.5")
+    edit(tiny / "solutions" / "01_tiny" / "exercises.py", "x / 2", "x * 0.5")
     process = subprocess.Popen(command("sync", "--force"), env=environment(tiny), stdout=subprocess.DEVNULL)
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
@@ -251,16 +248,16 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_unclean_notebook_is_found(tiny, fault):
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     notebook = read(path)
     notebook.cells[-1].outputs = [FAULTS[fault]]
     path.write_text(dumps(notebook))
-    assert any("chapters/01_tiny.ipynb, cell 3" in line and fault in line for line in problems(Register(tiny)))
+    assert any("chapters/01_tiny/lesson.ipynb, cell 3" in line and fault in line for line in problems(Register(tiny)))
 
 
 def test_other_kinds_of_drift_are_found(tiny):
     register = Register(tiny)
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     good = path.read_text()
 
     def found(text: str) -> bool:
@@ -273,16 +270,16 @@ def test_other_kinds_of_drift_are_found(tiny):
     path.write_text(good + " " * 1_000_001)
     assert found("larger than 1,000,000 bytes")
     path.unlink()
-    assert found("chapters/01_tiny.ipynb is missing")
+    assert found("chapters/01_tiny/lesson.ipynb is missing")
     path.write_text(good)
     (tiny / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
     assert found("README.md is stale")
-    edit(tiny / "chapters" / "01_tiny_exercises.py", "Half of x", "Half")
-    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
-    (tiny / "chapters" / "01_tiny_exercises.py").write_text(HEADER + SOLUTION)
+    edit(tiny / "chapters" / "01_tiny" / "exercises.py", "Half of x", "Half")
+    assert found("chapters/01_tiny/exercises.py is not what solutions/ generates")
+    (tiny / "chapters" / "01_tiny" / "exercises.py").write_text(HEADER + SOLUTION)
     assert found("holds a line of a solution") or found("holds a whole solution")
-    (tiny / "chapters" / "01_tiny_exercises.py").unlink()
-    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
+    (tiny / "chapters" / "01_tiny" / "exercises.py").unlink()
+    assert found("chapters/01_tiny/exercises.py is not what solutions/ generates")
 
 
 def test_everything_works_without_the_solutions(tiny):

@@ -300,7 +300,7 @@ def test_one_submission_leaves_nothing_to_the_next():
 
 
 def test_the_package_and_the_data_cannot_be_changed():
-    files = [str(Register().root / name) for name in ("utils/checks/ch04.py", "data/mnist.npz")]
+    files = [str(Register().root / name) for name in ("utils/checks/gaussian_mixtures.py", "data/mnist.npz")]
     change = f"""
     outcomes = []
     for path in {files!r}:
@@ -321,10 +321,11 @@ FORGERIES = {
     "edits the test cell": (WRONG, "check('gmm.e_step', lambda w, p: (w + p).softmax(-1))"),
     "patches the package": (
         """
-        import utils.checks, utils.checks.engine as engine, utils.checks.ch04 as ch04, utils.checks.expect as expect
+        import utils.checks, utils.checks.engine as engine, utils.checks.expect as expect
+        import utils.checks.gaussian_mixtures as gaussian_mixtures
         engine.run_check = engine._judge = lambda *a, **k: ("passed", "Well done.", "")
         engine._exercises["gmm.e_step"] = engine.Exercise("gmm.e_step", "e_step(a, b)", 10, lambda *a: None)
-        expect.close = ch04.close = expect.tensor = ch04.tensor = lambda *a, **k: None
+        expect.close = gaussian_mixtures.close = expect.tensor = gaussian_mixtures.tensor = lambda *a, **k: None
         """,
         WRONG,
     ),

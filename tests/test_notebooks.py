@@ -31,13 +31,13 @@ def test_nothing_is_out_of_step():
 
 
 def test_the_register_and_the_files_agree(repository):
-    lessons = {path for path in repository.glob("chapters/*.ipynb") if not path.stem.endswith("_exercises")}
+    lessons = set(repository.glob("chapters/*/lesson.ipynb"))
     assert {chapter.lesson for chapter in CHAPTERS} == lessons
     for chapter in CHAPTERS:
         assert chapter.exercises.exists()
         assert chapter.budget <= 120
         assert {REGISTER.find(need).slug for need in chapter.needs} < {c.slug for c in CHAPTERS} | {""}
-        assert chapter.results, f"{chapter.slug} requires no result in course.toml"
+        assert chapter.results, f"{chapter.slug} requires no result in its chapter.toml"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)

@@ -109,7 +109,7 @@ def secret() -> set[str]:
                 lines |= lines_of(cell.source)
     for path in (ROOT / "tests" / "wrong_answers").glob("ch*.py"):
         lines |= lines_of(path.read_text(encoding="utf-8"))
-    for path in (ROOT / "chapters").glob("*_exercises.py"):
+    for path in (ROOT / "chapters").glob("*/exercises.py"):
         lines -= {line.removeprefix("# ") for line in lines_of(path.read_text(encoding="utf-8"))}
     # What a release adds of its own is plain to see: imports are no secret.
     return {line for line in lines if len(line) > 12 and not line.startswith(("import ", "from "))}
@@ -148,7 +148,7 @@ def test_releasing_needs_no_solutions(tmp_path, everything, format):
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.slug)
 def test_metadata_for_nbgrader(everything, chapter):
-    notebook = nbformat.reads(everything["nbgrader"][f"source/{chapter.slug}/{chapter.exercises.name}"].decode(), 4)
+    notebook = nbformat.reads(everything["nbgrader"][f"source/{chapter.slug}/{chapter.assignment}"].decode(), 4)
     nbformat.validate(notebook)
     tasks = {task.id: task for task in tasks_of(read(chapter.exercises))}
     marks = {c.metadata["nbgrader"]["grade_id"]: c for c in notebook.cells if "nbgrader" in c.metadata}
@@ -423,7 +423,7 @@ def submission(folder: Path, to: Path, changes: dict[str, str]) -> Path:
 
 
 def solved() -> dict[str, str]:
-    cells = from_text((ROOT / "solutions" / f"{GMM}_exercises.py").read_text(encoding="utf-8")).cells
+    cells = from_text((ROOT / "solutions" / GMM / "exercises.py").read_text(encoding="utf-8")).cells
     return {cell.metadata["exercise"]["id"]: cell.source for cell in cells if "exercise" in cell.metadata}
 
 

@@ -48,7 +48,7 @@ def test_what_is_no_result_is_refused(arguments, message):
 def test_a_chapter_reads_what_another_one_recorded(repository):
     from utils.course.notebooks import read
 
-    notebook = read(repository / "chapters" / "04_gaussian_mixtures.ipynb")
+    notebook = read(repository / "chapters" / "04_gaussian_mixtures" / "lesson.ipynb")
     assert list(recorded_in("04").values()) == recorded(notebook)
     with pytest.raises(ValueError, match=r"no chapter '4': expected one of 01, 02"):
         recorded_in("4")

@@ -25,7 +25,7 @@ def record(
     """Print one line and leave the number in the cell's output as data.
 
     Args:
-        key: name of the result, unique in its lesson; `chapters/course.toml` may require an interval for it.
+        key: name of the result, unique in its lesson; the chapter's `chapter.toml` may require an interval for it.
         value: the number. It must be finite.
         unit: what it is counted in, such as ``"nats/image"``.
         kind: ``exact`` (computed, no sampling), ``bound`` (the truth lies on one side), ``estimate`` (of a quantity,
@@ -79,9 +79,9 @@ def recorded(number: str) -> dict[str, dict]:
     >>> recorded("04")["bernoulli_k100_nll"]["kind"]
     'exact'
     """
-    found = [path for path in CHAPTERS.glob(f"{number}_*.ipynb") if not path.stem.endswith("_exercises")]
+    found = list(CHAPTERS.glob(f"{number}_*/lesson.ipynb"))
     if len(found) != 1:
-        numbers = sorted({path.name[:2] for path in CHAPTERS.glob("[0-9][0-9]_*.ipynb")})
+        numbers = sorted({path.parent.name[:2] for path in CHAPTERS.glob("[0-9][0-9]_*/lesson.ipynb")})
         raise ValueError(f"there is no chapter {number!r}: expected one of {', '.join(numbers)}")
     cells = json.loads(found[0].read_text(encoding="utf-8"))["cells"]
     outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]

@@ -145,8 +145,7 @@ def exercise(id: str, call: str, seconds: float = 10) -> Callable:
 def _load_all() -> None:
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
-        if re.fullmatch(r"ch\d\d\w*", module.name):
-            importlib.import_module(f"{__package__}.{module.name}")
+        importlib.import_module(f"{__package__}.{module.name}")
 
 
 def exercise_ids() -> list[str]:

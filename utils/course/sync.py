@@ -49,7 +49,7 @@ def sync(
         if _hand_edited(chapter.exercises) or _generated_text_edited(chapter):
             raise CourseError(
                 f"{_name(chapter.exercises, register)} or its text was edited by hand, but both are made from "
-                f"solutions/: make the edit there, then `git checkout -- chapters/{chapter.slug}_exercises.*`"
+                f"solutions/: make the edit there, then `git checkout -- chapters/{chapter.slug}/exercises.*`"
             )
     for chapter in chapters:
         for path in _pairs(chapter):
@@ -195,7 +195,7 @@ def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[
         )
         raise CourseError(
             f"{_name(path, register)} was edited by hand since the last sync:\n\n" + "\n".join(diff) + "\n\n"
-            f"To bring the notebook's version into the text: course sync {path.stem.split('_')[0]} --take-notebook\n"
+            f"To bring the notebook's version into the text: course sync {path.parent.name[:2]} --take-notebook\n"
             f"To drop it: git checkout -- {_name(path, register)}"
         )
     kept = back_up(text_path, register.root)
@@ -221,7 +221,8 @@ def _sync_pair(
         notebook.metadata["course"] = before
         yield f"{_name(path, register)}: " + ("updated" if write(path, dumps(notebook)) else "up to date")
         return
-    run, executed = _executed(notebook, path.stem, register, progress)
+    name = chapter.slug if path == chapter.lesson else f"{chapter.slug}_solutions"
+    run, executed = _executed(notebook, name, register, progress)
     executed.metadata["course"] = {
         "sources": sources_hash(notebook),
         "fingerprint": now,
@@ -319,8 +320,8 @@ def _leaked_solutions(register: Register) -> Iterator[str]:
         kept = set(map(str.strip, generated.read_text(encoding="utf-8").splitlines()))
         for line in {line for region in regions for line in region} & kept - given:
             if len(line) > 20:
-                yield f"chapters/{chapter.slug}_exercises.py holds a line of a solution: {line}"
-        for path in [*register.root.glob("chapters/*.py"), *register.root.glob("utils/**/*.py")]:
+                yield f"chapters/{chapter.slug}/exercises.py holds a line of a solution: {line}"
+        for path in [*register.root.glob("chapters/*/*.py"), *register.root.glob("utils/**/*.py")]:
             text = "\n".join(map(str.strip, path.read_text(encoding="utf-8").splitlines()))
             for region in regions:
                 if len(region) > 1 and "\n".join(region) in text:

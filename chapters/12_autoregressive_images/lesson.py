@@ -883,7 +883,7 @@ families("12")
 # 4. The likelihood is exact: the number to lay beside bounds and estimates. A number below the entropy is a leak.
 # 5. Training is parallel, sampling is not. Remember what was computed, and it costs one run of the network instead of hundreds.
 #
-# **Exercises**: `course start 12`, then open `work/12_autoregressive_images_exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+# **Exercises**: `course start 12`, then open `work/12_autoregressive_images/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #
 # **Further reading**
 # - B. Frey: *Graphical models for machine learning and digital communication*, MIT Press, 1998: the logistic belief network.

@@ -954,7 +954,7 @@ assert abs(gap["full covariance"]) < 0.03
 # 4. A density can be fooled, and naive probabilities are overconfident: judge them, too, on data with known answers.
 # 5. Explicit, bounded, unnormalised, implicit: ask of every model whether $p(x)$ can be evaluated. A network is a part, never the model.
 #
-# **Exercises**: `course start 01`, then open `work/01_what_is_a_generative_model_exercises.ipynb`. You write naive Bayes, Bayes' rule and a sampler yourself, derive logistic regression, and are told at once what is wrong.
+# **Exercises**: `course start 01`, then open `work/01_what_is_a_generative_model/exercises.ipynb`. You write naive Bayes, Bayes' rule and a sampler yourself, derive logistic regression, and are told at once what is wrong.
 #
 # **Further reading**
 # - A. Y. Ng, M. I. Jordan: *On discriminative vs. generative classifiers: a comparison of logistic regression and naive Bayes*, NIPS 2001.

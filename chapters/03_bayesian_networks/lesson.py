@@ -828,7 +828,7 @@ families("03")
 # 4. Counting is maximum likelihood; a prior count saves you from zeros. The best tree is a spanning tree; better graphs are found by climbing.
 # 5. When tables grow too large, weight samples or run chains, and check them where exact answers exist.
 #
-# **Exercises**: `course start 03`, then open `work/03_bayesian_networks_exercises.ipynb`.
+# **Exercises**: `course start 03`, then open `work/03_bayesian_networks/exercises.ipynb`.
 #
 # **Further reading**
 # - J. Pearl: *Probabilistic Reasoning in Intelligent Systems*, 1988.

@@ -1238,7 +1238,7 @@ families("11")
 # 4. Give the dull baseline doubts of its own. Returns lose against their mean, their size does not.
 # 5. A model trained on true pasts lives on its own. Small errors feed on themselves, and in chaos they double.
 #
-# **Exercises**: `course start 11`, then open `work/11_autoregressive_time_series_exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+# **Exercises**: `course start 11`, then open `work/11_autoregressive_time_series/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #
 # **Further reading**
 # - G. U. Yule: *On a method of investigating periodicities in disturbed series, with special reference to Wolfer's sunspot numbers*, Philosophical Transactions of the Royal Society A, 1927: the first autoregression, and it was on sunspots.

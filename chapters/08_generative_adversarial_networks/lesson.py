@@ -828,7 +828,7 @@ families("08")
 # 4. Mode collapse is real and the losses hide it. No momentum, R1 and comparing real with fake in pairs bring the modes back.
 # 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbours.
 #
-# **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks_exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+# **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #
 # **Further reading**
 # - I. Goodfellow et al.: *Generative adversarial nets*, 2014, arXiv:1406.2661: the game, its optimum and the non-saturating loss.

@@ -1126,7 +1126,7 @@ families("05")
 # 4. AIS estimates $\log Z$ with an interval. Reconstruction error measures how little a chain moves, not how good a model is.
 # 5. Chains mix slowly when the model is good. Test on machines so small that everything can be counted.
 #
-# **Exercises**: `course start 05`, then open `work/05_boltzmann_machines_exercises.ipynb`.
+# **Exercises**: `course start 05`, then open `work/05_boltzmann_machines/exercises.ipynb`.
 #
 # **Further reading**
 # - J. J. Hopfield: *Neural networks and physical systems with emergent collective computational abilities*, PNAS, 1982.

@@ -1408,7 +1408,7 @@ caption(
 # 4. $-\log_2 p(x)$ is a file size. Fewer bits are a better model of the data, not prettier draws.
 # 5. An error bar shrinks like $1/\sqrt n$ and can lie. In high dimension the mass lies on shells, and the mode is not typical.
 #
-# **Exercises**: `course start 02`, then open `work/02_probability_distributions_exercises.ipynb`.
+# **Exercises**: `course start 02`, then open `work/02_probability_distributions/exercises.ipynb`.
 #
 # **Further reading**
 # - C. E. Shannon: *A mathematical theory of communication*, Bell System Technical Journal, 1948.

@@ -1265,7 +1265,7 @@ families("10")
 # 4. Pixels are whole numbers: add noise, and call the result a bound on their probability. The density alone is exact.
 # 5. A flow cannot tear its base, and a high likelihood means simple, not familiar.
 #
-# **Exercises**: `course start 10`, then open `work/10_normalizing_flows_exercises.ipynb`.
+# **Exercises**: `course start 10`, then open `work/10_normalizing_flows/exercises.ipynb`.
 #
 # **Further reading**
 # - L. Dinh, J. Sohl-Dickstein, S. Bengio: *Density estimation using Real NVP*, 2017, arXiv:1605.08803.

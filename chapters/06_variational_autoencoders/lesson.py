@@ -1356,7 +1356,7 @@ families("06")
 # 4. Always say which number you report: −ELBO is a bound, IWAE-$k$ a better one. A linear VAE must reach probabilistic PCA.
 # 5. Blur is a mean over images that share a code. Watch the KL of each number of the code: at zero it is dead. Warm-up and free bits keep it alive.
 #
-# **Exercises**: `course start 06`, then open `work/06_variational_autoencoders_exercises.ipynb`.
+# **Exercises**: `course start 06`, then open `work/06_variational_autoencoders/exercises.ipynb`.
 #
 # **Further reading**
 # - D. P. Kingma, M. Welling: *Auto-encoding variational Bayes*, 2013, arXiv:1312.6114.

@@ -904,7 +904,7 @@ families("04")
 # 4. One density clusters, generates, completes and flags. Judge it on data it has not seen.
 # 5. It can collapse, get stuck and renumber itself. Add a ridge, restart, match before you compare.
 #
-# **Exercises**: `course start 04`, then open `work/04_gaussian_mixtures_exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+# **Exercises**: `course start 04`, then open `work/04_gaussian_mixtures/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #
 # **Further reading**
 # - A. P. Dempster, N. M. Laird, D. B. Rubin: *Maximum likelihood from incomplete data via the EM algorithm*, Journal of the Royal Statistical Society B, 1977.
