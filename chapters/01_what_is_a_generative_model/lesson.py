@@ -36,8 +36,8 @@ import torch
 from torch import Tensor
 
 from utils.data import load
-from utils.models.generative_classifier import GenerativeClassifier
-from utils.models.gmm import BernoulliMixture, GaussianMixture
+from utils.models.classifiers import GenerativeClassifier
+from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record
 

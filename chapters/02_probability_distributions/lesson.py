@@ -713,7 +713,7 @@ record("all_small_images", everything, kind="exact")
 assert abs(everything - 1) < 1e-12
 
 # %%
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 
 mixture = BernoulliMixture(mixture_components, max_iter=mixture_steps, generator=generator)
 mixture.fit(black.flatten(1))

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from utils.checks import check
 from utils.data import path
-from utils.models.bayesnet import BayesianNetwork
+from utils.models.bayesnets import BayesianNetwork
 from utils.plots import PALETTE, caption
 
 # %% [markdown]

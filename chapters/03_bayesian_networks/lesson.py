@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from utils.data import path
-from utils.models.bayesnet import BayesianNetwork
+from utils.models.bayesnets import BayesianNetwork
 from utils.plots import PALETTE, caption, graph
 from utils.results import record
 
@@ -244,7 +244,7 @@ assert beliefs[1] > beliefs[0] and beliefs[2] < beliefs[1] < beliefs[3]
 # An algorithm can check all paths at once: a ball rolls through the graph and bounces as the rules say (Shachter's *Bayes ball*). We let it judge every pair of variables of asia, given nothing or given one third variable, and compare with the truth: the **conditional mutual information** $I(a; b \mid c)$, which is 0 exactly when $a$ and $b$ are independent given $c$. Once from the exact joint, once from samples.
 
 # %%
-from utils.models.structure import d_separated
+from utils.models.bayesnets import d_separated
 
 variables = list(asia.variables)
 full = asia.query(variables)  # all 256 states: asia is small enough
@@ -329,7 +329,7 @@ assert conditional_mutual_information(coins, 0, 2, None) < 1e-12
 # %%
 import inspect
 
-from utils.models import factors
+from utils.models.bayesnets import factors
 
 print(inspect.getsource(factors.product))
 print(inspect.getsource(factors.eliminate))
@@ -576,7 +576,7 @@ caption(
 # We draw rows from five known networks, learn from them, and compare on new rows with the **true** network, which no model can beat on average.
 
 # %%
-from utils.models.structure import chow_liu, hill_climb
+from utils.models.bayesnets import chow_liu, hill_climb
 
 gaps, learned = {}, {}
 for name in ("asia", "sachs", "child", "insurance", "alarm"):
@@ -656,7 +656,7 @@ caption(
 # **Naive Bayes** (chapter 1) is one arrow from the class to each feature. A **mixture** (chapter 4) is the same picture with a class that nobody sees. If all variables are discrete, this chapter's machinery runs both. Here a mixture of Bernoullis over six pixels, with weights and probabilities drawn at random, is written as a network; summing out its hidden class must give the mixture's own $p(x)$, and asking for the class must give the responsibilities.
 
 # %%
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 
 pixels = [f"pixel {d}" for d in range(6)]
 some = (torch.rand(500, 6, generator=generator) < torch.linspace(0.1, 0.9, 6)).double()

@@ -307,7 +307,7 @@ record("points_in_their_group", agreement, kind="score")
 # From here on we use the course's own `GaussianMixture`. It does the same two steps; section 6 shows its code and proves that it agrees with ours.
 
 # %%
-from utils.models.gmm import GaussianMixture
+from utils.models.mixtures import GaussianMixture
 
 z_new = torch.multinomial(true_weights, 2000, replacement=True, generator=generator)
 noise = torch.randn(2000, 2, 1, generator=generator, dtype=torch.float64)
@@ -340,12 +340,12 @@ assert best == 3
 # %% [markdown]
 # ## 6 · The library's model
 #
-# `utils/models/gmm.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it mends a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
+# `utils/models/mixtures/gaussian.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it mends a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
 
 # %%
 import inspect
 
-from utils.models.mixture import Mixture
+from utils.models.mixtures import Mixture
 
 print(inspect.getsource(Mixture._e_step))
 print(inspect.getsource(GaussianMixture._m_step))
@@ -595,7 +595,7 @@ caption(
 # %%
 from sklearn.naive_bayes import BernoulliNB
 
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 
 mnist = load("mnist").binarized(generator).flat()
 on = (mnist.x_train.sum(0) + 1) / (len(mnist.x_train) + 2)  # (784,)

@@ -693,12 +693,12 @@ assert abs(value - exact_log_z) < 0.2
 # %% [markdown]
 # ## 7 · The library's machine
 #
-# `utils/models/rbm.py` does what we did, for machines of any size. Its steps of learning contain nothing new; the one trick is to stack the data on the chains, so that both need the same matrix products.
+# `utils/models/boltzmann/rbm.py` does what we did, for machines of any size. Its steps of learning contain nothing new; the one trick is to stack the data on the chains, so that both need the same matrix products.
 
 # %%
 import inspect
 
-from utils.models.rbm import RBM
+from utils.models.boltzmann import RBM
 
 print(inspect.getsource(RBM.free_energy))
 print(inspect.getsource(RBM.partial_fit))
@@ -722,7 +722,7 @@ print("free energy, log Z and gradient agree with ours from scratch")
 # %%
 from sklearn.neural_network import BernoulliRBM
 
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 
 digits = load("digits").binarized().flat()
 train_digits, test_digits = digits.x_train.double(), digits.x_test.double()
@@ -941,8 +941,7 @@ assert torch.equal(rows[2][:, seen], chosen[:, seen])
 # One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorisation**, the model that won such contests.
 
 # %%
-from utils.models.matrix_factorization import MatrixFactorization
-from utils.models.softmax_rbm import SoftmaxRBM
+from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
 from utils.ratings import load_ratings
 
 ratings = load_ratings()

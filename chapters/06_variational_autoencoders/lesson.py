@@ -380,7 +380,7 @@ caption(
 # **Fourth: it is a density, and nearly the right one.** It integrates to 1 over the plane. On new points we compare its exact likelihood with that of the true wave, which nothing can beat on average, and with a dull baseline, one Gaussian.
 
 # %%
-from utils.models.gmm import GaussianMixture
+from utils.models.mixtures import GaussianMixture
 
 with torch.no_grad():
     side = torch.linspace(-7, 7, 200, dtype=torch.float64)
@@ -408,7 +408,7 @@ assert means["vae"] <= means["vae_bound"] < means["one_gaussian"] - 0.3
 # %%
 from sklearn.decomposition import PCA
 
-from utils.models.ppca import fit_ppca, linear_vae, ppca_log_prob
+from utils.models.vae import fit_ppca, linear_vae, ppca_log_prob
 
 W = randn(5, 2) * torch.tensor([2.0, 1.0], dtype=torch.float64)
 flat = (
@@ -521,7 +521,7 @@ record(
 # %% [markdown]
 # ## 6 · The library's model, and a tighter bound
 #
-# `utils/models/vae.py` does what we did, for codes and images of any size. The first function below computes the two terms; new is only that the first may be averaged over several draws. `log_likelihood`, which it calls, also knows pixels that are 0 or 1. Then the decoder gives the log-odds of each pixel.
+# `utils/models/vae/vae.py` does what we did, for codes and images of any size. The first function below computes the two terms; new is only that the first may be averaged over several draws. `log_likelihood`, which it calls, also knows pixels that are 0 or 1. Then the decoder gives the log-odds of each pixel.
 
 # %%
 import inspect
@@ -622,7 +622,7 @@ record(
 # The dull baseline takes each pixel on its own. The mixture of 100 Bernoullis is the model of chapter 4. Both are exact.
 
 # %%
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(binary.x_train)
 mixture = BernoulliMixture(100, max_iter=8, generator=generator).fit(binary.x_train)
@@ -1267,7 +1267,7 @@ caption(
 # We produce it on purpose, on small digits (8 × 8, black and white). `MADE` is a network whose output $d$ sees only the inputs before $d$.
 
 # %%
-from utils.models.made import MADE
+from utils.nets import MADE
 
 small_grey = load("digits").flat()
 small = load("digits").binarized().flat()

@@ -321,25 +321,20 @@ assert minimax_push[-1] < 1e-3 < 1 < non_saturating_push[-1]
 # %%
 import inspect
 
-from utils.models.gan import GAN
+from utils.models.gans import GAN
 
 print(inspect.getsource(GAN._discriminator_step))
 print(inspect.getsource(GAN._generator_step))
 
 # %% [markdown]
-# The data: eight Gaussians on a ring. We train **five** GANs with five seeds at once: their weights are stacked, one product serves all five, and no member sees another (`utils/models/adversarial_toys.py`). One seed would prove nothing here.
+# The data: eight Gaussians on a ring. We train **five** GANs with five seeds at once: their weights are stacked, one product serves all five, and no member sees another (`utils/models/gans/toys.py`). One seed would prove nothing here.
 #
 # A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its centre. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
 
 # %%
 import functools
 
-from utils.models.adversarial_toys import (
-    EnsembleMLP,
-    mixture_points,
-    modes_found,
-    ring_centres,
-)
+from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centres
 from utils.toys import GAUSSIANS_NOISE
 
 members = 5
@@ -447,8 +442,7 @@ assert ring_means["no momentum, strong D"] > 6
 # - **Relativistic pairing.** Ask not "is it real?" but "is this one more real than that one?": $\log(1 + e^{f(G(z)) - f(x)})$. A generator that leaves out a mode then loses against that mode's examples. Used with R1.
 
 # %%
-from utils.models.adversarial_toys import GRID_NOISE, grid_centres
-from utils.models.gan_losses import spectral_norm
+from utils.models.gans import GRID_NOISE, grid_centres, spectral_norm
 
 
 def grid_gan(
@@ -569,7 +563,7 @@ assert on_the_grid(cured)[0].double().mean() >= 22
 # For images both players are convolutional. A convolution looks at a small window and uses the same weights everywhere: an edge is an edge wherever it lies. The discriminator goes from pixels to one number, halving the side at each layer. The generator walks back: a linear layer paints 7 × 7 places coarsely, then each layer doubles the side and adds detail. This design is known as **DCGAN**. The tables below are not typed: a test image runs through the real modules.
 
 # %%
-from utils.models.gan_nets import ImageDiscriminator, ImageGenerator, architecture
+from utils.models.gans import ImageDiscriminator, ImageGenerator, architecture
 
 torch.manual_seed(seed)
 made, judge = ImageGenerator(latent=64), ImageDiscriminator()
@@ -615,7 +609,7 @@ caption(
 # %% [markdown]
 # ## 8 · How good is it? Judging without a likelihood
 #
-# A GAN cannot say how likely a test image is. A look flatters: we see sharpness and miss what is missing. So we measure samples as a set. The space matters: pixels are a bad one, since a digit moved by one pixel is far away. We use the **features** of the course's small classifier, the 64 numbers from which it tells the digit (`utils/models/classifier.py`; its weights come with the course).
+# A GAN cannot say how likely a test image is. A look flatters: we see sharpness and miss what is missing. So we measure samples as a set. The space matters: pixels are a bad one, since a digit moved by one pixel is far away. We use the **features** of the course's small classifier, the 64 numbers from which it tells the digit (`utils/models/classifiers/digits.py`; its weights come with the course).
 #
 # - **Fréchet distance.** Fit a Gaussian to the features of real images and one to those of samples, and take $\lVert \mu - \mu' \rVert^2 + \mathrm{tr}\big(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2}\big)$. It is 0 for equal means and covariances. Its scale is that of the features, so it means nothing alone: beside it stands the **floor**, real images against other real images. With Inception's features it is the well-known FID; ours is not that number.
 # - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbour.
@@ -625,8 +619,9 @@ caption(
 
 # %%
 from utils.metrics import frechet_distance, neighbours
-from utils.models.gmm import BernoulliMixture
-from utils.models.pretrained import digit_classifier, mnist_vae
+from utils.models.classifiers import digit_classifier
+from utils.models.mixtures import BernoulliMixture
+from utils.models.vae import mnist_vae
 
 classifier, vae = digit_classifier(), mnist_vae()
 right = (classifier.predict(mnist.x_test) == mnist.y_test).double().mean()

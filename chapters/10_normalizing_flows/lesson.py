@@ -387,13 +387,12 @@ caption(
 #
 # ### The library's coupling is ours
 #
-# `utils/models/flows.py` chains the same couplings, for any number of coordinates. We copy our weights into it: every number must agree.
+# `utils/models/flows/flow.py` chains the same couplings, for any number of coordinates. We copy our weights into it: every number must agree.
 
 # %%
 import inspect
 
-from utils.models.couplings import Coupling
-from utils.models.flows import real_nvp
+from utils.models.flows import Coupling, real_nvp
 
 library = real_nvp(2, transforms=6, hidden=(32, 32)).double()
 for theirs, ours in zip(library.transform, scratch.layers, strict=True):
@@ -422,10 +421,21 @@ print(inspect.getsource(Coupling._move))
 # %%
 from functools import partial
 
-from utils.models.couplings import Autoregressive
-from utils.models.multiscale import FactorOut, Flatten, Squeeze, convnet
-from utils.models.splines import Affine, Histogram, Spline
-from utils.models.transforms import ActNorm, Chain, Inverse, InvertibleLinear, Permutation
+from utils.models.flows import (
+    ActNorm,
+    Affine,
+    Autoregressive,
+    Chain,
+    FactorOut,
+    Flatten,
+    Histogram,
+    Inverse,
+    InvertibleLinear,
+    Permutation,
+    Spline,
+    Squeeze,
+    convnet,
+)
 
 net = partial(MLP, generator=generator)
 conv = partial(convnet, hidden=8, generator=generator)
@@ -607,7 +617,7 @@ import zuko
 from sklearn.neighbors import KernelDensity
 
 from utils.models.flows import spline_autoregressive
-from utils.models.gmm import GaussianMixture
+from utils.models.mixtures import GaussianMixture
 from utils.training import Trainer
 
 angle = 3 * math.pi * u.sqrt()
@@ -800,7 +810,7 @@ assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
 # One pixel, two values and the density $p(v) = 2v$ show all of it: $P(1) = \int_{1/2}^1 2v\,dv = \tfrac34$.
 
 # %%
-from utils.models.dequantization import Dequantization
+from utils.models.flows import Dequantization
 
 bright = torch.ones(4000, 1)
 uniform = Dequantization(2, generator=generator)
@@ -839,8 +849,7 @@ assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
 # The training set is small, so a fifth of it is kept aside to say when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
 
 # %%
-from utils.models.multiscale import coarse_to_fine, glow
-from utils.models.transforms import Logit
+from utils.models.flows import Logit, coarse_to_fine, glow
 
 
 def train_images(flow: nn.Module, x: Tensor, kept: Tensor | None = None, **other):

@@ -212,7 +212,7 @@ assert steepest < 1e-9
 # %%
 from statsmodels.tsa.ar_model import AutoReg
 
-from utils.models.autoregressive import Autoregression
+from utils.models.time_series import Autoregression
 
 root = sunspots.values.sqrt()
 largest = 0.0
@@ -327,7 +327,7 @@ assert 9 < years < 13
 # We work on the **square root** of the counts. Large counts vary more; on the root all years are about equally noisy, which is what a single σ says.
 
 # %%
-from utils.models.autoregressive import aic_by_order
+from utils.models.time_series import aic_by_order
 
 start_1900 = sunspots.index("1900-01-01")
 aic = aic_by_order(root[:start_1900], 20)
@@ -735,7 +735,7 @@ print(f"{len(tested)} days")
 # The mean of tomorrow never moves; the spread does. As ε we try a Gaussian, and Student's t, whose tails are heavier. First the gate: from data with a known truth the fit must find it, and its density must be the one that `torch.distributions` has.
 
 # %%
-from utils.models.arch import ARCH
+from utils.models.time_series import ARCH
 
 true_arch = ARCH.from_parameters(0.5, torch.tensor([0.3, 0.4]), mean=0.1)
 storm = true_arch.sample_paths(torch.zeros(2), 8000, 1, generator)[0]
@@ -818,7 +818,7 @@ caption(
 # Training shows the network the *true* past at each step (**teacher forcing**), all steps of a series at once. For that to be honest, no output may depend on a later input. We check it with autograd, place by place.
 
 # %%
-from utils.models.neural_forecast import CausalConv, GRUMemory, NeuralForecaster
+from utils.models.time_series import CausalConv, GRUMemory, NeuralForecaster
 
 print(inspect.getsource(CausalConv.forward))
 probe = torch.randn(1, 14, 2, generator=generator).requires_grad_()

@@ -60,7 +60,7 @@ print(binary)
 # Chapter 2 had a player for this game. It looks at **ten earlier neighbours**, which can form 1,024 patterns, and counted in the training images how often black followed each pattern. That is all it knows. It is our dull baseline, and it is strong.
 
 # %%
-from utils.models.autoregressive_images import NeighbourTable
+from utils.models.autoregressive import NeighbourTable
 
 table = NeighbourTable((28, 28)).fit(binary.x_train)
 shown = test[:10]
@@ -222,8 +222,7 @@ assert abs(toy_kl["FVSBN"] - coins) < 1e-2
 # **First: the probabilities of all 512 images sum to 1.** Not nearly: to the last digits of the computer. Here are the four models from scratch, and every model of the library that this chapter uses, with weights drawn at random: it must hold for *any* weights, or it holds for none.
 
 # %%
-from utils.models.autoregressive_images import FVSBN, ImageMADE
-from utils.models.pixelcnn import GatedPixelCNN, PixelCNN
+from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, PixelCNN
 
 small = (3, 3)
 orders = [torch.randperm(9, generator=generator) for _ in range(3)]
@@ -366,7 +365,7 @@ assert difference < 1e-3
 # Now 28 × 28 pixels and the library's models. They do what we did. Here is the part of MADE that matters: the masks are made once from the degrees, and multiply the weights at each use.
 
 # %%
-from utils.models.made import MADE
+from utils.nets import MADE
 
 source = inspect.getsource(MADE.__init__)
 print(source[source.index("        place =") :])
@@ -448,7 +447,7 @@ caption(
 # Multiply the kernel by a mask that keeps what comes before its centre. In the **first** layer the centre itself must go: there it holds the very pixel that is to be guessed. In later layers the centre may stay: there it holds what was computed from earlier pixels.
 
 # %%
-from utils.models.pixelcnn import MaskedConv2d
+from utils.models.autoregressive import MaskedConv2d
 
 print(inspect.getsource(MaskedConv2d.__init__))
 figure, axes = plt.subplots(1, 2, figsize=(5, 2.6))
@@ -517,7 +516,7 @@ assert not seen[~before].any()
 # And a **gate**. What the convolutions found is split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ goes on: $b$ decides how much of $a$ counts here. Products let a network say "this, *if* that", which sums can do only clumsily. This is the code of the library:
 
 # %%
-from utils.models.pixelcnn import GatedLayer, gate
+from utils.models.autoregressive import GatedLayer, gate
 
 print(inspect.getsource(gate))
 print(inspect.getsource(GatedLayer))

@@ -37,7 +37,7 @@ from torch.nn.functional import softplus
 
 from utils.checks import check
 from utils.data import binarize, load
-from utils.models.gmm import BernoulliMixture
+from utils.models.mixtures import BernoulliMixture
 from utils.nets import mlp
 from utils.plots import caption, ellipses, images
 from utils.training import Trainer

@@ -35,7 +35,7 @@ from torch.nn import functional as F
 
 from utils.checks import check
 from utils.data import binarize, load
-from utils.models.made import MADE
+from utils.nets import MADE
 from utils.plots import caption, images
 
 # %% [markdown]

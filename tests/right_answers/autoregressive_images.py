@@ -173,7 +173,7 @@ def row_by_row(logits, temperature, uniforms):
 
 @right("ar.train")
 def by_the_model_of_the_course(x_train):
-    from utils.models.made import MADE
+    from utils.nets import MADE
 
     generator = torch.Generator().manual_seed(0)
     made = MADE(64, hidden=(512,), generator=generator)

@@ -111,7 +111,7 @@ def by_scikit_learn(x_train):
 
 @right("gmm.held_out")
 def by_the_model_of_the_course(x_train):
-    from utils.models.gmm import GaussianMixture
+    from utils.models.mixtures import GaussianMixture
 
     generator = torch.Generator().manual_seed(0)
     return GaussianMixture(30, n_init=3, reg_covar=1e-3, generator=generator).fit(x_train).log_prob

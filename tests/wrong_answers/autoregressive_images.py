@@ -703,7 +703,7 @@ def logistic_regressions(x_train):
 
 def made_logits(x_train, epochs, anew):
     """A MADE with 256 hidden units; it sees a new binarisation in each epoch, or always the same."""
-    from utils.models.made import MADE
+    from utils.nets import MADE
 
     generator = torch.Generator().manual_seed(0)
     made = MADE(64, hidden=(256,), generator=generator)
