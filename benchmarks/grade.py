@@ -34,7 +34,7 @@ import psutil
 from nbformat import NotebookNode
 
 from utils.course.grading.gradebook import grade_class
-from utils.course.grading.handed_in import handed_in
+from utils.course.grading.submissions import handed_in
 from utils.course.notebooks import dumps, read
 from utils.course.register import Register
 

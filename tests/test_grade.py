@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from utils.course import CourseError
-from utils.course.grading.answers import sources
 from utils.course.grading.grade import Submission, grade, seed_of
 from utils.course.grading.gradebook import grade_class
-from utils.course.grading.handed_in import Assignment, HandedIn, handed_in, left_out
+from utils.course.grading.notebook_runner import sources
 from utils.course.grading.sandbox import Limits, Sandbox
+from utils.course.grading.submissions import Assignment, HandedIn, handed_in, left_out
 from utils.course.register import Register
-from utils.course.release import Task
+from utils.course.tasks import Task
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
 

@@ -20,11 +20,10 @@ import torch
 from torch import func
 
 from utils.checks import engine, exercise_ids, run_check
-from utils.course.grading import link as links
-from utils.course.grading import remote
-from utils.course.grading.link import Link
+from utils.course.grading import remote, rpc
 from utils.course.grading.remote import judge, serve
-from utils.course.grading.wire import SIZES, BadReply, Ended
+from utils.course.grading.rpc import Link
+from utils.course.grading.serialization import SIZES, BadReply, Ended
 
 ROOT = Path(__file__).resolve().parents[1]
 ID = "gmm.e_step"
@@ -195,7 +194,7 @@ def test_a_link_serves_one_exercise_after_the_other():
 
 def test_the_seed_stays_here(monkeypatch):
     sent = []
-    monkeypatch.setattr(links, "packed", lambda *frame, packed=links.packed: sent.append(frame[0]) or packed(*frame))
+    monkeypatch.setattr(rpc, "packed", lambda *frame, packed=rpc.packed: sent.append(frame[0]) or packed(*frame))
     assert remotely(ID, right, 123456789).status == "passed"
     assert sent and "123456789" not in json.dumps(sent)
 
@@ -640,14 +639,14 @@ def test_what_one_exercise_may_keep_and_send_is_bounded(monkeypatch, limit, valu
         for _ in range(200):
             forecaster(y[:first].clone().requires_grad_(), horizon)
 
-    monkeypatch.setattr(links, limit, value)
+    monkeypatch.setattr(rpc, limit, value)
     with served(rolling_errors=rolling_errors) as link:
         verdict = judge(link, "series.rolling_errors", 0)
         assert verdict.status == "wrong" and "too m" in verdict.message and link.closed
 
 
 def test_the_end_is_not_waited_for_without_limit(monkeypatch):
-    monkeypatch.setattr(links, "END_SECONDS", 0.2)
+    monkeypatch.setattr(rpc, "END_SECONDS", 0.2)
     wrong = frame(["error", "Exception", "Wrong", "", ["wrong", "message", ""]])
     here, there = socket.socketpair()
     there.sendall(wrong)  # and no word more

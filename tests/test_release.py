@@ -18,10 +18,11 @@ from tiny_course import course
 
 from utils.checks.engine import function_name, run_check
 from utils.course import CourseError
-from utils.course.grading.answers import run, sources
+from utils.course.grading.notebook_runner import run, sources
 from utils.course.notebooks import dumps, from_text, read
 from utils.course.register import Register
-from utils.course.release import CHECK, DERIVATION, LEDGER, names_of, release, selection, tasks_of
+from utils.course.release import LEDGER, names_of, release, selection
+from utils.course.tasks import CHECK, DERIVATION, tasks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = Register(ROOT).chapters

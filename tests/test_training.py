@@ -1,5 +1,6 @@
 """The training loop: what it minimises, what it records, that it resumes to the bit, and that it never ends in NaN."""
 
+import copy
 import itertools
 import math
 import re
@@ -14,6 +15,7 @@ from nbclient import NotebookClient
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from utils.device import choose_autocast
 from utils.nets import conv_decoder, conv_encoder, mlp
 from utils.output import progress_bar
 from utils.training import SCHEDULES, Trainer, TrainingDiverged, choose_device
@@ -232,6 +234,20 @@ def test_autocast_computes_in_bfloat16_and_keeps_float32_weights():
 # --- stopping
 
 
+def test_autocast_on_a_processor_is_what_was_asked_for():
+    """Nothing is timed: the same arguments give the same training on a busy machine."""
+    model, loss = constant(1.0)
+    found = {asked: Trainer(model, loss, autocast=asked, device="cpu").autocast for asked in (False, True, "auto")}
+    assert found == {False: False, True: True, "auto": False}
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_autocast_auto_is_for_a_gpu_that_has_bfloat16(monkeypatch, has_bfloat16):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
+    assert choose_autocast("auto", torch.device("cuda")) is has_bfloat16
+    assert not choose_autocast("auto", torch.device("mps"))
+
+
 def falling(**options):
     """θ falls by 1 in each step; the held-out loss is least at θ = −3."""
     model, _ = constant(1.0)
@@ -402,6 +418,23 @@ def test_a_stopped_run_stays_stopped(tmp_path):
     file = tmp_path / "run.safetensors"
     regression(checkpoint=file, callbacks=[lambda training: setattr(training, "stop", training.epoch == 2)]).fit(rows())
     assert regression(checkpoint=file).fit(rows()).epoch == 2
+
+
+def test_a_trainer_gives_and_takes_its_state_without_a_file():
+    """After half of a run, another trainer goes on from its state."""
+    data, halves = rows(), []
+
+    def stop(training):
+        halves.append(copy.deepcopy(training.state_dict()))
+        training.stop = True
+
+    whole = regression(3, 8, 1, **FULL).fit(data, rows(seed=1))
+    regression(3, 8, 1, **FULL, callbacks=[stop]).fit(data, rows(seed=1))
+    resumed = regression(3, 8, 1, **FULL, seed=9)
+    resumed.load_state_dict(halves[0] | {"counts": torch.tensor([*halves[0]["counts"][:2], 0])})
+    assert resumed.epoch == 1 and resumed.losses == whole.losses[: resumed.step]
+    assert {name: values[:1] for name, values in whole.history.items()} == resumed.history
+    assert resumed.generator.get_state().equal(halves[0]["generator"])
 
 
 def test_a_checkpoint_holds_tensors_under_readable_names(tmp_path):

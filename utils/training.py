@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from utils import checkpoints
-from utils.device import choose_device, fast_bfloat16
+from utils.device import choose_autocast, choose_device
 from utils.output import progress_bar
 
 # How much of the learning rate is left when the share `done` of the training is over.
@@ -73,7 +73,7 @@ class Trainer:
         clip: longest gradient of a part; a longer one is shortened to it.
         ema: decay d of the averaged weights, a ← d a + (1 − d) θ at each step; early on, d is (1 + step) / (10 + step).
         patience: stop when the validation loss was not the lowest for so many epochs in a row.
-        autocast: compute the losses with bfloat16 inside; "auto" does where the processor is fast at it.
+        autocast: compute the losses with bfloat16 inside; "auto" does on a GPU that has it.
         device: "auto" takes a GPU where there is one.
         seed: of the order of the rows and of `training.generator`; torch's own random state is left alone.
         callbacks: functions of this object, called after each epoch; setting `training.stop` ends the training.
@@ -130,7 +130,7 @@ class Trainer:
         self.epochs, self.batch_size, self.lr, self.warmup = epochs, batch_size, rates, warmup
         self.schedule = schedule if callable(schedule) else SCHEDULES[schedule]
         self.clip, self.ema, self.patience, self.callbacks = clip, ema, patience, tuple(callbacks)
-        self.autocast = fast_bfloat16(self.device) if autocast == "auto" else bool(autocast)
+        self.autocast = choose_autocast(autocast, self.device)
         self.seed, self.generator = seed, torch.Generator(self.device).manual_seed(seed)
         self.checkpoint, self.progress = None if checkpoint is None else Path(checkpoint), progress
         self.step, self.epoch, self.done, self.stop = 0, 0, 0.0, False
@@ -155,7 +155,7 @@ class Trainer:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # for layers such as dropout, which know no generator
             if self.checkpoint and self.checkpoint.exists():
-                checkpoints.resume(self, len(columns[0]))
+                self.load_state_dict(checkpoints.load(self.checkpoint, self._settings(len(columns[0]))))
             with progress_bar(self.epochs * batches, self.step, self.progress) as bar:
                 while self.epoch < self.epochs and not self.stop:
                     self._epoch(columns, size, batches, bar)
@@ -164,7 +164,7 @@ class Trainer:
                     for callback in self.callbacks:
                         callback(self)
                     if self.checkpoint:
-                        checkpoints.keep(self, len(columns[0]))
+                        checkpoints.save(self.checkpoint, self.state_dict(), self._settings(len(columns[0])))
         if self.best:
             self.model.load_state_dict(self.best)
         elif self.average:
@@ -263,6 +263,47 @@ class Trainer:
         finally:
             self._swap()
             self.model.train(training)
+
+    def state_dict(self) -> dict[str, object]:
+        """All that the next step depends on, and what was recorded: Tensors, in dictionaries of dictionaries."""
+        return {
+            "model": self.model.state_dict(),
+            "best": self.best,
+            "average": dict(enumerate(self.average)),
+            "optimizer": {
+                part: {
+                    at: {name: torch.as_tensor(value) for name, value in own.items() if value is not None}
+                    for at, own in optimizer.state_dict()["state"].items()
+                }
+                for part, optimizer in self.optimizers.items()
+            },
+            "history": {name: torch.tensor(values, dtype=torch.float64) for name, values in self.history.items()},
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
+            "counts": torch.tensor([self.step, self.epoch, self.stop]),
+            "generator": self.generator.get_state(),
+            "torch_generator": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Mapping | Tensor]) -> None:
+        """Go back to where `state_dict` was taken. It may come from a file: keys are texts, nothing is empty."""
+        self.model.load_state_dict(state["model"])
+        self.best = {name: value.to(self.device) for name, value in state.get("best", {}).items()}
+        for at, value in state.get("average", {}).items():
+            self.average[int(at)].copy_(value)
+        for part, optimizer in self.optimizers.items():
+            own = {int(at): values for at, values in state.get("optimizer", {}).get(part, {}).items()}
+            optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.history = {name: values.tolist() for name, values in state.get("history", {}).items()}
+        self.losses = state["losses"].tolist()
+        self.step, self.epoch, stop = state["counts"].tolist()
+        self.stop = bool(stop)
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_generator"])
+
+    def _settings(self, rows: int) -> dict[str, object]:
+        """What must not change between two parts of one run."""
+        names = ("lr", "batch_size", "warmup", "clip", "ema", "seed")
+        return {name: getattr(self, name) for name in names} | {"rows": rows}
 
     @torch.no_grad()
     def _swap(self) -> None:

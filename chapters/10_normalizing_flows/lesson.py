@@ -853,7 +853,7 @@ from utils.models.flows import Logit, coarse_to_fine, glow
 
 
 def train_images(flow: nn.Module, x: Tensor, kept: Tensor | None = None, **other):
-    """Maximum likelihood, the networks in bfloat16 where the processor is fast at it."""
+    """Maximum likelihood, the networks in bfloat16 where a GPU has it."""
     options = {"batch_size": 64, "warmup": 30, "clip": 100.0, "ema": 0.99} | other
     trainer = Trainer(flow, lambda x, training: -flow.log_prob(x), seed=seed, **options)
     return trainer.fit(x, kept)
@@ -996,7 +996,7 @@ one_pass = dict(epochs=1, batch_size=32, lr=3e-3, autocast="auto")
 training = train_images(mnist_flow, grey_train[:mnist_images], **one_pass)
 
 # %% [markdown]
-# With `autocast` the networks compute in bfloat16, which has two to three digits. A network may be that coarse: any numbers it says make a valid bijection. What is done to $x$, the log-determinants and the base may not, and the library keeps them in float32. For the test, everything is float32, and in float64 we check that all pixels come back from $z$.
+# With `autocast="auto"` the networks compute in bfloat16 on a GPU that has it, and in float32 on a processor. bfloat16 has two to three digits. A network may be that coarse: any numbers it says make a valid bijection. What is done to $x$, the log-determinants and the base may not, and the library keeps them in float32. For the test, everything is float32, and in float64 we check that all pixels come back from $z$.
 
 # %%
 with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

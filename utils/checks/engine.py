@@ -210,9 +210,9 @@ class Guarded:
 
     def work(self, *inputs: Any) -> int:
         """How many operations on numbers a call takes."""
-        from utils.checks.work import Work
+        from utils.checks.operation_count import OperationCount
 
-        with Work() as counted:
+        with OperationCount() as counted:
             self.function(*inputs)
         return counted.done
 

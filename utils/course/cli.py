@@ -198,7 +198,7 @@ def exercises(
 ) -> None:
     """Show the exercises: tier, minutes, points, and what each teaches, to put an assignment together."""
     from utils.course.notebooks import read
-    from utils.course.release import tasks_of
+    from utils.course.tasks import tasks_of
 
     rows = [(c.number, task) for c in _register().select(chapters) for task in tasks_of(read(c.exercises))]
     if as_csv:
@@ -255,8 +255,8 @@ def grade(
 ) -> None:
     """For instructors: grade a class in a sandbox; writes grades.csv, a report a student and a summary."""
     from utils.course.grading.gradebook import grade_class
-    from utils.course.grading.handed_in import handed_in, left_out
     from utils.course.grading.sandbox import UNPROTECTED
+    from utils.course.grading.submissions import handed_in, left_out
 
     found = handed_in(folder, _register())
     target = out or folder / "grades"

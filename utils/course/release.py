@@ -10,81 +10,22 @@ import hashlib
 import re
 import symtable
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from utils.course import CourseError
-from utils.course.exercises import TIERS, Exercise, exercises_of
+from utils.course import CourseError, release_folder, release_nbgrader
+from utils.course.exercises import TIERS
 from utils.course.files import Ledger, write
 from utils.course.notebooks import KERNEL, read
 from utils.course.register import Chapter
+from utils.course.tasks import CHECK, checked, owners_of, tasks_of
 
-FORMATS = ("nbgrader", "folder")
+FORMATS = {"nbgrader": release_nbgrader, "folder": release_folder}  # each: `files` of a chapter, and `course_files`
 LEDGER = ".released.json"  # what of a folder came out of a release
-HEADING = re.compile(r"## (?:[\d.]+ +)?(?:Challenge: +)?(.+?)(?: +\(\w+\))?(?:\n|$)")
-CHECK = re.compile(r'check\("([\w.]+)", *(\w+)(?:, seed=(\d+))?\)')
-DERIVATION = "*Your derivation:*"
 # Outside of functions a seed makes data; inside, it draws a picture, and the one to reach was drawn from it too.
 DATA_SEED = re.compile(r"^(\S.*manual_seed\()\d+(\))", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Task(Exercise):
-    """An exercise as an instructor sees it; `by_hand` of its `points` are for a derivation, which a person reads."""
-
-    by_hand: int
-    teaches: str
-
-
-def tasks_of(notebook: NotebookNode) -> list[Task]:
-    """The exercises of a notebook, in order."""
-    headings, derived = {}, set()
-    for cell, owners in zip(notebook.cells, owners_of(notebook), strict=True):
-        heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
-        for id in owners:
-            if heading:
-                headings[id] = heading[1][0].upper() + heading[1][1:]
-            if is_derivation(cell):
-                derived.add(id)
-    return [
-        Task(**vars(found), by_hand=found.points // 2 * (found.id in derived), teaches=headings.get(found.id, found.id))
-        for found in exercises_of(notebook)
-    ]
-
-
-def is_derivation(cell: NotebookNode) -> bool:
-    return cell.cell_type == "markdown" and cell.source.startswith(DERIVATION)
-
-
-def checked(cell: NotebookNode) -> str | None:
-    """The id of the exercise that a cell checks."""
-    found = CHECK.match(cell.source) if cell.cell_type == "code" else None
-    return found[1] if found else None
-
-
-def owners_of(notebook: NotebookNode) -> list[set[str]]:
-    """For each cell the exercises it belongs to: those of its section, which a heading opens; none before the first."""
-    sections: list[list[NotebookNode]] = [[]]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            sections.append([])
-        sections[-1].append(cell)
-    owners = []
-    for number, section in enumerate(sections):
-        ids = [exercise.id for exercise in exercises_of(nbformat.v4.new_notebook(cells=section))]
-        coming = iter(ids)
-        following = next(coming, None)
-        for cell in section:
-            own = checked(cell)
-            if "exercise" in cell.metadata:
-                own, following = cell.metadata["exercise"]["id"], next(coming, None)
-            elif is_derivation(cell):
-                own = following
-            owners.append({own} if own else set(ids if number else ()))
-    return owners
 
 
 def release(
@@ -116,11 +57,7 @@ def release(
     notebooks = [read(chapter.exercises) for chapter in chapters]
     all_tasks = [tasks_of(notebook) for notebook in notebooks]
     _known("exercise", without, [task.id for tasks in all_tasks for task in tasks])
-    if format == "nbgrader":
-        from utils.course.release_nbgrader import course_files, files
-    else:
-        from utils.course.release_folder import course_files, files
-    shared, made, notes = course_files(), {}, []
+    files, shared, made, notes = FORMATS[format].files, FORMATS[format].course_files(), {}, []
     for chapter, notebook, tasks in zip(chapters, notebooks, all_tasks, strict=True):
         tasks = [t for t in tasks if t.id not in without and (not only or t.tier in only)]
         if not tasks:

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 
 from utils.course.notebooks import dumps
 from utils.course.register import Chapter
-from utils.course.release import CHECK, Task
+from utils.course.tasks import CHECK, Task
 
 TEST = '''\
 """The checks of {notebook}, one test an exercise: `pytest {test}`.
@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from utils.checks.engine import function_name, run_check
-from utils.course.grading.answers import run, sources
+from utils.course.grading.notebook_runner import run, sources
 
 NOTEBOOK = Path(os.environ.get("NOTEBOOK", Path(__file__).with_name("{notebook}")))
 SEEDS = {{

@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 
 from utils.course.notebooks import dumps
 from utils.course.register import Chapter
-from utils.course.release import CHECK, Task, checked, is_derivation, owners_of
+from utils.course.tasks import CHECK, Task, checked, is_derivation, owners_of
 
 HIDDEN = r"""\g<0>
 ### BEGIN HIDDEN TESTS

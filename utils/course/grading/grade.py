@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from utils.checks.engine import Verdict
-from utils.course.grading.handed_in import Assignment
 from utils.course.grading.sandbox import Limits, Sandbox
+from utils.course.grading.submissions import Assignment
 from utils.course.register import ROOT
 
 CELL_SECONDS, SECONDS = 60, 900  # of one cell, and of a whole submission

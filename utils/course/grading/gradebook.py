@@ -18,9 +18,9 @@ from urllib.parse import quote
 from utils.course import CourseError
 from utils.course.files import write
 from utils.course.grading.grade import Submission, grade
-from utils.course.grading.handed_in import HandedIn
 from utils.course.grading.report import write_reports
 from utils.course.grading.sandbox import Limits, Sandbox
+from utils.course.grading.submissions import HandedIn
 
 Done = Callable[[dict], None]
 
@@ -38,7 +38,7 @@ def grade_class(
     """Grade what is not graded yet, and write grades, reports and summary into `out`.
 
     Args:
-        handed_in: see `utils.course.grading.handed_in`.
+        handed_in: see `utils.course.grading.submissions`.
         out: the instructor's folder; it also keeps the secret from which hidden seeds are made.
         jobs: submissions at a time; by default as many as there are processors, and fewer for a small class.
         scheduler: the address of a dask scheduler; by default a cluster of this machine's processes.

@@ -20,8 +20,8 @@ import torch
 
 from utils.checks import Verdict, engine, run_check
 from utils.checks.engine import Elsewhere, Exercise, Guarded, Wrong, guard
-from utils.course.grading.link import Link, Side
-from utils.course.grading.wire import MAX_HINT, MAX_MESSAGE, Ended, cleaned
+from utils.course.grading.rpc import Link, Side
+from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, Ended, cleaned
 
 
 def judge(link: Link, id: str, seed: int) -> Verdict:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from utils.course.files import Ledger, write
-from utils.course.grading.handed_in import Assignment
+from utils.course.grading.submissions import Assignment
 
 BY_HAND = " (by hand)"
 WORDS = {"passed": "passed", "not attempted": "not attempted", "wrong": "wrong", "raised": "error"}

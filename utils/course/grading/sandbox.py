@@ -1,4 +1,4 @@
-"""A place where a stranger's code can do no harm: bubblewrap around a warm interpreter (`utils.course.grading.runner`).
+"""A place where a stranger's code can do no harm: bubblewrap around a warm interpreter (see `sandbox_server`).
 
 Two walls. Outside, bubblewrap: no network, no other files than Python, this package and `data/`, all read-only, none of
 the grader's environment or processes. Inside, each submission is a fork with namespaces of its own: fresh empty
@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from utils.course import CourseError
-from utils.course.grading.runner import SCRATCH
+from utils.course.grading.sandbox_server import SCRATCH
 from utils.course.register import ROOT
 
 START_SECONDS, END_SECONDS = 120, 10
@@ -153,7 +153,7 @@ class Sandbox:
         walls = [] if self.unsafe else bubblewrap(environment)
         with theirs, Path(self._folder.name, "errors").open("wb") as stderr:
             self._process = subprocess.Popen(
-                [*walls, sys.executable, "-m", "utils.course.grading.runner", str(theirs.fileno())],
+                [*walls, sys.executable, "-m", "utils.course.grading.sandbox_server", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

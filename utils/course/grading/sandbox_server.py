@@ -17,7 +17,7 @@ import socket
 import sys
 from pathlib import Path
 
-from utils.course.grading.answers import run
+from utils.course.grading.notebook_runner import run
 
 SCRATCH = "/scratch"
 NEW_MOUNTS, NEW_USER, NEW_IPC, NEW_PIDS = 0x00020000, 0x10000000, 0x08000000, 0x20000000

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.course import CourseError
-from utils.course.grading.answers import sources
+from utils.course.grading.notebook_runner import sources
 from utils.course.notebooks import read
 from utils.course.register import Register
-from utils.course.release import Task, tasks_of
+from utils.course.tasks import Task, tasks_of
 
 CHECK = re.compile(r'check\(\s*["\']([\w.]+)["\']')
 

@@ -26,7 +26,7 @@ from utils.checks.engine import Elsewhere, Judged
 from utils.course.grading import transformed
 
 if TYPE_CHECKING:
-    from utils.course.grading.link import Link
+    from utils.course.grading.rpc import Link
 
 MiB = 2**20
 MAX_HEADER, MAX_DATA = 2 * MiB, 32 * MiB  # bytes of one frame

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 _PRODUCTS = {"aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::mv", "aten::addmv"}
 
 
-class Work(TorchDispatchMode):
+class OperationCount(TorchDispatchMode):
     """Counts operations on numbers: multiplications of products, entries of everything else; views are free."""
 
     def __init__(self):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from utils.checks.engine import CHARACTERS_KEPT, Judged, Wrong
 from utils.course.grading import transformed
-from utils.course.grading.wire import (
+from utils.course.grading.serialization import (
     MAX_HINT,
     MAX_MESSAGE,
     MAX_TEXT,
