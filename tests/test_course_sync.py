@@ -153,7 +153,7 @@ def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
 
 def test_an_id_taken_by_another_chapter_is_refused_with_both_places(tiny):
     add_chapter(tiny, "02_more", "More")
-    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .*/01_tiny/exercises.py:\1"):
+    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .* 01_tiny/exercises.py:\1"):
         run_sync(tiny)
     assert not (tiny / "chapters" / "02_more" / "lesson.ipynb").exists()
 
