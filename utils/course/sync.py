@@ -102,7 +102,7 @@ def format_texts(texts: dict[str, str]) -> dict[str, str]:
             file = Path(folder, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8", newline="\n")
-        options = ["--isolated", "--no-cache", "--quiet", f"--line-length={LINE_LENGTH}"]
+        options = ["--isolated", "--no-cache", f"--line-length={LINE_LENGTH}"]
         done = subprocess.run(
             [sys.executable, "-m", "ruff", "format", *options, "."],
             cwd=folder,
