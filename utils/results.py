@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from utils.output import show
@@ -64,7 +66,27 @@ def record(
     show(line, data={MIME: data})
 
 
-def recorded(number: str) -> dict[str, dict]:
+class _Recorded(Mapping):
+    """The results of a chapter. Each that is read is announced, so that whoever depends on it can be found."""
+
+    def __init__(self, number: str, results: dict[str, dict]):
+        self._number, self._results = number, results
+
+    def __getitem__(self, key: str) -> dict:
+        sys.audit("utils.results.recorded", self._number, key)
+        return self._results[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __repr__(self) -> str:
+        return f"recorded({self._number!r}): {', '.join(self)}"
+
+
+def recorded(number: str) -> Mapping[str, dict]:
     """What another chapter's lesson recorded, as its committed notebook holds it.
 
     Args:
@@ -85,4 +107,4 @@ def recorded(number: str) -> dict[str, dict]:
         raise ValueError(f"there is no chapter {number!r}: expected one of {', '.join(numbers)}")
     cells = json.loads(found[0].read_text(encoding="utf-8"))["cells"]
     outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-    return {output[MIME]["key"]: output[MIME] for output in outputs if MIME in output}
+    return _Recorded(number, {output[MIME]["key"]: output[MIME] for output in outputs if MIME in output})

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 
 from utils.checks.engine import Verdict
+from utils.course.fingerprint import Fingerprints
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.grading.submissions import Assignment
-from utils.course.register import ROOT
+from utils.course.register import Register
 
 CELL_SECONDS, SECONDS = 60, 900  # of one cell, and of a whole submission
 CELLS_LEFT_OUT = 3  # a cell that does not end, or ends Python, is left out; after so many the notebook is given up
@@ -41,8 +42,8 @@ class Submission:
     @property
     def key(self) -> str:
         """Of all that the verdicts depend on: where it is the same, they are the same."""
-        ids = [task.id for task in self.assignment.exercises]
-        known = [self.student, self.assignment.name, ids, self.cells, self.problem, self.secret, _checks_version()]
+        ids = tuple(task.id for task in self.assignment.exercises)
+        known = [self.student, self.assignment.name, ids, self.cells, self.problem, self.secret, _judged_with(ids)]
         return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
@@ -144,12 +145,9 @@ def _sandbox(limits: Limits, unsafe: bool) -> Sandbox:
 
 
 @cache
-def _checks_version() -> str:
-    """A hash of the checks: verdicts of other checks are other verdicts."""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "utils" / "checks").glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _judged_with(ids: tuple[str, ...]) -> dict[str, str]:
+    """What the verdicts on these exercises depend on besides the submission: verdicts of other checks are others."""
+    return Fingerprints(Register()).of_checks(ids)
 
 
 def seed_of(secret: str, id: str) -> int:
