@@ -52,7 +52,7 @@ def grade(submission: Submission) -> dict:
     start = time.perf_counter()
     sandbox = _sandbox(submission.limits, submission.unsafe)
     sandbox.start()
-    from utils.course.grading.remote import Link, judge  # torch: the sandbox imports it meanwhile, too
+    from utils.course.grading.remote import GradientLink, judge  # torch: the sandbox imports it meanwhile, too
 
     ids = [task.id for task in submission.assignment.exercises]
     verdicts, notes = {}, [submission.problem] if submission.problem else []
@@ -72,7 +72,7 @@ def grade(submission: Submission) -> dict:
                 if stuck > CELLS_LEFT_OUT:
                     break
                 continue
-            link = Link(connection)
+            link = GradientLink(connection)
             for id in ids[len(verdicts) :]:
                 verdicts[id] = judge(link, id, seed_of(submission.secret, id), sandbox.processor_seconds)
                 if link.closed:

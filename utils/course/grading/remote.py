@@ -20,8 +20,10 @@ import torch
 
 from utils.checks import Verdict, engine, run_check
 from utils.checks.engine import Elsewhere, Exercise, Guarded, Wrong, guard
+from utils.course.grading.gradients import GradientLink
 from utils.course.grading.rpc import Link, Side
-from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, Ended, cleaned
+from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, cleaned
+from utils.course.grading.stream import Ended
 
 
 def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float] = lambda: 0.0) -> Verdict:
@@ -30,7 +32,7 @@ def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float]
     A link is of use for the next exercise unless it is `closed`: then that process broke off or has to be ended.
 
     Args:
-        link: ``Link(socket)``, whose other end a student's process serves.
+        link: ``GradientLink(socket)``, whose other end a student's process serves.
         id: the exercise.
         seed: the inputs are drawn from it; it stays here.
         processor_seconds: what that process has spent so far, as the system tells it.
@@ -44,7 +46,7 @@ def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float]
 def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
     """Let whoever grades call the functions of `namespace`, until they hang up."""
     student = _Student(namespace)
-    link = Link(connection, student)
+    link = GradientLink(connection, student)
     with contextlib.suppress(Ended):
         link.serve()
     student.end()
