@@ -19,7 +19,7 @@ import psutil
 
 from utils.course import CourseError
 from utils.course.notebooks import read
-from utils.results import MIME
+from utils.results import results_in
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,7 @@ def execute(jobs: Sequence[Job], side_by_side: int = 1, progress: Progress | Non
 
 def recorded(notebook: nbformat.NotebookNode) -> list[dict]:
     """The results that the notebook's cells recorded, in order."""
-    return [
-        dict(output["data"][MIME])
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if MIME in output.get("data", {})
-    ]
+    return results_in(notebook.cells)
 
 
 def free_path(folder: Path, name: str) -> Path:

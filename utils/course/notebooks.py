@@ -21,7 +21,7 @@ from utils.course import CourseError
 FORMAT = "py:percent"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What a person writes into a cell's metadata. Everything else (execution times, scroll states) is volatile.
-CELL_METADATA = ("tags", "exercise")
+CELL_METADATA = ("tags", "exercise", "jupyter")
 
 
 def read(path: Path) -> NotebookNode:
