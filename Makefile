@@ -3,7 +3,8 @@ PYTHON ?= python3
 # `make test NEWEST=1`: in a second environment, with the newest versions of everything but PyTorch.
 VENV := $(if $(NEWEST),.venv-newest,.venv)
 BIN := $(VENV)/bin
-LANDING := /lab/tree/chapters/README.md
+# Opened in work/, the links of the landing page lead to the student's own copies of the chapters.
+LANDING := /lab/tree/work/README.md
 # JupyterLab renders Markdown (the landing page is Markdown) and asks about no news or updates.
 SETTINGS := {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}, \
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
@@ -41,6 +42,7 @@ lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '$(SETTINGS)' > .venv/share/jupyter/lab/settings/overrides.json
 	$(if $(AS_ROOT),@echo "You are root, as in a container: on a machine of your own, run JupyterLab as yourself.")
+	@$(BIN)/course start
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
 test: quick ## everything that CI runs
