@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from utils.checkout import NEEDED, ROOT, is_checkout
 from utils.course import CourseError
 
-ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"title", "part", "promise", "needs", "minutes", "budget", "results"}
 
 
@@ -62,6 +62,8 @@ class Register:
         try:
             entries = tomllib.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            if self.root == ROOT and not is_checkout():
+                raise CourseError(NEEDED) from None
             raise CourseError(f"{self.path} is missing: is {self.root} the root of the course?") from None
         except tomllib.TOMLDecodeError as error:
             raise CourseError(f"{self.path} is not valid TOML: {error}") from None
