@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from utils.course import doctor
+from utils.course import doctor, release
+from utils.course.register import Register
 
 # Written as patterns that do not match themselves.
 REGISTRIES = re.compile(
@@ -300,6 +301,15 @@ def test_conda_brings_a_python_for_the_build(repository, project):
     assert name == "python"
     assert SpecifierSet(project["project"]["requires-python"]).contains(version)
     assert "install.py --here" in (repository / "postBuild").read_text(encoding="utf-8")
+
+
+def test_a_release_for_nbgrader_says_where_nbgrader_is_missing(monkeypatch, tmp_path):
+    chapters = Register().chapters[:1]
+    *_, last = release.release(chapters, tmp_path / "with")
+    assert "make instructor" not in last
+    monkeypatch.setattr(release, "find_spec", lambda name: None)
+    *_, last = release.release(chapters, tmp_path / "without")
+    assert "nbgrader itself is not installed here; `make instructor`" in last
 
 
 def test_an_installed_wheel_says_what_a_checkout_is_for(repository, tmp_path):
