@@ -61,7 +61,7 @@ sync: $(VENV)/.test-ready ## for authors: text to notebook, wherever something c
 
 # Versions of one number for all systems and Pythons; kept where nothing asks for another one (newest: UPGRADE=--upgrade).
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11.0 --fork-strategy fewest --no-sources \
-  --no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE)
+  --no-python-downloads --no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE)
 
 lock: .venv/.test-ready ## for authors: the locks from pyproject.toml, and whether every promised system can install them
 	$(COMPILE) -o requirements.lock

@@ -1,4 +1,4 @@
-"""Build the environment of the course. It needs Python and nothing else; `make env` calls it, on Windows call it yourself.
+"""Build the environment of the course: `make env` calls this; without make, call it yourself. It needs Python alone.
 
 python install.py               .venv, with what a student needs: the versions of requirements.lock
 python install.py --tests       the same, and what tests and instructors need: requirements-test.lock
@@ -70,7 +70,7 @@ def wants_processor_build():
 
 
 def install_torch(python):
-    """PyTorch's build for processors, if its address answers; otherwise the default build comes with the other packages."""
+    """PyTorch's build for processors, if its address answers; otherwise the default one comes with the packages."""
     import tomllib  # not at the top: Python 3.10 has none, and shall read the message about its age
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -110,7 +110,8 @@ def _graded(
         from distributed import LocalCluster, as_completed
     except ImportError:
         raise CourseError(
-            "several submissions at a time need dask: pip install 'generative-models-course[cluster]', or --jobs 1"
+            "several submissions at a time need dask: `make instructor` adds it (without make:"
+            " `python install.py --tests`), or give --jobs 1"
         ) from None
     cluster = None if scheduler else LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
     try:
