@@ -39,7 +39,7 @@ from utils.data import load
 from utils.models.generative_classifier import GenerativeClassifier
 from utils.models.gmm import BernoulliMixture, GaussianMixture
 from utils.plots import PALETTE, caption, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -69,6 +69,8 @@ x_new, y_new = generative.sample(60, generator)
 
 low, high = (-4.2, -3.0), (3.6, 3.4)
 maps = ["Blues", "Oranges"]
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 boundary, slope = discriminative.intercept_[0], discriminative.coef_[0]
 line = np.array([low[1], high[1]])
@@ -172,6 +174,8 @@ from matplotlib.colors import LinearSegmentedColormap
 
 two_colours = LinearSegmentedColormap.from_list("", [PALETTE[0], "white", PALETTE[1]])
 model, shared = fit(x, y), fit(x, y, shared=True)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(9, 3.7))
 side = torch.linspace(-4.2, 3.6, 160, dtype=torch.float64)
 grid = torch.cartesian_prod(side, side)
@@ -343,7 +347,7 @@ assert largest < 1e-6
 #
 # To draw a digit, look at what such digits have in common (their mean, and which pixels go together: the covariance), and draw from a Gaussian that has the same. These are the ten lines.
 
-# %% tags=["picture"]
+# %%
 drawn = []
 for digit in range(10):
     seen = mnist.x_train[mnist.y_train == digit]  # (N, 784)
@@ -358,6 +362,8 @@ by_class = [mnist.x_train[mnist.y_train == digit] for digit in range(10)]
 real = torch.stack([group[:3] for group in by_class], dim=1)
 on = torch.stack([group.mean(0) for group in by_class])  # (10, 784)
 independent = (torch.rand(3, 10, 784, generator=generator) < on).float()
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, axes = plt.subplots(3, 1, figsize=(7.2, 7.4))
 for ax, group, title in zip(
     axes,
@@ -512,6 +518,8 @@ looks = {
     "Gaussians": (PALETTE[4], "D", "-"),
     "nearest mean": ("0.6", "", ":"),
 }
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.2), sharey=False)
 for ax, errors, title in zip(
     axes,
@@ -562,13 +570,14 @@ kinds = {
     "logistic_plain": "logistic, plain",
     "nearest_mean": "nearest mean",
 }
-for key, name in kinds.items():  # ten labels: the mean of the draws
-    record(f"error_{key}_10", mean_error(on_mnist, name, 10), kind="score")
-for key, name in kinds.items():  # many labels: the last draw, on the whole test set
-    wrong = error(fitted[name], binary.x_test, test_labels)
-    record(f"error_{key}_{image_labels}", wrong, kind="score")
-gaussian_error = mean_error(on_mnist, "Gaussians", image_labels)
-record(f"error_gaussians_{image_labels}", gaussian_error, kind="score")
+with record_table():
+    for key, name in kinds.items():  # ten labels: the mean of the draws
+        record(f"error_{key}_10", mean_error(on_mnist, name, 10), kind="score")
+    for key, name in kinds.items():  # many labels: the last draw, on the whole test set
+        wrong = error(fitted[name], binary.x_test, test_labels)
+        record(f"error_{key}_{image_labels}", wrong, kind="score")
+    gaussian_error = mean_error(on_mnist, "Gaussians", image_labels)
+    record(f"error_gaussians_{image_labels}", gaussian_error, kind="score")
 
 crossing = [
     [mean_error(on_digits, name, size) for name in ("naive Bayes", "logistic, plain")]
@@ -617,39 +626,49 @@ setups = {
 
 shares = (0.0, 0.25, 0.5, 0.75, 0.9)
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
-for ax, (title, (joint_model, rival, seen, test, truth)) in zip(
-    axes, setups.items(), strict=True
-):
-    average, curves = seen.mean(0), []
-    for share in shares:
-        hidden = torch.rand(test.shape, generator=generator) < share
-        curves.append(
-            (
-                error(joint_model, test.masked_fill(hidden, torch.nan), truth),
-                error(rival, test.masked_fill(hidden, 0.0), truth),
-                error(rival, torch.where(hidden, average, test), truth),
-            )
-        )
-    kind = "naive Bayes" if joint_model is bayes else "Gaussians"
-    for curve, name, look in zip(
-        zip(*curves, strict=True),
-        (f"{kind}, sums out", "logistic, filled with white", "logistic, filled with means"),
-        ("o-", "v-", "s-"),
-        strict=True,
+with record_table():
+    for ax, (title, (joint_model, rival, seen, test, truth)) in zip(
+        axes, setups.items(), strict=True
     ):
-        colour = looks[kind][0] if "sums" in name else PALETTE[5 if "white" in name else 0]
-        ax.plot([100 * s for s in shares], [100 * e for e in curve], look, color=colour)
-        ax.lines[-1].set_label(name)
-    ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
-    ax.set(
-        title=title, xlabel="hidden pixels in %", ylim=(0, 135), yticks=range(0, 101, 20)
-    )
-    ax.legend(loc="upper left", fontsize=9)
-    key = "mnist" if joint_model is bayes else "digits"
-    at = shares.index(0.75)
-    record(f"error_hidden_{key}_generative", curves[at][0], kind="score")
-    record(f"error_hidden_{key}_logistic", min(curves[at][1:]), kind="score")
-    assert curves[at][0] < 0.6 * min(curves[at][1:])
+        average, curves = seen.mean(0), []
+        for share in shares:
+            hidden = torch.rand(test.shape, generator=generator) < share
+            curves.append(
+                (
+                    error(joint_model, test.masked_fill(hidden, torch.nan), truth),
+                    error(rival, test.masked_fill(hidden, 0.0), truth),
+                    error(rival, torch.where(hidden, average, test), truth),
+                )
+            )
+        kind = "naive Bayes" if joint_model is bayes else "Gaussians"
+        for curve, name, look in zip(
+            zip(*curves, strict=True),
+            (
+                f"{kind}, sums out",
+                "logistic, filled with white",
+                "logistic, filled with means",
+            ),
+            ("o-", "v-", "s-"),
+            strict=True,
+        ):
+            colour = (
+                looks[kind][0] if "sums" in name else PALETTE[5 if "white" in name else 0]
+            )
+            ax.plot([100 * s for s in shares], [100 * e for e in curve], look, color=colour)
+            ax.lines[-1].set_label(name)
+        ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
+        ax.set(
+            title=title,
+            xlabel="hidden pixels in %",
+            ylim=(0, 135),
+            yticks=range(0, 101, 20),
+        )
+        ax.legend(loc="upper left", fontsize=9)
+        key = "mnist" if joint_model is bayes else "digits"
+        at = shares.index(0.75)
+        record(f"error_hidden_{key}_generative", curves[at][0], kind="score")
+        record(f"error_hidden_{key}_logistic", min(curves[at][1:]), kind="score")
+        assert curves[at][0] < 0.6 * min(curves[at][1:])
 axes[0].set_ylabel("test error in %")
 caption(
     "With all pixels, naive Bayes is the worse classifier of MNIST (left). With half of "
@@ -709,7 +728,17 @@ auroc = {
     ]
     for name, (detect, _, _) in detectors.items()
 }
+with record_table():
+    for kind, ours, theirs in zip(
+        strangers, auroc["density p(x)"], auroc["confidence, logistic"], strict=True
+    ):
+        key = kind.replace(" ", "_")
+        record(f"auroc_{key}_density", ours, kind="score")
+        record(f"auroc_{key}_confidence", theirs, kind="score")
+assert min(auroc["density p(x)"][:4]) > 0.99
+assert auroc["density p(x)"][-1] < 0.5
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.5), sharey=False
 )
@@ -728,14 +757,6 @@ caption(
     "Strange inputs and who notices. The density (red) is nearly perfect on the upper "
     "ones, where confidence is not. It is weaker on pale digits, and the mean digit fools it."
 )
-for kind, ours, theirs in zip(
-    strangers, auroc["density p(x)"], auroc["confidence, logistic"], strict=True
-):
-    key = kind.replace(" ", "_")
-    record(f"auroc_{key}_density", ours, kind="score")
-    record(f"auroc_{key}_confidence", theirs, kind="score")
-assert min(auroc["density p(x)"][:4]) > 0.99
-assert auroc["density p(x)"][-1] < 0.5
 
 # %% [markdown]
 # Confidence answers "which class, if it must be one?". For something far from all classes, that can still be clear-cut. The density answers "is it like anything I have seen?", and it does well.
@@ -838,6 +859,8 @@ course = [
 density_colour = {"exact": GOOD, "bound": MIDDLE, "up to a constant": MIDDLE, "none": POOR}
 edges = (0.0, 0.09, 0.40, 0.60, 0.81, 1.0)
 heads = ("chapter", "family", "density p(x)", "sampling", "latent variable")
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 4.4))
 for row, entry in enumerate((heads, *course)):
     colours = [PLAIN] * 5
@@ -903,20 +926,21 @@ judged = {
     "naive Bayes": bayes.predict_proba(binary.x_test),
     "logistic, regularised": torch.as_tensor(regression.predict_proba(binary.x_test)),
 }
-for name, chances in judged.items():
-    sure, answer = chances.max(1)
-    correct = (answer == test_labels).double()
-    bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
-    for i in range(9):
-        inside = bin_of == i
-        if inside.sum() >= 40:
-            share = correct[inside].mean().item()
-            bar = 2 * math.sqrt(share * (1 - share) / inside.sum().item())
-            spot = sure[inside].mean().item(), share, bar
-            right.errorbar(*spot, fmt="o", color=looks[name][0], capsize=2)
-    key = "generative" if name == "naive Bayes" else "logistic"
-    gap = (sure.double().mean() - correct.mean()).item()
-    record(f"overconfidence_{key}", gap, kind="score")
+with record_table():
+    for name, chances in judged.items():
+        sure, answer = chances.max(1)
+        correct = (answer == test_labels).double()
+        bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
+        for i in range(9):
+            inside = bin_of == i
+            if inside.sum() >= 40:
+                share = correct[inside].mean().item()
+                bar = 2 * math.sqrt(share * (1 - share) / inside.sum().item())
+                spot = sure[inside].mean().item(), share, bar
+                right.errorbar(*spot, fmt="o", color=looks[name][0], capsize=2)
+        key = "generative" if name == "naive Bayes" else "logistic"
+        gap = (sure.double().mean() - correct.mean()).item()
+        record(f"overconfidence_{key}", gap, kind="score")
 for name in judged:
     right.plot([], [], "o", color=looks[name][0], label=name)
 right.plot([0, 1], [0, 1], ":", color="0.6")
@@ -929,8 +953,9 @@ caption(
     "copies, too."
 )
 gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
-record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
-record("overconfidence_copies_full", gap["full covariance"], kind="score")
+with record_table():
+    record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
+    record("overconfidence_copies_full", gap["full covariance"], kind="score")
 assert gap["naive (diagonal)"] > 0.1
 assert abs(gap["full covariance"]) < 0.03
 
