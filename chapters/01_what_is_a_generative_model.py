@@ -364,18 +364,11 @@ on = torch.stack([group.mean(0) for group in by_class])  # (10, 784)
 independent = (torch.rand(3, 10, 784, generator=generator) < on).float()
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, axes = plt.subplots(3, 1, figsize=(7.2, 7.4))
-for ax, group, title in zip(
-    axes,
-    (real, independent, drawn),
-    (
-        "real",
-        "drawn: independent pixels (naive Bayes)",
-        "drawn: one Gaussian for each digit",
-    ),
-    strict=True,
-):
-    images(group.reshape(-1, 28, 28), columns=10, title=title, axes=ax)
+images(
+    torch.cat([real, independent, drawn]).reshape(-1, 28, 28),
+    columns=10,
+    rows=["real", "drawn by naive Bayes", "drawn: one Gaussian\nfor each digit"],
+)
 caption(
     "Naive Bayes draws sand in the shape of a digit. A Gaussian knows which pixels go "
     "together and draws strokes, smoky ones. No one would take either for real."
@@ -625,11 +618,9 @@ setups = {
 }
 
 shares = (0.0, 0.25, 0.5, 0.75, 0.9)
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
+errors = {}  # title → name → test errors at the shares
 with record_table():
-    for ax, (title, (joint_model, rival, seen, test, truth)) in zip(
-        axes, setups.items(), strict=True
-    ):
+    for title, (joint_model, rival, seen, test, truth) in setups.items():
         average, curves = seen.mean(0), []
         for share in shares:
             hidden = torch.rand(test.shape, generator=generator) < share
@@ -641,34 +632,37 @@ with record_table():
                 )
             )
         kind = "naive Bayes" if joint_model is bayes else "Gaussians"
-        for curve, name, look in zip(
-            zip(*curves, strict=True),
-            (
-                f"{kind}, sums out",
-                "logistic, filled with white",
-                "logistic, filled with means",
-            ),
-            ("o-", "v-", "s-"),
-            strict=True,
-        ):
-            colour = (
-                looks[kind][0] if "sums" in name else PALETTE[5 if "white" in name else 0]
-            )
-            ax.plot([100 * s for s in shares], [100 * e for e in curve], look, color=colour)
-            ax.lines[-1].set_label(name)
-        ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
-        ax.set(
-            title=title,
-            xlabel="hidden pixels in %",
-            ylim=(0, 135),
-            yticks=range(0, 101, 20),
+        names = (
+            f"{kind}, sums out",
+            "logistic, filled with white",
+            "logistic, filled with means",
         )
-        ax.legend(loc="upper left", fontsize=9)
+        errors[title] = dict(zip(names, zip(*curves, strict=True), strict=True))
         key = "mnist" if joint_model is bayes else "digits"
         at = shares.index(0.75)
         record(f"error_hidden_{key}_generative", curves[at][0], kind="score")
         record(f"error_hidden_{key}_logistic", min(curves[at][1:]), kind="score")
         assert curves[at][0] < 0.6 * min(curves[at][1:])
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
+for ax, (title, curves) in zip(axes, errors.items(), strict=True):
+    for (name, curve), look in zip(curves.items(), ("o-", "v-", "s-"), strict=True):
+        colour = PALETTE[5 if "white" in name else 0]
+        if "sums" in name:
+            colour = looks[name.split(",")[0]][0]
+        ax.plot(
+            [100 * s for s in shares],
+            [100 * e for e in curve],
+            look,
+            color=colour,
+            label=name,
+        )
+    ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
+    ax.set(
+        title=title, xlabel="hidden pixels in %", ylim=(0, 135), yticks=range(0, 101, 20)
+    )
+    ax.legend(loc="upper left", fontsize=9)
 axes[0].set_ylabel("test error in %")
 caption(
     "With all pixels, naive Bayes is the worse classifier of MNIST (left). With half of "
@@ -743,8 +737,7 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.5), sharey=False
 )
 examples = torch.cat([strange[:5] for strange in strangers.values()])
-images(examples.reshape(-1, 8, 8), columns=5, axes=left)
-left.set_aspect("auto")
+images(examples.reshape(-1, 8, 8), columns=5, axes=left, rows=list(strangers))
 height = np.arange(len(strangers))[::-1]
 for name, (_, colour, marker) in detectors.items():
     right.plot(auroc[name], height, marker, color=colour, markersize=8, label=name)
@@ -802,19 +795,27 @@ cells = (8, 16, 32, 64, 128, 256)
 count = 400_000
 gaussian_points = 0.4 * torch.randn(count, 2, generator=generator, dtype=torch.float64)
 sources = {"on a circle": generate(count), "a Gaussian": gaussian_points}
-figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.3), width_ratios=(1, 1, 1.3))
-growth = {}
-for ax, (name, points), colour in zip(axes, sources.items(), PALETTE, strict=False):
-    heights = []
+heights, growth = {}, {}
+for name, points in sources.items():
+    heights[name] = []
     for n in cells:
         place = ((points + 1.5) / 3 * n).long().clamp(0, n - 1)  # a square from −1.5 to 1.5
         number = place[:, 0] * n + place[:, 1]
         share = (
             number.bincount(minlength=n * n)[number] / count
         )  # of the cell of each point
-        heights.append((share / (3 / n) ** 2).log2().mean().item())
-    growth[name] = (heights[-1] - heights[1]) / math.log2(cells[-1] / cells[1])
-    axes[2].plot(cells, heights, "o-", color=colour, label=name)
+        heights[name].append((share / (3 / n) ** 2).log2().mean().item())
+    growth[name] = (heights[name][-1] - heights[name][1]) / math.log2(cells[-1] / cells[1])
+for name, slope in growth.items():
+    print(f"{name}: doublings of the density for each halving of the cells: {slope:.3f}")
+record("circle_growth", growth["on a circle"], unit="doublings", kind="score")
+assert abs(growth["on a circle"] - 1) < 0.1
+assert abs(growth["a Gaussian"]) < 0.1
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.3), width_ratios=(1, 1, 1.3))
+for ax, (name, points), colour in zip(axes, sources.items(), PALETTE, strict=False):
+    axes[2].plot(cells, heights[name], "o-", color=colour, label=name)
     ax.scatter(*points[:1500].T, s=2, color=colour)
     ax.set(title=name, aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
 axes[2].set(xscale="log", xlabel="cells in each direction", title="mean log₂ density")
@@ -825,11 +826,6 @@ caption(
     "A histogram of a Gaussian settles as its cells get finer. On the circle the "
     "estimate grows by one doubling each time the cells are halved."
 )
-for name, slope in growth.items():
-    print(f"{name}: doublings of the density for each halving of the cells: {slope:.3f}")
-record("circle_growth", growth["on a circle"], unit="doublings", kind="score")
-assert abs(growth["on a circle"] - 1) < 0.1
-assert abs(growth["a Gaussian"]) < 0.1
 
 # %% [markdown]
 # The slope counts the missing dimensions: points on a line in the plane miss one. A generative adversarial network (chapter 8) is this circle on a grand scale. It maps a hundred random numbers to thousands of pixels; its images lie on a thin, curved sheet in the space of all images. It can draw beautifully, and the question "how probable is this photograph?" has no answer in it. So compare such models by their samples, never by a likelihood.
@@ -913,19 +909,15 @@ for thermometers in copies:
         confidence[name].append(witness.predict_proba(test[0]).amax(1).mean().item())
         accuracy[name].append(witness.score(*test))
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
-for name, colour in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
-    left.plot(copies, confidence[name], "o-", color=colour, label=f"{name}: confidence")
-    left.plot(copies, accuracy[name], "s:", color=colour, label=f"{name}: right answers")
-left.set(xlabel="copies of one thermometer", xticks=(1, 5, 10, 15, 20), ylim=(0.7, 1.0))
-left.set_title("one witness, many times")
-left.legend(fontsize=9)
-
 steps = np.linspace(0.1, 1.0, 10)  # borders of the bins of confidence
 judged = {
     "naive Bayes": bayes.predict_proba(binary.x_test),
     "logistic, regularised": torch.as_tensor(regression.predict_proba(binary.x_test)),
 }
+gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
+bins = {
+    name: [] for name in judged
+}  # mean confidence, share of right answers, half interval
 with record_table():
     for name, chances in judged.items():
         sure, answer = chances.max(1)
@@ -936,13 +928,26 @@ with record_table():
             if inside.sum() >= 40:
                 share = correct[inside].mean().item()
                 bar = 2 * math.sqrt(share * (1 - share) / inside.sum().item())
-                spot = sure[inside].mean().item(), share, bar
-                right.errorbar(*spot, fmt="o", color=looks[name][0], capsize=2)
+                bins[name].append((sure[inside].mean().item(), share, bar))
         key = "generative" if name == "naive Bayes" else "logistic"
-        gap = (sure.double().mean() - correct.mean()).item()
-        record(f"overconfidence_{key}", gap, kind="score")
-for name in judged:
-    right.plot([], [], "o", color=looks[name][0], label=name)
+        too_sure = (sure.double().mean() - correct.mean()).item()
+        record(f"overconfidence_{key}", too_sure, kind="score")
+    record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
+    record("overconfidence_copies_full", gap["full covariance"], kind="score")
+assert gap["naive (diagonal)"] > 0.1
+assert abs(gap["full covariance"]) < 0.03
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
+for name, colour in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
+    left.plot(copies, confidence[name], "o-", color=colour, label=f"{name}: confidence")
+    left.plot(copies, accuracy[name], "s:", color=colour, label=f"{name}: right answers")
+left.set(xlabel="copies of one thermometer", xticks=(1, 5, 10, 15, 20), ylim=(0.7, 1.0))
+left.set_title("one witness, many times")
+left.legend(fontsize=9)
+for name, found in bins.items():
+    sure, share, bar = zip(*found, strict=True)
+    right.errorbar(sure, share, bar, fmt="o", color=looks[name][0], capsize=2, label=name)
 right.plot([0, 1], [0, 1], ":", color="0.6")
 right.set(xlabel="confidence", ylabel="share of right answers", title="MNIST")
 right.set(xlim=(0.15, 1.02), ylim=(0, 1.02))
@@ -952,12 +957,6 @@ caption(
     "stays on it. Right: on the dotted line confidence is honest. Neighbouring pixels are "
     "copies, too."
 )
-gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
-with record_table():
-    record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
-    record("overconfidence_copies_full", gap["full covariance"], kind="score")
-assert gap["naive (diagonal)"] > 0.1
-assert abs(gap["full covariance"]) < 0.03
 
 # %% [markdown]
 # The *answers* of naive Bayes hardly suffer: all copies vote alike. Its *probabilities* do. Never take them at face value, and never multiply them into a decision, unless you know that the features are independent given the class. More elaborate models are cures of the same kind: they say which features depend on each other, and how.

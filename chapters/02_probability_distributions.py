@@ -66,16 +66,19 @@ cloud = torch.distributions.MultivariateNormal(plane_mean, plane_covariance)
 torch.manual_seed(seed)  # torch.distributions draws from torch's own random state
 
 line = torch.linspace(-6, 6, 1201)
+from_bumps, from_cloud = bumps.sample((150,)), cloud.sample((150,))
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.6))
 axes[0].bar(["0", "1"], [1 - coin, coin], color=PALETTE[0])
 axes[0].set(title="Bernoulli", ylabel="probability")
 axes[1].bar(list(letters), letter_probs, color=PALETTE[0])
 axes[1].set(title="categorical")
 axes[2].fill_between(line, bumps.log_prob(line).exp(), color=PALETTE[0], alpha=0.4)
-axes[2].plot(bumps.sample((150,)), torch.full((150,), -0.02), "|", color="0.3")
+axes[2].plot(from_bumps, torch.full((150,), -0.02), "|", color="0.3")
 axes[2].set(title="two normals, mixed", ylabel="density")
 plane(axes[3], cloud.log_prob, (-4, -4), (5, 3))
-axes[3].plot(*cloud.sample((150,)).T, ".", color="0.3", markersize=3)
+axes[3].plot(*from_cloud.T, ".", color="0.3", markersize=3)
 axes[3].set(title="normal in the plane")
 caption(
     "Lumps of probability on the left, smears on the right. Draws (black) crowd where the "
@@ -817,7 +820,7 @@ assert max(adaptive, with_table) < bits["bzip2_bits"] and with_mixture > bits["z
 # The sum over pixels can be looked at before it is summed. And since the model is a distribution, we can draw from it: **ancestral** sampling, pixel after pixel, each given the pattern before it.
 
 
-# %% tags=["picture"]
+# %%
 def draw_by_pattern(n: int) -> Tensor:
     x = torch.zeros(n, 28, 28)
     for row in range(28):
@@ -834,27 +837,17 @@ drawn = draw_by_pattern(12)
 chance = table[patterns(drawn)]
 # Black minus its chance is 0 on average, and its variance is known: is the sum within 5 deviations?
 assert (drawn - chance).sum().abs() < 5 * (chance * (1 - chance)).sum().sqrt()
-figure, axes = plt.subplots(4, 1, figsize=(8.5, 4.4))
-images(shown, columns=12, title="test images", axes=axes[0])
-images(
-    spent,
-    columns=12,
-    title="bits spent on each pixel (black: 4 or more)",
-    axes=axes[1],
-    limits=(0, 4),
-)
-images(
-    mixture.sample(12, generator).reshape(-1, 28, 28),
-    columns=12,
-    title="draws from the mixture",
-    axes=axes[2],
-)
-images(
-    drawn,
-    columns=12,
-    title="draws from the coins by neighbourhood",
-    axes=axes[3],
-)
+from_mixture = mixture.sample(12, generator).reshape(-1, 28, 28)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+sheet = torch.cat([shown, spent.clamp(max=4) / 4, from_mixture, drawn])
+rows = [
+    "test images",
+    "bits spent on each pixel\n(black: 4 or more)",
+    "draws from the mixture",
+    "draws from the coins\nby neighborhood",
+]
+images(sheet, columns=12, rows=rows)
 caption(
     "Bits go to the edges of strokes, where a pixel is hard to guess. The coins know what ink "
     "looks like and nothing of digits; the mixture is the other way round."
@@ -1167,17 +1160,24 @@ caption(
 # %%
 dims = (1, 2, 10, 100, 784)
 norms = {D: randn(4000, D).norm(dim=1) for D in dims}
+for D in dims:
+    assert scipy.stats.kstest(norms[D].numpy(), scipy.stats.chi(D).cdf).pvalue > 1e-6
+at_mode = [-0.5 * D * math.log(2 * math.pi) for D in dims]
+at_draws = [normal_log_prob(randn(500, D), 0.0, 1.0).sum(1) for D in dims]
+gaps = [mode - draw.mean().item() for mode, draw in zip(at_mode, at_draws, strict=True)]
+with record_table():
+    record("mean_norm_784", norms[784].mean().item(), kind="score")
+    record("smallest_norm_784", norms[784].min().item(), kind="score")
+assert abs(norms[784].mean() - math.sqrt(784)) < 0.1 and norms[784].min() > 24
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
 for D, colour in zip(dims, PALETTE, strict=False):
     left.hist(norms[D].numpy(), bins=40, density=True, alpha=0.3, color=colour)
     x = np.linspace(max(0, math.sqrt(D) - 4), math.sqrt(D) + 4, 300)
     left.plot(x, scipy.stats.chi(D).pdf(x), color=colour, label=f"D = {D}")
-    assert scipy.stats.kstest(norms[D].numpy(), scipy.stats.chi(D).cdf).pvalue > 1e-6
 left.set(xlabel="distance from the mode", ylabel="density")
 left.legend()
-at_mode = [-0.5 * D * math.log(2 * math.pi) for D in dims]
-at_draws = [normal_log_prob(randn(500, D), 0.0, 1.0).sum(1) for D in dims]
-gaps = [mode - draw.mean().item() for mode, draw in zip(at_mode, at_draws, strict=True)]
 right.loglog(dims, gaps, "o", label="measured")
 right.loglog(dims, [D / 2 for D in dims], color="0.6", label="theory: D / 2")
 right.set(xlabel="D", ylabel="log p(mode) - log p(draw)")
@@ -1186,10 +1186,6 @@ caption(
     "Left: draws (bars) and the chi density (lines) lie on a shell. Right: the mode is likelier "
     "than a draw by D/2 nats on average, yet it is never drawn."
 )
-with record_table():
-    record("mean_norm_784", norms[784].mean().item(), kind="score")
-    record("smallest_norm_784", norms[784].min().item(), kind="score")
-assert abs(norms[784].mean() - math.sqrt(784)) < 0.1 and norms[784].min() > 24
 
 # %% [markdown]
 # The most likely point is not a typical point. This is not about Gaussians only. Take the model of independent pixels: its single most likely image, and what it draws.

@@ -38,8 +38,9 @@ import torch
 from torch import Tensor
 
 from utils.data import path
+from utils.diagrams import graph
 from utils.models.bayesnet import BayesianNetwork
-from utils.plots import PALETTE, caption, graph
+from utils.plots import PALETTE, caption
 from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
@@ -460,19 +461,19 @@ questions = {
     ),
 }
 budgets = [1000, 3000, 10000]
-figure, axes = plt.subplots(1, 3, sharey=True, figsize=(10, 3.2))
+distances = {}  # title → method → mean distance for each budget
 with record_table():
-    for ax, (title, (asked, evidence)) in zip(axes, questions.items(), strict=True):
+    for title, (asked, evidence) in questions.items():
         network = BayesianNetwork.from_bif(path(f"bayesnets/{title.split(',')[0]}.bif.gz"))
         exact = network.query(asked, evidence)
         errors, worth = {"likelihood weighting": [], "Gibbs": []}, []
         for n in budgets:
             for name in errors:
-                distances = []
+                each = []
                 for _ in range(repeats):
                     if (
                         name == "Gibbs"
-                    ):  # 100 chains side by side; a tenth of their sweeps to forget the start
+                    ):  # 100 chains; a tenth of their sweeps to forget the start
                         answer = network.gibbs(
                             asked, evidence, n // 100, n // 1000, 100, generator
                         )
@@ -481,17 +482,23 @@ with record_table():
                             asked, evidence, n, generator
                         )
                         worth.append(size / n)
-                    distances.append((answer - exact).abs().sum().item() / 2)
-                errors[name].append(np.mean(distances))
+                    each.append((answer - exact).abs().sum().item() / 2)
+                errors[name].append(np.mean(each))
+        distances[title] = errors
         p = math.exp(network.log_evidence(evidence))
         print(
             f"{title}: p(evidence) = {p:.1e}, a weighted row is worth {np.mean(worth):.4f} independent rows"
         )
         for name, error in errors.items():
-            ax.loglog(budgets, error, marker="o", label=name)
             key = f"{name.split()[-1].lower()}_error_{title.replace(', ', '_')}"
             record(key, error[-1], unit="total variation", kind="score")
-        ax.set(title=title, xlabel="rows drawn")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, sharey=True, figsize=(10, 3.2))
+for ax, (title, errors) in zip(axes, distances.items(), strict=True):
+    for name, error in errors.items():
+        ax.loglog(budgets, error, marker="o", label=name)
+    ax.set(title=title, xlabel="rows drawn")
 axes[0].set(ylabel="distance to the exact answer")
 axes[0].legend(fontsize=8)
 caption(
@@ -546,21 +553,23 @@ caption(
 new_rows = alarm.sample(10000, generator)
 truth = alarm.log_prob(new_rows).mean().item()
 sizes = [100, 300, 1000, 3000, 10000, 30000]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-for alpha, colour in zip((0.0, 0.01, 0.1, 1.0), PALETTE, strict=False):
-    gaps, impossible = [], []
+gaps, impossible = {}, {}  # α → for each size: nats missing to the truth, share of rows
+for alpha in (0.0, 0.01, 0.1, 1.0):
+    gaps[alpha], impossible[alpha] = [], []
     for n in sizes:
         fitted = BayesianNetwork(alarm.parents, alarm.states).fit(
             alarm.sample(n, generator), alpha
         )
         log_prob = fitted.log_prob(new_rows)
-        gaps.append(truth - log_prob.mean().item())
-        impossible.append(log_prob.isneginf().double().mean().item())
-    if alpha == 0:
-        left.semilogx(sizes, impossible, marker="o", color=colour)
-        assert impossible[0] > 0.1
-    else:
-        right.loglog(sizes, gaps, marker="o", color=colour, label=f"α = {alpha:g}")
+        gaps[alpha].append(truth - log_prob.mean().item())
+        impossible[alpha].append(log_prob.isneginf().double().mean().item())
+assert impossible[0.0][0] > 0.1
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+left.semilogx(sizes, impossible[0.0], marker="o", color=PALETTE[0])
+for alpha, colour in zip((0.01, 0.1, 1.0), PALETTE[1:], strict=False):
+    right.loglog(sizes, gaps[alpha], marker="o", color=colour, label=f"α = {alpha:g}")
 left.set(
     xlabel="rows to learn from", ylabel="share", title="new rows called impossible, α = 0"
 )

@@ -578,20 +578,14 @@ caption(
 # To generate, walk through the story of section 2: draw a component, then draw from its Gaussian.
 
 # %%
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.4))
-images(test[:36].reshape(-1, 8, 8), columns=6, title="real", axes=left)
-images(
-    single.sample(36, generator).reshape(-1, 8, 8),
-    columns=6,
-    title="one Gaussian",
-    axes=middle,
-)
-images(
-    mixture.sample(36, generator).reshape(-1, 8, 8),
-    columns=6,
-    title=f"{digit_components} Gaussians",
-    axes=right,
-)
+drawn = {
+    "real": test[:36],
+    "one Gaussian": single.sample(36, generator),
+    f"{digit_components} Gaussians": mixture.sample(36, generator),
+}
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(list(drawn.values())).reshape(-1, 8, 8), columns=12, rows=list(drawn))
 caption(
     "Samples. One Gaussian blends all digits into a fog; the mixture draws digits, a "
     "little noisy."
@@ -631,27 +625,21 @@ with record_table():
         kind="exact",
     )
 
-# %% tags=["picture"]
+# %%
 bernoulli = BernoulliMixture(
     mnist_components, max_iter=mnist_steps, generator=generator
 ).fit(mnist.x_train)
 bernoulli_nll = -bernoulli.log_prob(mnist.x_test).double().mean().item()
 record(f"bernoulli_k{mnist_components}_nll", bernoulli_nll, unit="nats/image", kind="exact")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6))
 heaviest = bernoulli.weights.argsort(descending=True)
-images(
-    bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28),
-    columns=7,
-    title="components",
-    axes=left,
-)
-images(
-    bernoulli.sample(49, generator).reshape(-1, 28, 28),
-    columns=7,
-    title="samples",
-    axes=right,
-)
+bernoulli_draws = bernoulli.sample(49, generator).reshape(-1, 28, 28)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.6, 5.6))
+components = bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28)
+images(components, columns=7, title="components", axes=left)
+images(bernoulli_draws, columns=7, title="samples", axes=right)
 caption(
     "Left: tables of probabilities, ways of writing a digit. Right: draws from them. "
     "Pixels know their kind, not their neighbours: hence the ragged edges."
@@ -704,8 +692,11 @@ with record_table():
         )
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9, 4))
-images(torch.cat(rows).reshape(-1, 8, 8), columns=12, axes=ax)
+images(
+    torch.cat(rows).reshape(-1, 8, 8),
+    columns=12,
+    rows=["image", "what is seen", "mean guess", "a draw", "another draw"],
+)
 caption(
     "From the top: the image; what the model sees (blue is hidden); its mean guess; two "
     "draws. The draws differ where the top leaves a choice."
@@ -725,19 +716,20 @@ candidates = {
     "exact": ("40 % missing, exact EM", holed),
     "filled": ("40 % missing, filled with means", filled),
 }
-figure, axes = plt.subplots(1, 3, sharex=True, sharey=True, figsize=(9, 3.2))
+fits = {}
 with record_table():
-    for ax, (key, (name, table)) in zip(axes, candidates.items(), strict=True):
+    for key, (name, table) in candidates.items():
         fitted = GaussianMixture(3, n_init=10, max_iter=500, generator=generator).fit(table)
-        record(
-            f"new_points_nll_{key}",
-            -fitted.log_prob(x_new).mean().item(),
-            unit="nats/point",
-            kind="exact",
-        )
-        plane(ax, fitted.log_prob, (-5, -4), (4, 4))
-        ellipses(ax, fitted.means, fitted.covariances)
-        ax.set(title=name)
+        nll = -fitted.log_prob(x_new).mean().item()
+        record(f"new_points_nll_{key}", nll, unit="nats/point", kind="exact")
+        fits[name] = fitted
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, sharex=True, sharey=True, figsize=(9, 3.2))
+for ax, (name, fitted) in zip(axes, fits.items(), strict=True):
+    plane(ax, fitted.log_prob, (-5, -4), (4, 4))
+    ellipses(ax, fitted.means, fitted.covariances)
+    ax.set(title=name)
 caption(
     "Exact EM recovers nearly the same three groups from 60 % of the numbers. Filled-in "
     "means build a wall where nothing is."
@@ -770,14 +762,11 @@ with record_table():
 order = mixture.log_prob(test).argsort()
 
 # %% jupyter={"source_hidden": true}
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.2))
 images(
-    test[order[:20]].reshape(-1, 8, 8),
-    columns=10,
-    title="least likely test digits",
-    axes=left,
+    test[torch.cat([order[:24], order[-24:]])].reshape(-1, 8, 8),
+    columns=12,
+    rows=["least likely", "most likely"],
 )
-images(test[order[-20:]].reshape(-1, 8, 8), columns=10, title="most likely", axes=right)
 caption(
     "The strangest test digits are badly written or badly framed; the likeliest are as "
     "plain as digits get."
