@@ -29,8 +29,7 @@ from sklearn.metrics import mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from utils.data import path
-from utils.models.bayesnet import BayesianNetwork
-from utils.models.structure import bic_score, chow_liu, hill_climb, mutual_information
+from utils.models.bayesnets import BayesianNetwork, bic_score, chow_liu, hill_climb, mutual_information
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from threadpoolctl import threadpool_limits
 
-from utils.models.gmm import GaussianMixture
+from utils.models.mixtures import GaussianMixture
 
 THREADS = 2
 SHORT = 1  # steps of the shorter fit

@@ -27,9 +27,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from utils.data import load
-from utils.models.matrix_factorization import MatrixFactorization
-from utils.models.rbm import RBM
-from utils.models.softmax_rbm import SoftmaxRBM
+from utils.models.boltzmann import RBM, MatrixFactorization, SoftmaxRBM
 from utils.ratings import load_ratings
 
 THREADS, HIDDEN, BATCH = 2, 500, 100

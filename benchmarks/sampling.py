@@ -21,7 +21,7 @@ import time
 import torch
 from threadpoolctl import threadpool_limits
 
-from utils.models.pixelcnn import GatedPixelCNN
+from utils.models.autoregressive import GatedPixelCNN
 
 THREADS, SIDE, CHANNELS, LAYERS, AT_LEAST = 2, 28, 24, 5, 5.0
 

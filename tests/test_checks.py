@@ -25,7 +25,7 @@ SECONDS = {"core": 2, "extend": 2, "challenge": 60}
 def markers() -> dict[str, tuple[Path, dict]]:
     """Exercise id → its file and marker."""
     found = {}
-    for path in sorted((ROOT / "solutions").glob("*_exercises.py")):
+    for path in sorted((ROOT / "solutions").glob("*/exercises.py")):
         for cell in jupytext.read(path).cells:
             if "exercise" in cell.metadata:
                 marker = cell.metadata["exercise"]

@@ -12,7 +12,7 @@ from utils.course import CourseError
 from utils.course.exercises import Exercise, exercises_of, generate
 from utils.course.notebooks import from_text, to_text
 
-FILE = Path("solutions/01_tiny_exercises.py")
+FILE = Path("solutions/01_tiny/exercises.py")
 MARKER = '# %% exercise={"id": "tiny.half", "tier": "core", "minutes": 5, "points": 1}'
 BODY = "def half(x):\n    ### BEGIN SOLUTION\n    return x / 2\n    ### END SOLUTION\n"
 CHECK = '# %%\ncheck("tiny.half", half)\n'

@@ -29,7 +29,7 @@ def tiny(tmp_path):
         notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
         notebook.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
         notebook.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
-        (root / "chapters" / "01_tiny.ipynb").write_text(dumps(notebook))
+        (root / "chapters" / "01_tiny" / "lesson.ipynb").write_text(dumps(notebook))
         return root
 
     return build
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_a_kernel_starts(tiny)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_full_disk_is_reported(tiny):
     root = tiny(START)
-    [run] = execute([Job(root / "chapters" / "01_tiny.ipynb", Path("/dev/full"))])
+    [run] = execute([Job(root / "chapters" / "01_tiny" / "lesson.ipynb", Path("/dev/full"))])
     assert run.failure.kind == "disk"
     assert "No space left on device" in run.failure.message
 
@@ -170,7 +170,7 @@ def test_an_interrupted_run_leaves_no_kernel(tiny, how):
 
 def test_several_lessons_run_side_by_side_with_one_thread_each(tiny):
     root = tiny("import os\nprint('threads', os.environ['OMP_NUM_THREADS'])")
-    lesson = root / "chapters" / "01_tiny.ipynb"
+    lesson = root / "chapters" / "01_tiny" / "lesson.ipynb"
     jobs = [Job(lesson, root / f"{number}.ipynb") for number in range(2)]
     runs = execute(jobs, side_by_side=os.cpu_count())
     assert [run.failure for run in runs] == [None, None]
@@ -179,13 +179,13 @@ def test_several_lessons_run_side_by_side_with_one_thread_each(tiny):
 
 def test_the_peak_memory_is_that_of_the_kernel(tiny):
     root = tiny("block = bytearray(300_000_000)\nimport time\ntime.sleep(1)")
-    [run] = execute([Job(root / "chapters" / "01_tiny.ipynb", root / "out.ipynb")])
+    [run] = execute([Job(root / "chapters" / "01_tiny" / "lesson.ipynb", root / "out.ipynb")])
     assert 300 < run.memory_mb < 600
 
 
 def test_a_lesson_cannot_reach_the_network(tiny):
     root = tiny("import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=5)")
-    [run] = execute([Job(root / "chapters" / "01_tiny.ipynb", root / "out.ipynb")])
+    [run] = execute([Job(root / "chapters" / "01_tiny" / "lesson.ipynb", root / "out.ipynb")])
     assert "SocketConnectBlockedError" in run.failure.message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -9,13 +10,13 @@ import time
 
 import pytest
 from nbformat.v4 import new_output
-from tiny_course import HEADER, LESSON, REGISTER, SOLUTION, command, course, environment
+from tiny_course import HEADER, LESSON, SOLUTION, add_chapter, command, course, environment
 
 from utils.course import CourseError
 from utils.course.files import write
 from utils.course.notebooks import dumps, from_text, read, smaller, to_text, update
 from utils.course.register import Register
-from utils.course.sync import fingerprint, format_text, problems, sync
+from utils.course.sync import format_text, format_texts, problems, sync
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_after_sync_nothing_is_out_of_step_and_a_second_one_changes_nothing(tiny
 
 
 def test_the_lesson_is_executed_and_clean(tiny):
-    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
+    notebook = read(tiny / "chapters" / "01_tiny" / "lesson.ipynb")
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2]
     assert all(set(cell.metadata) <= {"tags", "exercise"} for cell in notebook.cells)
     assert "version" not in notebook.metadata.language_info
@@ -97,68 +98,46 @@ def test_the_lesson_is_executed_and_clean(tiny):
 
 
 def test_the_exercise_has_the_picture_of_the_solution_and_no_outputs(tiny):
-    notebook = read(tiny / "chapters" / "01_tiny_exercises.ipynb")
+    notebook = read(tiny / "chapters" / "01_tiny" / "exercises.ipynb")
     assert "target.png" in notebook.cells[-1].attachments
     assert all(cell.outputs == [] for cell in notebook.cells if cell.cell_type == "code")
 
 
 def test_only_what_changed_is_executed(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole * 0.5")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole * 0.5")
     lines = run_sync(tiny)
     assert [line for line in lines if "executed" in line] == [lines[0]]
-    assert "chapters/01_tiny.ipynb: executed" in lines[0]
-    assert "solutions/01_tiny_exercises.ipynb: up to date" in lines
+    assert "chapters/01_tiny/lesson.ipynb: executed" in lines[0]
+    assert "solutions/01_tiny/exercises.ipynb: up to date" in lines
 
 
 def test_new_words_reach_the_notebook(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny words")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny words")
     run_sync(tiny)
-    assert read(tiny / "chapters" / "01_tiny.ipynb").cells[0].source == "# Tiny words"
+    assert read(tiny / "chapters" / "01_tiny" / "lesson.ipynb").cells[0].source == "# Tiny words"
     assert list(problems(Register(tiny))) == []
 
 
-def test_what_a_lesson_uses_decides_whether_it_is_executed_again(tiny):
-    register = Register(tiny)
-    notebook = read(tiny / "chapters" / "01_tiny.ipynb")
-    (tiny / "utils").mkdir()
-    for name in ("results", "output", "other"):
-        (tiny / "utils" / f"{name}.py").write_text("from utils.output import show\n" if name == "results" else "")
-    first = fingerprint(notebook, register)
-    (tiny / "utils" / "other.py").write_text("# nobody imports this\n")
-    assert fingerprint(notebook, register) == first
-    (tiny / "utils" / "output.py").write_text("# imported by what the lesson imports\n")
-    second = fingerprint(notebook, register)
-    assert second != first
-    (tiny / "data" / "numbers.csv").write_text("1\n")
-    third = fingerprint(notebook, register)
-    assert third != second
-    (tiny / "requirements.lock").write_text("torch==2.13.0\n")
-    assert fingerprint(notebook, register) != third
-
-
 def test_a_lesson_that_fails_changes_nothing_and_says_where(tiny):
-    before = (tiny / "chapters" / "01_tiny.ipynb").read_bytes()
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole / 0")
+    before = (tiny / "chapters" / "01_tiny" / "lesson.ipynb").read_bytes()
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole / 0")
     with pytest.raises(CourseError, match=r"01_tiny failed, cell 3: .*\nZeroDivisionError.*\n.*work/runs/01_tiny"):
         run_sync(tiny)
-    assert (tiny / "chapters" / "01_tiny.ipynb").read_bytes() == before
+    assert (tiny / "chapters" / "01_tiny" / "lesson.ipynb").read_bytes() == before
 
 
 def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
-    edit(tiny / "solutions" / "01_tiny_exercises.py", "    ### END SOLUTION\n", "")
+    edit(tiny / "solutions" / "01_tiny" / "exercises.py", "    ### END SOLUTION\n", "")
     done = course(tiny, "sync", "01")
     assert done.returncode == 1
-    assert "solutions/01_tiny_exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
+    assert "solutions/01_tiny/exercises.py:" in done.stderr and "without `### END SOLUTION`" in done.stderr
 
 
 def test_an_id_taken_by_another_chapter_is_refused_with_both_places(tiny):
-    (tiny / "chapters" / "course.toml").write_text(REGISTER + REGISTER.replace("01_tiny", "02_more"))
-    for folder, name in (("chapters", "{}.py"), ("solutions", "{}_exercises.py")):
-        text = (tiny / folder / name.format("01_tiny")).read_text()
-        (tiny / folder / name.format("02_more")).write_text(text)
-    with pytest.raises(CourseError, match=r"02_more_exercises.py:(\d+): .* taken by .*/01_tiny_exercises.py:\1"):
+    add_chapter(tiny, "02_more", "More")
+    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .* 01_tiny/exercises.py:\1"):
         run_sync(tiny)
-    assert not (tiny / "chapters" / "02_more.ipynb").exists()
+    assert not (tiny / "chapters" / "02_more" / "lesson.ipynb").exists()
 
 
 # --- edits by hand
@@ -172,11 +151,11 @@ def edit_notebook(path, before: str, after: str) -> None:
 
 
 def test_a_notebook_edited_by_hand_is_refused_with_its_differences(tiny):
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "whole / 2", "whole / 2.0")
     before = state(tiny)
     done = course(tiny, "sync")
     assert done.returncode == 1
-    assert "chapters/01_tiny.ipynb was edited by hand" in done.stderr
+    assert "chapters/01_tiny/lesson.ipynb was edited by hand" in done.stderr
     assert '-record("half", whole / 2,' in done.stderr and '+record("half", whole / 2.0,' in done.stderr
     assert "--take-notebook" in done.stderr
     assert "Traceback" not in done.stderr
@@ -185,10 +164,10 @@ def test_a_notebook_edited_by_hand_is_refused_with_its_differences(tiny):
 
 
 def test_take_notebook_brings_the_edit_into_the_text_and_keeps_the_old_text(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny text, edited too")
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "whole / 2", "whole / 2.0")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny text, edited too")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "whole / 2", "whole / 2.0")
     lines = run_sync(tiny, take_notebook=True)
-    text = (tiny / "chapters" / "01_tiny.py").read_text()
+    text = (tiny / "chapters" / "01_tiny" / "lesson.py").read_text()
     assert "whole / 2.0" in text
     assert list(problems(Register(tiny))) == []
     [kept] = re.findall(r"lies in (\S+)", "\n".join(lines))
@@ -196,15 +175,15 @@ def test_take_notebook_brings_the_edit_into_the_text_and_keeps_the_old_text(tiny
 
 
 def test_an_edit_made_in_both_is_no_conflict(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# # Tiny", "# # Tiny too")
-    edit_notebook(tiny / "chapters" / "01_tiny.ipynb", "# Tiny", "# Tiny too")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# # Tiny", "# # Tiny too")
+    edit_notebook(tiny / "chapters" / "01_tiny" / "lesson.ipynb", "# Tiny", "# Tiny too")
     run_sync(tiny)
     assert list(problems(Register(tiny))) == []
 
 
-@pytest.mark.parametrize("name", ["01_tiny_exercises.ipynb", "01_tiny_exercises.py"])
+@pytest.mark.parametrize("name", ["exercises.ipynb", "exercises.py"])
 def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
-    path = tiny / "chapters" / name
+    path = tiny / "chapters" / "01_tiny" / name
     edit_notebook(path, "Half of x", "Half") if name.endswith("ipynb") else edit(path, "Half of x", "Half")
     before = state(tiny)
     with pytest.raises(CourseError, match="make the edit there"):
@@ -212,12 +191,99 @@ def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
     assert state(tiny) == before
 
 
+# --- what editors and git leave behind
+
+
+def raw(path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_a_notebook_without_ids_is_given_some_and_keeps_its_outputs(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    before = read(path)
+    for minor in (4, 5):
+        notebook = raw(path)
+        notebook["nbformat_minor"] = minor
+        for cell in notebook["cells"]:
+            cell.pop("id")
+        path.write_text(json.dumps(notebook))
+        assert "executed" not in "\n".join(run_sync(tiny))
+        assert [cell.get("outputs") for cell in read(path).cells] == [cell.get("outputs") for cell in before.cells]
+        assert all(cell["id"] for cell in raw(path)["cells"]) and raw(path)["nbformat_minor"] == 5
+        assert list(problems(Register(tiny))) == []
+
+
+def test_line_ends_of_windows_and_a_byte_order_mark_are_no_edit(tiny):
+    before = state(tiny)
+    for path in (tiny / "chapters" / "01_tiny.ipynb", tiny / "solutions" / "01_tiny_exercises.ipynb"):
+        notebook = raw(path)
+        for cell in notebook["cells"]:
+            cell["source"] = [line.replace("\n", "\r\n") for line in cell["source"]]
+        path.write_bytes(b"\xef\xbb\xbf" + json.dumps(notebook).encode())
+        text = path.with_suffix(".py")
+        text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
+    assert "executed" not in "\n".join(run_sync(tiny))
+    assert state(tiny) == before
+
+
+CONFLICT = """{
+ "cells": [
+  {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["theirs"]}
+ ],
+"""
+
+
+def test_a_merge_conflict_in_a_notebook_is_called_one(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    path.write_text(CONFLICT)
+    for arguments in (("sync",), ("sync", "--check")):
+        done = course(tiny, *arguments)
+        assert done.returncode == 1
+        assert f"{path} holds a merge conflict, beginning in line 3" in done.stderr
+        assert f"git checkout --ours -- {path}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_merge_conflict_in_a_text_is_found_with_file_and_line(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "# %%\nfrom", "<<<<<<< HEAD\n# %%\nfrom")
+    with pytest.raises(CourseError, match=r"(?s)ruff cannot format.*chapters/01_tiny.py:\d+"):
+        run_sync(tiny)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\xff"])
+def test_what_is_no_notebook_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(CourseError, match=r"x.ipynb is not a notebook"):
+        read(path)
+
+
+def test_the_name_of_another_kernel_does_not_matter(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    before = path.read_bytes()
+    notebook = raw(path)
+    notebook["metadata"]["kernelspec"] = {"name": "conda-env-x", "display_name": "x", "language": "python"}
+    path.write_text(json.dumps(notebook))
+    done = course(tiny, "run", "01")
+    assert done.returncode == 0, done.stderr
+    assert any("its kernel is not python3" in line for line in problems(Register(tiny)))
+    run_sync(tiny)
+    assert raw(path)["metadata"]["kernelspec"] == json.loads(before)["metadata"]["kernelspec"]
+
+
+def test_texts_are_formatted_together():
+    texts = {"a/one.py": "x  =  1\n", "b/one.py": "y = 'a'\n"}
+    assert format_texts(texts) == {"a/one.py": "x = 1\n", "b/one.py": 'y = "a"\n'}
+    with pytest.raises(CourseError, match=r"b/one\.py:1"):
+        format_texts(texts | {"b/one.py": "y = = 2\n"})
+
+
 # --- interrupted
 
 
 def whole(root) -> None:
     """Every text and notebook of the course can be read."""
-    for path in [*root.glob("chapters/*"), *root.glob("solutions/*")]:
+    for path in [*root.glob("chapters/*/*"), *root.glob("solutions/*/*")]:
         assert path.suffix in (".py", ".ipynb", ".toml", ".md"), f"{path.name} was left behind"
         if path.suffix == ".ipynb":
             assert read(path).cells
@@ -227,8 +293,8 @@ def whole(root) -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0])
 def test_a_killed_sync_leaves_every_file_whole(tiny, seconds):
-    edit(tiny / "chapters" / "01_tiny.py", "whole / 2", "whole  *  0.5")
-    edit(tiny / "solutions" / "01_tiny_exercises.py", "x / 2", "x * 0.5")
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole  *  0.5")
+    edit(tiny / "solutions" / "01_tiny" / "exercises.py", "x / 2", "x * 0.5")
     process = subprocess.Popen(command("sync", "--force"), env=environment(tiny), stdout=subprocess.DEVNULL)
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
@@ -251,16 +317,16 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_unclean_notebook_is_found(tiny, fault):
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     notebook = read(path)
     notebook.cells[-1].outputs = [FAULTS[fault]]
     path.write_text(dumps(notebook))
-    assert any("chapters/01_tiny.ipynb, cell 3" in line and fault in line for line in problems(Register(tiny)))
+    assert any("chapters/01_tiny/lesson.ipynb, cell 3" in line and fault in line for line in problems(Register(tiny)))
 
 
 def test_other_kinds_of_drift_are_found(tiny):
     register = Register(tiny)
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     good = path.read_text()
 
     def found(text: str) -> bool:
@@ -273,16 +339,16 @@ def test_other_kinds_of_drift_are_found(tiny):
     path.write_text(good + " " * 1_000_001)
     assert found("larger than 1,000,000 bytes")
     path.unlink()
-    assert found("chapters/01_tiny.ipynb is missing")
+    assert found("chapters/01_tiny/lesson.ipynb is missing")
     path.write_text(good)
     (tiny / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
     assert found("README.md is stale")
-    edit(tiny / "chapters" / "01_tiny_exercises.py", "Half of x", "Half")
-    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
-    (tiny / "chapters" / "01_tiny_exercises.py").write_text(HEADER + SOLUTION)
+    edit(tiny / "chapters" / "01_tiny" / "exercises.py", "Half of x", "Half")
+    assert found("chapters/01_tiny/exercises.py is not what solutions/ generates")
+    (tiny / "chapters" / "01_tiny" / "exercises.py").write_text(HEADER + SOLUTION)
     assert found("holds a line of a solution") or found("holds a whole solution")
-    (tiny / "chapters" / "01_tiny_exercises.py").unlink()
-    assert found("chapters/01_tiny_exercises.py is not what solutions/ generates")
+    (tiny / "chapters" / "01_tiny" / "exercises.py").unlink()
+    assert found("chapters/01_tiny/exercises.py is not what solutions/ generates")
 
 
 def test_everything_works_without_the_solutions(tiny):

@@ -8,11 +8,15 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from utils.models.arch import ARCH
-from utils.models.autoregressive import Autoregression, aic_by_order
-from utils.models.mixture import NotFittedError
-from utils.models.neural_forecast import CausalConv, GRUMemory, NeuralForecaster
-from utils.models.stationary import autocovariance, companion, from_partial, partial_autocorrelations, toeplitz
+from utils.models.time_series import ARCH, Autoregression, CausalConv, GRUMemory, NeuralForecaster, aic_by_order
+from utils.models.time_series.stationary import (
+    autocovariance,
+    companion,
+    from_partial,
+    partial_autocorrelations,
+    toeplitz,
+)
+from utils.models.validation import NotFittedError
 from utils.series import load_series
 
 NAN = math.nan

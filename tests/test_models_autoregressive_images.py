@@ -9,8 +9,15 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from utils.data import load
-from utils.models.autoregressive_images import FVSBN, NEIGHBOURS, ImageMADE, NeighbourTable
-from utils.models.pixelcnn import GatedPixelCNN, MaskedConv2d, PixelCNN
+from utils.models.autoregressive import (
+    FVSBN,
+    NEIGHBOURS,
+    GatedPixelCNN,
+    ImageMADE,
+    MaskedConv2d,
+    NeighbourTable,
+    PixelCNN,
+)
 
 ORDER = [4, 0, 8, 2, 6, 1, 7, 3, 5]
 # For a shape (H, W), and 3 × 3 where an order is given.

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from utils import data
-from utils.models.bayesnet import BayesianNetwork
-from utils.models.factors import Factor, eliminate, min_fill, product
-from utils.models.mixture import NotFittedError
+from utils.models.bayesnets import BayesianNetwork, Factor
+from utils.models.bayesnets.factors import eliminate, min_fill, product
+from utils.models.validation import NotFittedError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)

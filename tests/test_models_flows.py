@@ -9,23 +9,36 @@ import zuko
 from torch import nn
 from zuko.transforms import MonotonicRQSTransform
 
-from utils.models.couplings import Autoregressive, Coupling
-from utils.models.dequantization import Dequantization
-from utils.models.flows import Flow, StandardNormal, UnitCube, maf, real_nvp, spline_autoregressive, spline_coupling
-from utils.models.gmm import GaussianMixture
-from utils.models.made import MADE
-from utils.models.multiscale import FactorOut, Flatten, Squeeze, coarse_to_fine, convnet, glow
-from utils.models.splines import Affine, Histogram, Spline
-from utils.models.transforms import (
+from utils.models.flows import (
     ActNorm,
+    Affine,
+    Autoregressive,
     Chain,
+    Coupling,
+    Dequantization,
     ElementwiseAffine,
+    FactorOut,
+    Flatten,
+    Flow,
+    Histogram,
     Inverse,
     InvertibleLinear,
     Logit,
     Permutation,
+    Spline,
+    Squeeze,
+    StandardNormal,
+    UnitCube,
+    coarse_to_fine,
+    convnet,
+    glow,
+    maf,
+    real_nvp,
+    spline_autoregressive,
+    spline_coupling,
 )
-from utils.nets import MLP
+from utils.models.mixtures import GaussianMixture
+from utils.nets import MADE, MLP
 from utils.toys import moons
 
 D = 5

@@ -7,27 +7,27 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from utils.models.adversarial_toys import (
+from utils.models.classifiers import DigitClassifier, digit_classifier
+from utils.models.gans import (
+    GAN,
     GRID_NOISE,
     EnsembleMLP,
-    grid_centres,
-    mixture_points,
-    modes_found,
-    ring_centres,
-)
-from utils.models.classifier import DigitClassifier
-from utils.models.gan import GAN
-from utils.models.gan_losses import (
-    LOSSES,
+    ImageDiscriminator,
+    ImageGenerator,
     MinibatchStd,
+    architecture,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
+    grid_centres,
+    mixture_points,
+    modes_found,
     r1_penalty,
+    ring_centres,
     spectral_norm,
 )
-from utils.models.gan_nets import ImageDiscriminator, ImageGenerator, architecture
-from utils.models.pretrained import digit_classifier, mnist_vae
+from utils.models.gans.losses import LOSSES
+from utils.models.vae import mnist_vae
 from utils.nets import mlp
 
 

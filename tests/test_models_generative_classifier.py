@@ -8,9 +8,9 @@ import torch
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 
-from utils.models.generative_classifier import GenerativeClassifier
-from utils.models.gmm import BernoulliMixture, GaussianMixture
-from utils.models.mixture import NotFittedError
+from utils.models.classifiers import GenerativeClassifier
+from utils.models.mixtures import BernoulliMixture, GaussianMixture
+from utils.models.validation import NotFittedError
 
 NAN = math.nan
 

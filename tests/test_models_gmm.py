@@ -10,10 +10,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from utils.models.gaussian_forms import Expanded, Whitened, survey
-from utils.models.gmm import BernoulliMixture, GaussianMixture
-from utils.models.linear import slices
-from utils.models.mixture import NotFittedError
+from utils.models.mixtures import BernoulliMixture, GaussianMixture
+from utils.models.mixtures.gaussian_forms import Expanded, Whitened, survey
+from utils.models.mixtures.linear import slices
+from utils.models.validation import NotFittedError
 
 NAN = math.nan
 TYPES = ("full", "tied", "diag", "spherical")
@@ -401,8 +401,8 @@ def test_blocks_change_nothing_and_stay_small(kind, monkeypatch):
         largest.append(n)
         return [slice(at, min(at + 7, n)) for at in range(0, n, 7)]
 
-    for module in ("utils.models.mixture", "utils.models.linear", "utils.models.gaussian_forms"):
-        monkeypatch.setattr(f"{module}.slices", small)
+    for module in ("mixture", "linear", "gaussian_forms"):
+        monkeypatch.setattr(f"utils.models.mixtures.{module}.slices", small)
     cut = fresh(kind, max_iter=5).fit(x)
     assert largest
     for name in whole.names:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from sklearn.neural_network import BernoulliRBM
 
-from utils.models.partition import anneal, estimate, exact, expectations
-from utils.models.rbm import RBM, LogPartition, NotFittedError, _toss
+from utils.models.boltzmann import RBM, LogPartition
+from utils.models.boltzmann.partition import anneal, estimate, exact, expectations
+from utils.models.boltzmann.rbm import _toss
+from utils.models.validation import NotFittedError
 
 WIDTHS = [(3, 4), (5, 2), (4, 4)]
 
@@ -87,7 +89,7 @@ def test_conditionals_equal_enumeration(d, n_hidden):
 def test_expectations_equal_enumeration(d, n_hidden, monkeypatch):
     model, (v, h) = known(d, n_hidden), (states(d), states(n_hidden))
     p, _ = joint(model)
-    monkeypatch.setattr("utils.models.partition.BLOCK", 8)  # several blocks, the last one short
+    monkeypatch.setattr("utils.models.boltzmann.partition.BLOCK", 8)  # several blocks, the last one short
     vh_mean, v_mean, h_mean = expectations(model.weights, model.visible_bias, model.hidden_bias)
     assert_close(vh_mean, v.T @ p @ h)
     assert_close(v_mean, p.sum(1) @ v)

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from utils.models.matrix_factorization import MatrixFactorization
-from utils.models.softmax_rbm import NotFittedError, SoftmaxRBM
+from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
+from utils.models.validation import NotFittedError
 from utils.ratings import Ratings
 
 

@@ -9,8 +9,7 @@ import torch
 from sklearn.metrics import mutual_info_score
 from test_models_bayesnet import assert_close, enumerated, generator, published, random_network
 
-from utils.models.bayesnet import BayesianNetwork
-from utils.models.structure import bic_score, chow_liu, d_separated, hill_climb, mutual_information
+from utils.models.bayesnets import BayesianNetwork, bic_score, chow_liu, d_separated, hill_climb, mutual_information
 
 # --- independence ---
 

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from utils.models.ppca import fit_ppca, linear_vae, ppca_log_prob
-from utils.models.vae import VAE, gaussian_kl, reparameterise
+from utils.models.vae import VAE, fit_ppca, gaussian_kl, linear_vae, ppca_log_prob, reparameterise
 from utils.nets import conv_decoder, conv_encoder, mlp
 
 DIM = 4

@@ -20,7 +20,7 @@ from utils.course.notebooks import dumps, from_text, read
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = "04_gaussian_mixtures"
 NOTEBOOK = f"{CHAPTER}_exercises.ipynb"
-SOLUTIONS = ROOT / "solutions" / f"{CHAPTER}_exercises.py"
+SOLUTIONS = ROOT / "solutions" / CHAPTER / "exercises.py"
 if not SOLUTIONS.exists():
     pytest.skip("solutions/ is withheld", allow_module_level=True)
 
@@ -127,7 +127,7 @@ def graded(course: Path, student: str) -> dict[str, str]:
 def test_students_get_the_stubs_as_they_are_and_nothing_hidden(course):
     given = read(course / "release" / CHAPTER / NOTEBOOK)
     stubs = {c.metadata["exercise"]["id"]: c.source for c in given.cells if "exercise" in c.metadata}
-    committed = read(ROOT / "chapters" / NOTEBOOK)
+    committed = read(ROOT / "chapters" / CHAPTER / "exercises.ipynb")
     expected = {c.metadata["exercise"]["id"]: c.source for c in committed.cells if "exercise" in c.metadata}
     assert stubs == {id: source for id, source in expected.items() if id not in WITHOUT}
     assert "HIDDEN" not in dumps(given)

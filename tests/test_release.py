@@ -101,16 +101,16 @@ def strings(value) -> list[str]:
 def secret() -> set[str]:
     """Lines of solutions and of wrong answers, of some length, that the committed exercises do not have."""
     lines, inside = set(), False
-    for path in (ROOT / "solutions").glob("*.py"):
+    for path in (ROOT / "solutions").glob("*/*.py"):
         for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()):
             inside = (inside or line == "### BEGIN SOLUTION") and line != "### END SOLUTION"
             lines |= {line} if inside else set()
         for cell in from_text(path.read_text(encoding="utf-8")).cells:
             if "solution" in cell.metadata.get("tags", []):
                 lines |= lines_of(cell.source)
-    for path in (ROOT / "tests" / "wrong_answers").glob("ch*.py"):
+    for path in (ROOT / "tests" / "wrong_answers").rglob("*.py"):
         lines |= lines_of(path.read_text(encoding="utf-8"))
-    for path in (ROOT / "chapters").glob("*_exercises.py"):
+    for path in (ROOT / "chapters").glob("*/exercises.py"):
         lines -= {line.removeprefix("# ") for line in lines_of(path.read_text(encoding="utf-8"))}
     # What a release adds of its own is plain to see: imports are no secret.
     return {line for line in lines if len(line) > 12 and not line.startswith(("import ", "from "))}
@@ -149,7 +149,7 @@ def test_releasing_needs_no_solutions(tmp_path, everything, format):
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.slug)
 def test_metadata_for_nbgrader(everything, chapter):
-    notebook = nbformat.reads(everything["nbgrader"][f"source/{chapter.slug}/{chapter.exercises.name}"].decode(), 4)
+    notebook = nbformat.reads(everything["nbgrader"][f"source/{chapter.slug}/{chapter.assignment}"].decode(), 4)
     nbformat.validate(notebook)
     tasks = {task.id: task for task in tasks_of(read(chapter.exercises))}
     marks = {c.metadata["nbgrader"]["grade_id"]: c for c in notebook.cells if "nbgrader" in c.metadata}
@@ -424,7 +424,7 @@ def submission(folder: Path, to: Path, changes: dict[str, str]) -> Path:
 
 
 def solved() -> dict[str, str]:
-    cells = from_text((ROOT / "solutions" / f"{GMM}_exercises.py").read_text(encoding="utf-8")).cells
+    cells = from_text((ROOT / "solutions" / GMM / "exercises.py").read_text(encoding="utf-8")).cells
     return {cell.metadata["exercise"]["id"]: cell.source for cell in cells if "exercise" in cell.metadata}
 
 

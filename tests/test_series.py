@@ -192,7 +192,7 @@ def test_blocks_keep_neighbours_together():
 
 def test_blocks_give_the_error_of_a_mean_of_dependent_values():
     """An AR(1) with φ = 0.8: the mean's standard error is 3 times what independent values would have."""
-    from utils.models.autoregressive import Autoregression
+    from utils.models.time_series import Autoregression
 
     n, g = 2000, torch.Generator().manual_seed(1)
     x = Autoregression.from_parameters(torch.tensor([0.8])).sample(40, n, g)

@@ -22,14 +22,17 @@ HEADER = """\
 
 """
 REGISTER = """\
-[01_tiny]
-part = "Tests"
+[[parts]]
+title = "Tests"
+chapters = ["01_tiny"]
+"""
+CHAPTER = """\
 title = "Tiny"
 promise = "Halve a number"
 minutes = 5
 budget = 60
 
-[01_tiny.results]
+[results]
 half = { low = 0.4, high = 0.6 }
 """
 LESSON = """\
@@ -88,17 +91,29 @@ Written by hand.
 """
 
 
-def make(root: Path, lesson: str = LESSON, solution: str = SOLUTION, register: str = REGISTER) -> Path:
+def make(root: Path, lesson: str = LESSON, solution: str = SOLUTION, chapter: str = CHAPTER) -> Path:
     """Write the texts of a tiny course below `root`; nothing is generated or executed yet."""
-    for folder in ("chapters", "solutions", "data"):
+    for folder in ("chapters/01_tiny", "solutions/01_tiny", "data", "docs"):
         (root / folder).mkdir(parents=True)
-    (root / "chapters" / "course.toml").write_text(register)
-    (root / "chapters" / "01_tiny.py").write_text(HEADER + lesson)
-    (root / "solutions" / "01_tiny_exercises.py").write_text(HEADER + solution)
-    for page in ("README.md", "chapters/README.md"):
+    (root / "chapters" / "course.toml").write_text(REGISTER)
+    (root / "chapters" / "01_tiny" / "chapter.toml").write_text(chapter)
+    (root / "chapters" / "01_tiny" / "lesson.py").write_text(HEADER + lesson)
+    (root / "solutions" / "01_tiny" / "exercises.py").write_text(HEADER + solution)
+    for page in ("README.md", "chapters/README.md", "docs/results.md"):
         (root / page).write_text(PAGE)
     (root / "requirements.lock").write_text("")
     return root
+
+
+def add_chapter(root: Path, slug: str, title: str) -> None:
+    """A second chapter with the texts of the first, which stands in the register behind it."""
+    for folder in ("chapters", "solutions"):
+        (root / folder / slug).mkdir()
+        for text in ("lesson.py", "exercises.py", "chapter.toml"):
+            if (source := root / folder / "01_tiny" / text).exists() and (folder, text) != ("chapters", "exercises.py"):
+                (root / folder / slug / text).write_text(source.read_text().replace("Tiny", title))
+    register = root / "chapters" / "course.toml"
+    register.write_text(register.read_text().replace('"01_tiny"', f'"01_tiny", "{slug}"'))
 
 
 def course(root: Path, *arguments: str, **options) -> subprocess.CompletedProcess:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from utils.data import load
-from utils.models.classifier import DigitClassifier
+from utils.models.classifiers import DigitClassifier
 from utils.models.vae import VAE
 from utils.nets import mlp
 

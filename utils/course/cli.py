@@ -21,14 +21,13 @@ from utils.course import CourseError
 from utils.course.register import ROOT, Chapter, Register
 
 app = typer.Typer(
-    help="A course on generative models: start a chapter, run it, and (for authors) keep text and notebook in step.",
+    help="A course on generative models: start a chapter, run it, and (for authors) keep text and notebook in sync.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 Names = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="number, name or beginning of a name")]
-Name = Annotated[str, typer.Argument(metavar="CHAPTER", help="number, name or beginning of a name")]
 
 
 def main() -> None:
@@ -58,30 +57,35 @@ def list_() -> None:
     register = _register()
     started = (register.root / "work").is_dir()
     table = Table("", "chapter", "to read", "to run", "needs", "done" if started else "exercises", "name")
-    for chapter in register.chapters:
-        passed, total = done(register, chapter)
-        table.add_row(
-            chapter.number,
-            chapter.title,
-            f"{chapter.minutes} min",
-            f"{chapter.budget} s",
-            ", ".join(register.find(need).number for need in chapter.needs) or "–",
-            f"{passed} of {total}" if started else str(total),
-            chapter.slug,
-        )
+    for part, chapters in register.parts.items():
+        table.add_section()
+        table.add_row("", f"[bold]{escape(part)}[/]")
+        for chapter in chapters:
+            passed, total = done(register, chapter)
+            table.add_row(
+                chapter.number,
+                chapter.title,
+                f"{chapter.minutes} min",
+                f"{chapter.budget} s",
+                ", ".join(register.find(need).number for need in chapter.needs) or "–",
+                f"{passed} of {total}" if started else str(total),
+                chapter.slug,
+            )
     _console().print(table)
 
 
-@app.command(epilog="Example: [bold]course start 04[/], then open the notebooks in work/")
+@app.command(epilog="Example: [bold]course start 04[/], then open work/04_gaussian_mixtures/lesson.ipynb")
 def start(
-    chapter: Name,
+    chapters: Names = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="start anew; your changed files move to work/backup/")] = False,
 ) -> None:
-    """Copy a chapter's lesson and exercises into work/, never over your own work."""
+    """Copy the lesson and exercises of some chapters, or of all, into work/, never over your own work."""
     from utils.course.start import start as hand_out
 
     register = _register()
-    for line in hand_out(register, register.find(chapter), fresh):
+    if fresh and not chapters:
+        raise CourseError("say which chapter to start anew, such as `course start 04 --fresh`")
+    for line in hand_out(register, register.select(chapters), fresh):
         _console().print(escape(line), soft_wrap=True)
 
 
@@ -116,7 +120,7 @@ def run(
     folder = out or register.root / "work" / "runs"
     outputs = {c.slug: free_path(folder, c.slug) for c in selected}
     work = [Job(c.lesson, outputs[c.slug], given[c.slug], cell_seconds, seconds) for c in selected]
-    with _progress([c.slug for c in selected]) as report:
+    with _progress([outputs[c.slug].stem for c in selected]) as report:
         runs = execute(work, jobs, report)
     console = _console()
     failed = False
@@ -135,16 +139,14 @@ def run(
     raise typer.Exit(int(failed))
 
 
-@app.command(epilog="Example: [bold]course sync 04[/] after editing chapters/04_gaussian_mixtures.py")
+@app.command(epilog="Example: [bold]course sync 04[/] after editing chapters/04_gaussian_mixtures/lesson.py")
 def sync(
     chapters: Names = None,
     force: Annotated[bool, typer.Option("--force", help="execute even where nothing changed")] = False,
     take_notebook: Annotated[
         bool, typer.Option("--take-notebook", help="bring edits made in the notebook into the text")
     ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="change nothing; list what is out of step, exit with 1")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="change nothing; list what is stale, exit with 1")] = False,
 ) -> None:
     """For authors: text to notebook. Formats, rebuilds exercises, executes what changed, renews the tables."""
     from utils.course.sync import problems
@@ -312,7 +314,7 @@ def _progress(names: list[str]):
         tasks = {name: progress.add_task(name, total=None) for name in names}
 
         def report(job, cell: int, of: int) -> None:
-            name = job.notebook.stem
+            name = job.output.stem
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=of)
             progress.update(tasks[name], total=of, completed=cell)

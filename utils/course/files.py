@@ -33,7 +33,7 @@ def write(path: Path, content: str | bytes) -> bool:
 def back_up(path: Path, root: Path) -> str:
     """Copy the file into a dated folder under `work/backup/`; where it lies now, seen from `root`."""
     stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S-%f")
-    kept = root / "work" / "backup" / stamp / path.name
+    kept = root / "work" / "backup" / stamp / path.parent.name / path.name
     kept.parent.mkdir(parents=True)
     shutil.copy2(path, kept)
     return kept.relative_to(root).as_posix()

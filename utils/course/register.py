@@ -1,4 +1,8 @@
-"""The register of chapters, `chapters/course.toml`, and where each chapter's files lie."""
+"""The register of chapters, and where each chapter's files lie.
+
+`chapters/course.toml` names the parts of the course and the chapters of each; `chapters/NN_topic/chapter.toml` says the
+rest of one chapter.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,17 @@ from pathlib import Path
 from utils.course import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
-FIELDS = {"title", "part", "promise", "needs", "minutes", "budget", "results"}
+NEEDED = {"title", "promise", "minutes", "budget"}
+FIELDS = NEEDED | {"needs", "results"}
 
 
 @dataclass(frozen=True)
 class Chapter:
     """One chapter.
 
-    `minutes` is the time to read; `budget` the seconds a run may take on two cores; `needs` the chapters to read
-    before; `results` maps the key of a recorded result to the interval `(low, high)` it must lie in.
+    `part` is the part of the course it belongs to; `minutes` the time to read; `budget` the seconds a run may take on
+    two cores; `needs` the chapters to read before; `results` maps the key of a recorded result to the interval
+    `(low, high)` it must lie in.
     """
 
     slug: str
@@ -38,53 +44,90 @@ class Chapter:
         return self.slug.split("_")[0]
 
     @property
+    def topic(self) -> str:
+        """The name without the number: that of the chapter's checks, and of the tests' wrong and right answers."""
+        return self.slug[3:]
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "chapters" / self.slug
+
+    @property
     def lesson(self) -> Path:
-        return self.root / "chapters" / f"{self.slug}.ipynb"
+        return self.folder / "lesson.ipynb"
 
     @property
     def exercises(self) -> Path:
-        return self.root / "chapters" / f"{self.slug}_exercises.ipynb"
+        return self.folder / "exercises.ipynb"
+
+    @property
+    def teaching(self) -> Path:
+        return self.folder / "teaching.md"
 
     @property
     def solutions(self) -> Path:
-        return self.root / "solutions" / f"{self.slug}_exercises.ipynb"
+        return self.root / "solutions" / self.slug / "exercises.ipynb"
+
+    @property
+    def work(self) -> Path:
+        """Where a student works on it."""
+        return self.root / "work" / self.slug
+
+    @property
+    def assignment(self) -> str:
+        """What the exercises are called when they are handed out: the name says what they are, wherever they end up."""
+        return f"{self.slug}_exercises.ipynb"
 
 
 class Register:
-    """All chapters of the course that lies at `root`, in order."""
+    """All chapters of the course that lies at `root`, in the order of its parts."""
 
     def __init__(self, root: Path = ROOT):
         self.root = Path(root).resolve()
         self.path = self.root / "chapters" / "course.toml"
 
     @cached_property
-    def chapters(self) -> list[Chapter]:
-        try:
-            entries = tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise CourseError(f"{self.path} is missing: is {self.root} the root of the course?") from None
-        except tomllib.TOMLDecodeError as error:
-            raise CourseError(f"{self.path} is not valid TOML: {error}") from None
-        return [self._chapter(slug, entry) for slug, entry in sorted(entries.items())]
-
-    def _chapter(self, slug: str, entry: dict) -> Chapter:
-        where = f"{self.path.name}, [{slug}]"
-        missing = {"title", "part", "promise", "minutes", "budget"} - entry.keys()
-        unknown = entry.keys() - FIELDS
-        if missing or unknown:
+    def parts(self) -> dict[str, list[Chapter]]:
+        """Title of each part of the course → its chapters."""
+        entries = _toml(self.path, f"is {self.root} the root of the course?").get("parts", [])
+        parts = {}
+        for entry in entries:
+            if entry.keys() != {"title", "chapters"}:
+                raise CourseError(f"{self.path.name}: a part has a title and chapters, this one has {sorted(entry)}")
+            parts[entry["title"]] = [self._chapter(slug, entry["title"]) for slug in entry["chapters"]]
+        slugs = [chapter.slug for chapters in parts.values() for chapter in chapters]
+        folders = {path.parent.name for path in self.path.parent.glob("*/chapter.toml")}
+        if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
+            raise CourseError(f"{self.path.name} names {', '.join(twice)} twice")
+        if strangers := sorted(folders - set(slugs)):
             raise CourseError(
-                f"{where}: missing {sorted(missing) or 'nothing'}, unknown {sorted(unknown) or 'nothing'}"
+                f"{self.path.name} does not name chapters/{strangers[0]}: add it to the chapters of a part"
             )
+        return parts
+
+    @property
+    def chapters(self) -> list[Chapter]:
+        return [chapter for chapters in self.parts.values() for chapter in chapters]
+
+    def _chapter(self, slug: str, part: str) -> Chapter:
         if not slug[:2].isdigit() or slug[2:3] != "_":
-            raise CourseError(f"{where}: a chapter is called NN_topic, with two digits")
+            raise CourseError(
+                f"{self.path.name}: {slug!r} is no chapter: a chapter is called NN_topic, with two digits"
+            )
+        where = f"chapters/{slug}/chapter.toml"
+        entry = _toml(self.root / where, f"{self.path.name} names this chapter")
+        missing, unknown = sorted(NEEDED - entry.keys()), sorted(entry.keys() - FIELDS)
+        if missing or unknown:
+            raise CourseError(f"{where}: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
         results = {}
         for key, interval in entry.get("results", {}).items():
             low, high = interval.get("low", -math.inf), interval.get("high", math.inf)
             if not interval or interval.keys() - {"low", "high"} or low > high:
                 raise CourseError(f"{where}: result {key!r} needs low and/or high, with low <= high")
             results[key] = (float(low), float(high))
-        fields = {name: entry[name] for name in ("title", "part", "promise", "minutes", "budget")}
-        return Chapter(slug=slug, root=self.root, needs=tuple(entry.get("needs", ())), results=results, **fields)
+        fields = {name: entry[name] for name in NEEDED}
+        needs = tuple(entry.get("needs", ()))
+        return Chapter(slug=slug, part=part, root=self.root, needs=needs, results=results, **fields)
 
     def find(self, name: str) -> Chapter:
         """The chapter called `name`: its number, its slug (with or without the number), or a unique beginning of it.
@@ -92,9 +135,10 @@ class Register:
         Raises:
             CourseError: naming near matches, when there is no such chapter or more than one.
         """
-        name = name.strip().removesuffix(".ipynb").removesuffix(".py").removesuffix("_exercises")
+        name = name.strip().rstrip("/").removesuffix(".ipynb").removesuffix(".py")
+        name = name.removesuffix("/lesson").removesuffix("/exercises").removesuffix("_exercises").rpartition("/")[2]
         wanted = name.zfill(2) if name.isdigit() else name
-        names = {key: c for c in self.chapters for key in (c.number, c.slug, c.slug[3:])}
+        names = {key: c for c in self.chapters for key in (c.number, c.slug, c.topic)}
         if wanted in names:
             return names[wanted]
         begins = {c.slug: c for key, c in names.items() if wanted and key.startswith(wanted)}
@@ -113,3 +157,12 @@ class Register:
         """The chapters called `names`, each once and in the order of the register; all of them for none."""
         found = {self.find(name).slug for name in names} if names else {c.slug for c in self.chapters}
         return [c for c in self.chapters if c.slug in found]
+
+
+def _toml(path: Path, hint: str) -> dict:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CourseError(f"{path} is missing: {hint}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CourseError(f"{path} is not valid TOML: {error}") from None

@@ -87,7 +87,7 @@ def course_files() -> dict[str, str]:
 
 def files(chapter: Chapter, notebook: NotebookNode, tasks: list[Task]) -> dict[str, str]:
     """The folder of one chapter: path → content."""
-    name, test = chapter.exercises.name, f"test_{chapter.slug}.py"
+    name, test = chapter.assignment, f"test_{chapter.slug}.py"
     seeds = [CHECK.match(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     points, by_hand = sum(task.points for task in tasks), sum(task.by_hand for task in tasks)
     listed = {

@@ -83,7 +83,7 @@ def files(chapter: Chapter, notebook: NotebookNode, tasks: list[Task]) -> dict[s
             _mark(cell, f"{task.id}-check", grade=True, locked=True, points=task.points - task.by_hand)
         elif cell.cell_type == "code":
             _mark(cell, f"setup-{cell['id']}", locked=True)
-    return {f"source/{chapter.slug}/{chapter.exercises.name}": dumps(made)}
+    return {f"source/{chapter.slug}/{chapter.assignment}": dumps(made)}
 
 
 def _mark(cell: NotebookNode, name: str, **facts: bool | int) -> None:

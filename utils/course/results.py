@@ -10,7 +10,7 @@ from utils.course import CourseError
 from utils.course.execute import recorded
 from utils.course.exercises import exercises_of
 from utils.course.files import write
-from utils.course.notebooks import read
+from utils.course.notebooks import read_shared as read
 from utils.course.register import Chapter, Register
 
 
@@ -45,7 +45,7 @@ def missed(chapter: Chapter, results: list[dict]) -> list[str]:
         sentences.append(f"{chapter.slug} records {key!r} more than once")
     for key, (low, high) in chapter.results.items():
         if key not in values:
-            sentences.append(f"{chapter.slug} does not record {key!r}, which course.toml requires")
+            sentences.append(f"{chapter.slug} does not record {key!r}, which its chapter.toml requires")
         elif not low <= values[key] <= high:
             sentences.append(f"{chapter.slug}: {key} = {values[key]:.6g}, outside of [{low:g}, {high:g}]")
     return sentences
@@ -70,7 +70,7 @@ def required(row: dict) -> str:
 def write_pages(register: Register, dry: bool = False) -> list[str]:
     """Renew the tables in the pages and the pictures beside them; what changed (or would have, if `dry`)."""
     changed = []
-    for name, prefix in (("README.md", "chapters/"), ("chapters/README.md", "")):
+    for name, prefix in (("README.md", "chapters/"), ("chapters/README.md", ""), ("docs/results.md", "../chapters/")):
         path = register.root / name
         if not path.exists():
             raise CourseError(f"{name} is missing: the tables of chapters and results belong there")
@@ -83,11 +83,11 @@ def write_pages(register: Register, dry: bool = False) -> list[str]:
             if not dry:
                 write(path, page)
     for chapter in register.chapters:
-        path, png = register.root / "docs" / f"{chapter.slug}.png", _picture(chapter)
+        path, png = register.root / "docs" / "pictures" / f"{chapter.slug}.png", _picture(chapter)
         if png and (not path.exists() or path.read_bytes() != png):
-            changed.append(f"docs/{path.name}")
+            changed.append(path.relative_to(register.root).as_posix())
             if not dry:
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 write(path, png)
     return changed
 
@@ -107,8 +107,8 @@ def _pictures(register: Register, prefix: str) -> str:
     lines = []
     for chapter in register.chapters:
         if _picture(chapter):
-            image = f'<img src="docs/{chapter.slug}.png" width="49%" alt="{chapter.title}">'
-            lines.append(f'<a href="{prefix}{chapter.lesson.name}">{image}</a>\n')
+            image = f'<img src="docs/pictures/{chapter.slug}.png" width="49%" alt="{chapter.title}">'
+            lines.append(f'<a href="{prefix}{chapter.slug}/lesson.ipynb">{image}</a>\n')
     return "".join(lines)
 
 
@@ -127,11 +127,15 @@ def _finite(number: float) -> float | None:
 
 
 def _chapter_table(register: Register, prefix: str) -> str:
+    return "\n".join(f"### {part}\n\n{_part_table(chapters, prefix)}" for part, chapters in register.parts.items())
+
+
+def _part_table(chapters: list[Chapter], prefix: str) -> str:
     rows = ["| | chapter | what it promises | to read | exercises |", "|---|---|---|---|---|"]
-    for chapter in register.chapters:
+    for chapter in chapters:
         exercises = exercises_of(read(chapter.exercises)) if chapter.exercises.exists() else []
-        link = f"[{chapter.title}]({prefix}{chapter.lesson.name})"
-        tasks = f"[{len(exercises)}]({prefix}{chapter.exercises.name})" if exercises else "–"
+        link = f"[{chapter.title}]({prefix}{chapter.slug}/lesson.ipynb)"
+        tasks = f"[{len(exercises)}]({prefix}{chapter.slug}/exercises.ipynb)" if exercises else "–"
         rows.append(f"| {chapter.number} | {link} | {chapter.promise} | {chapter.minutes} min | {tasks} |")
     return "\n".join(rows) + "\n"
 

@@ -26,7 +26,7 @@ from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, cleaned
 from utils.course.grading.stream import Ended
 
 
-def judge(link: Link, id: str, seed: int) -> Verdict:
+def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float] = lambda: 0.0) -> Verdict:
     """The verdict on the function of exercise `id` that the process behind `link` holds.
 
     A link is of use for the next exercise unless it is `closed`: then that process broke off or has to be ended.
@@ -35,9 +35,10 @@ def judge(link: Link, id: str, seed: int) -> Verdict:
         link: ``GradientLink(socket)``, whose other end a student's process serves.
         id: the exercise.
         seed: the inputs are drawn from it; it stays here.
+        processor_seconds: what that process has spent so far, as the system tells it.
     """
     link.reset()
-    verdict = run_check(id, _Answer(link, id, seed), seed)
+    verdict = run_check(id, _Answer(link, id, seed, processor_seconds), seed)
     message, hint = cleaned(verdict.message, MAX_MESSAGE), cleaned(verdict.hint, MAX_HINT)  # they may quote values
     return replace(verdict, message=message, hint=hint, printed=link.end())
 
@@ -54,9 +55,10 @@ def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
 class _Answer(Elsewhere):
     """A student's function before it was asked for."""
 
-    def __init__(self, link: Link, id: str, seed: int):
+    def __init__(self, link: Link, id: str, seed: int, processor_seconds: Callable[[], float]):
         digest = hashlib.sha256(f"{id} {seed}".encode()).digest()
         self._link, self._id, self._luck = link, id, int.from_bytes(digest[:4], "big")
+        self.processor_seconds = processor_seconds
 
     def guarded(self, call: str) -> Callable:
         return self._link.ask_function("begin", self._id, call, self._luck)

@@ -1,0 +1,1139 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5 · Boltzmann machines
+#
+# **Give every picture an energy, and let the likely ones sink.**
+#
+# | to read | to run | you need | afterwards you can |
+# |---|---|---|---|
+# | 120 minutes | a minute and a half, two cores | chapters 1 to 4 | write an energy and sample from it; store and recall pictures; derive and test the gradient of a restricted Boltzmann machine; estimate a log Z that nobody can compute; recommend films |
+#
+# So far every model was a recipe: draw this, then that. A Boltzmann machine has no recipe. It has an **energy**, a number for every state of the world, and one rule: low energy is likely. That makes it easy to say what belongs together, and hard to say how likely anything is. This chapter pays that price with open eyes: wherever possible we enumerate the truth and judge each shortcut against it.
+
+# %% tags=["parameters"]
+seed = 5
+grid_size = 64
+stored_digits = 8
+tiny_steps = 2000
+mnist_hidden = 500
+mnist_epochs = 10
+ais_chains = 100
+ais_steps = 1000
+film_hidden = 20
+
+# %%
+import itertools
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from utils.data import load
+from utils.plots import PALETTE, caption, images
+from utils.results import record
+
+generator = torch.Generator().manual_seed(seed)
+
+
+def rand(*shape: int) -> Tensor:
+    """Uniform numbers from the lesson's own generator."""
+    return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+# %% [markdown]
+# ## 1 · Energy: a magnet
+#
+# A sheet of iron is a grid of tiny magnets, **spins** $s_i$ that point up ($+1$) or down ($-1$). Neighbours like to agree. The **Ising model** says it with an energy, a sum over all pairs of neighbours:
+#
+# $$E(s) = -\sum_{i \sim j} s_i s_j, \qquad p(s) = \frac{e^{-E(s)/T}}{Z}, \qquad Z = \sum_{s} e^{-E(s)/T}.$$
+#
+# $T$ is the temperature: at a high one, energy hardly matters. $Z$, the **partition function**, makes the probabilities sum to one. For a grid of 64 × 64 it is a sum over $2^{4096}$ states. Nobody will ever add it up.
+#
+# And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbours, one spin has only two states, and
+#
+# $$p(s_i = +1 \mid \text{rest}) = \frac{e^{f_i/T}}{e^{f_i/T} + e^{-f_i/T}} = \sigma(2 f_i / T), \qquad f_i = \sum_{j \sim i} s_j,$$
+#
+# where $\sigma(a) = 1/(1 + e^{-a})$ is the logistic function. To redraw one spin after the other from its conditional is **Gibbs sampling**. Spins of the same colour of a chessboard are not neighbours, so half the grid can be redrawn at once.
+
+
+# %%
+def sweep(spins: Tensor, temperature: Tensor) -> Tensor:
+    """Redraw every spin of (B, L, L) once: first the black squares of the board, then the white ones."""
+    size = spins.shape[-1]
+    board = (torch.arange(size)[:, None] + torch.arange(size)) % 2
+    for colour in (0, 1):
+        field = sum(spins.roll(shift, axis) for shift in (-1, 1) for axis in (-1, -2))
+        up = rand(*spins.shape) < torch.sigmoid(2 * field / temperature[:, None, None])
+        spins = torch.where(board == colour, 2.0 * up - 1, spins)
+    return spins
+
+
+temperatures = torch.tensor(
+    [1.2, 1.6, 2.0, 2.2, 2.27, 2.35, 2.5, 3.0, 4.0], dtype=torch.float64
+)
+spins = torch.ones(len(temperatures), grid_size, grid_size, dtype=torch.float64)
+magnetisation = torch.zeros(len(temperatures), dtype=torch.float64)
+burn_in, kept = 200, 300
+for step in range(burn_in + kept):
+    spins = sweep(spins, temperatures)
+    if step >= burn_in:
+        magnetisation += spins.mean((1, 2)).abs() / kept
+
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), width_ratios=(1, 1, 1, 1.5))
+for ax, index in zip(axes, (2, 5, 8), strict=False):
+    images(
+        spins[index][None] / 2 + 0.5,
+        columns=1,
+        axes=ax,
+        title=f"T = {temperatures[index]:.2f}",
+    )
+line = torch.linspace(1.0, 2.2691, 200, dtype=torch.float64)
+axes[3].plot(
+    line,
+    (1 - torch.sinh(2 / line) ** -4) ** (1 / 8),
+    color="0.5",
+    label="Onsager's formula",
+)
+axes[3].plot(temperatures, magnetisation, "o", label="our sampler")
+axes[3].set(xlabel="temperature T", ylabel="|mean spin|")
+axes[3].legend(fontsize=8)
+caption(
+    "Cold spins agree, hot ones do as they like. In between, near T = 2.27, there are islands of every size, and order breaks down."
+)
+
+# %% [markdown]
+# The grey curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
+
+# %%
+onsager = (1 - torch.sinh(2 / temperatures[:3]) ** -4) ** (1 / 8)
+assert (magnetisation[:3] - onsager).abs().max() < 0.02
+
+
+def all_states(n: int) -> Tensor:
+    """All 2ⁿ rows of n zeros and ones, (2ⁿ, n)."""
+    return (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).double()
+
+
+def ising_energy(spins: Tensor) -> Tensor:
+    """−Σ over neighbours of s_i s_j on a grid without border: (B, L, L) -> (B,)."""
+    return -(spins * spins.roll(1, 1) + spins * spins.roll(1, 2)).sum((1, 2))
+
+
+energies = ising_energy((2 * all_states(16) - 1).reshape(-1, 4, 4))
+exact = ((-energies / 3).softmax(0) * energies).sum()  # at T = 3
+chains, at_3 = (
+    torch.ones(4000, 4, 4, dtype=torch.float64),
+    torch.full((4000,), 3.0, dtype=torch.float64),
+)
+for _ in range(100):
+    chains = sweep(chains, at_3)
+sampled = ising_energy(chains)
+error = sampled.std() / math.sqrt(len(sampled))
+print(
+    f"mean energy at T = 3: all states {exact:.3f}, Gibbs {sampled.mean():.3f} ± {error:.3f}"
+)
+assert (sampled.mean() - exact).abs() < 5 * error
+
+# %% [markdown]
+# ## 2 · Memory: a Hopfield network
+#
+# Now let every pair of units have a **weight** of its own, $w_{ij} = w_{ji}$, and choose the weights so that states we care about have low energy:
+#
+# $$E(s) = -\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j, \qquad w_{ij} = \frac1N \sum_{p} x_i^{(p)} x_j^{(p)}.$$
+#
+# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. Then start anywhere and let each unit in turn point where its neighbours push it, $s_i \leftarrow \mathrm{sign} \sum_j w_{ij} s_j$. No step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
+#
+# Hebb's rule has two enemies: patterns that are many, and patterns that are alike. Against the second there is a cure. Choose $W$ as the **projection** onto the space of the patterns, $W = X^{+} X$ ($X^{+}$: the pseudo-inverse); then $W x = x$ for each stored $x$, however much they resemble one another.
+
+
+# %%
+def hebb(patterns: Tensor) -> Tensor:
+    weights = patterns.T @ patterns / patterns.shape[1]  # (N, N)
+    return weights.fill_diagonal_(0)
+
+
+def projection(patterns: Tensor) -> Tensor:
+    return (torch.linalg.pinv(patterns) @ patterns).fill_diagonal_(0)
+
+
+def hopfield_energy(state: Tensor, weights: Tensor) -> Tensor:
+    return -0.5 * ((state @ weights) * state).sum(-1)
+
+
+def recall(state: Tensor, weights: Tensor, sweeps: int = 10) -> Tensor:
+    """Let every unit of each state (B, N) follow its field, one after the other, until nothing changes."""
+    state = state.clone()
+    for _ in range(sweeps):
+        before = state.clone()
+        for i in torch.randperm(state.shape[1], generator=generator):
+            state[:, i] = torch.where(state @ weights[:, i] >= 0, 1.0, -1.0)
+        if torch.equal(state, before):
+            break
+    return state
+
+
+grey = load("mnist").flat()
+mnist = grey.binarized(generator)
+first = [int((mnist.y_test == digit).nonzero()[0]) for digit in range(stored_digits)]
+patterns = 2 * (grey.x_test[first] > 0.5).double() - 1  # (P, 784), −1 and +1
+wiped = torch.arange(784) >= 392  # the lower half
+damaged = torch.where(wiped, -1.0, patterns)
+networks = {rule.__name__: rule(patterns) for rule in (hebb, projection)}
+recalled = {name: recall(damaged, weights) for name, weights in networks.items()}
+for name, found in recalled.items():
+    restored = (found == patterns).double().mean().item()
+    record(f"hopfield_restored_{name}", restored, unit="share of pixels", kind="score")
+    before, after = (hopfield_energy(state, networks[name]) for state in (damaged, found))
+    assert (after <= before + 1e-9).all()
+
+rows = torch.cat([patterns, damaged, recalled["hebb"], recalled["projection"]])
+figure, ax = plt.subplots(figsize=(8, 4.2))
+images(rows.reshape(-1, 28, 28) / 2 + 0.5, columns=stored_digits, axes=ax)
+caption(
+    "From the top: what was stored; what the network is given; what it makes of it with Hebb's rule, and with the projection."
+)
+assert (recalled["projection"] == patterns).double().mean() > 0.92
+
+# %% [markdown]
+# Eight digits are alike: most of their pixels are white. Hebb's rule blends them into one; the projection brings back all or nearly all of each.
+#
+# How **many** patterns fit, if they are as unlike as coin flips? We store random patterns, start each recall in the pattern itself, and see how much of it is left. Theory says that beyond $0.138\,N$ patterns the memory breaks down at once (Amit, Gutfreund and Sompolinsky, 1985).
+
+# %%
+units = 400
+loads = np.array([0.04, 0.08, 0.10, 0.12, 0.13, 0.14, 0.15, 0.16, 0.18, 0.22])
+kept_overlap = []
+for load_ in loads:
+    stored = 2.0 * (rand(round(load_ * units), units) < 0.5) - 1
+    kept_overlap.append((recall(stored, hebb(stored)) * stored).mean().item())
+below = int(np.argmax(np.array(kept_overlap) < 0.9))
+record(
+    "hopfield_capacity",
+    float(np.mean(loads[below - 1 : below + 1])),
+    unit="patterns per unit",
+    kind="score",
+)
+
+figure, ax = plt.subplots(figsize=(6, 2.8))
+ax.plot(loads, kept_overlap, marker="o")
+ax.axvline(0.138, color="0.6", linestyle="--")
+ax.set(xlabel="stored patterns per unit", ylabel="overlap after recall", ylim=(0, 1.05))
+caption(
+    "Nothing is lost at first, then memory fails. Dashed: where it breaks all at once in a network without end."
+)
+
+# %% [markdown]
+# ## 3 · The Boltzmann machine: a memory that learns
+#
+# A Hopfield network stores what it is told. A **Boltzmann machine** learns a *distribution* (Ackley, Hinton and Sejnowski, 1985). From here on units are 0 or 1, as pixels are, and $T = 1$:
+#
+# $$E(v) = -\sum_{i<j} w_{ij}\, v_i v_j - \sum_i b_i v_i, \qquad p(v) = \frac{e^{-E(v)}}{Z}.$$
+#
+# How should $w_{ij}$ move to make the data more likely? Differentiate $\log p(v) = -E(v) - \log Z$. The first term gives $v_i v_j$. The second gives
+#
+# $$\frac{\partial \log Z}{\partial w_{ij}} = \frac1Z \sum_v e^{-E(v)}\, v_i v_j = \langle v_i v_j \rangle_{\text{model}},$$
+#
+# so that, averaged over the data,
+#
+# $$\frac{\partial}{\partial w_{ij}} \big\langle \log p(v) \big\rangle_{\text{data}} = \langle v_i v_j \rangle_{\text{data}} - \langle v_i v_j \rangle_{\text{model}}.$$
+#
+# The **learning rule** in words: raise the weight between units that are on together in the data more often than in the model's own dreams. When dreams and data agree, learning ends.
+#
+# We test it where everything can be counted: ten units, 1,024 states. A teacher, a machine with weights drawn at random, draws 5,000 rows; a pupil learns from them.
+
+# %%
+states = all_states(10)  # (1024, 10)
+pairs = torch.triu(torch.ones(10, 10, dtype=torch.float64), diagonal=1)
+
+
+def machine_log_prob(weights: Tensor, bias: Tensor) -> Tensor:
+    """log p of each of the 1,024 states; only the weights above the diagonal count."""
+    return (((states @ (weights * pairs)) * states).sum(1) + states @ bias).log_softmax(0)
+
+
+def moments(probs: Tensor) -> tuple[Tensor, Tensor]:
+    """⟨v_i v_j⟩ for i < j, and ⟨v_i⟩, under a distribution over the states."""
+    return (states.T * probs @ states) * pairs, probs @ states
+
+
+teacher = 0.7 * torch.randn(10, 10, generator=generator, dtype=torch.float64) * pairs
+teacher_bias = torch.randn(10, generator=generator, dtype=torch.float64)
+truth = machine_log_prob(teacher, teacher_bias)
+rows = torch.multinomial(truth.exp(), 5000, replacement=True, generator=generator)
+data = torch.bincount(rows, minlength=1024).double() / len(
+    rows
+)  # how often each state was drawn
+
+# Truth gate: the rule is the gradient that autograd finds.
+weights = torch.randn(10, 10, generator=generator, dtype=torch.float64).requires_grad_()
+bias = torch.zeros(10, dtype=torch.float64, requires_grad=True)
+log_prob = machine_log_prob(weights, bias)
+found = torch.autograd.grad((data * log_prob).sum(), (weights, bias))
+for gradient, of_data, of_model in zip(
+    found, moments(data), moments(log_prob.detach().exp()), strict=True
+):
+    assert torch.allclose(gradient, of_data - of_model, atol=1e-12)
+print("the learning rule equals autograd's gradient of the exact log-likelihood")
+
+
+# %% [markdown]
+# Twice the same lesson for the pupil. Once the model's moments come from enumeration. Once they come from **Gibbs sampling**, as they must in a machine of any size: 500 chains, ten sweeps before each step, one unit at a time, because here every unit hangs on every other.
+
+
+# %%
+def learn(
+    model_moments, steps: int = 400, rate: float = 1.0
+) -> tuple[Tensor, Tensor, list[float]]:
+    """Follow the learning rule; also return KL(data ‖ model) before each step."""
+    weights, bias, divergence = (
+        torch.zeros(10, 10, dtype=torch.float64),
+        torch.zeros(10, dtype=torch.float64),
+        [],
+    )
+    for step in range(steps):
+        log_prob = machine_log_prob(weights, bias)
+        divergence.append((torch.xlogy(data, data) - data * log_prob).sum().item())
+        for parameter, of_data, of_model in zip(
+            (weights, bias), moments(data), model_moments(weights, bias), strict=True
+        ):
+            parameter += rate * (1 - step / steps) * (of_data - of_model)
+    return weights, bias, divergence
+
+
+chains = (rand(500, 10) < 0.5).double()
+
+
+def by_gibbs(weights: Tensor, bias: Tensor, sweeps: int = 10) -> tuple[Tensor, Tensor]:
+    symmetric = (weights + weights.T) * (pairs + pairs.T)
+    for _ in range(sweeps):
+        for i in range(10):
+            chains[:, i] = (
+                rand(500) < torch.sigmoid(chains @ symmetric[:, i] + bias[i])
+            ).double()
+    return chains.T @ chains / 500 * pairs, chains.mean(0)
+
+
+exact_weights, _, exact_history = learn(
+    lambda weights, bias: moments(machine_log_prob(weights, bias).exp())
+)
+_, _, gibbs_history = learn(by_gibbs)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+left.semilogy(exact_history, label="moments by enumeration")
+left.semilogy(gibbs_history, label="moments by Gibbs sampling")
+left.set(xlabel="step", ylabel="KL(data ‖ model) in nats")
+left.legend()
+chosen = pairs.bool()
+right.plot(teacher[chosen], exact_weights[chosen], ".")
+right.plot([-2, 2], [-2, 2], color="0.7", zorder=0)
+right.set(xlabel="the teacher's weight", ylabel="the pupil's weight", aspect="equal")
+caption(
+    "Left: sampled moments lead to the same place, more noisily. Right: the pupil found the teacher's weights, up to the noise of 5,000 rows."
+)
+record("boltzmann_kl_exact", exact_history[-1], unit="nats", kind="exact")
+record("boltzmann_kl_gibbs", gibbs_history[-1], unit="nats", kind="exact")
+assert gibbs_history[-1] < 0.2 * gibbs_history[0]
+
+# %% [markdown]
+# It works, and it is slow. Enumeration doubles with every unit: for the 784 pixels of a digit there are $2^{784}$ states. Gibbs sampling redraws **one unit at a time**, and before every single step of learning it should run until it has forgotten where it began. That is why Boltzmann machines stayed small.
+
+# %% [markdown]
+# ## 4 · The restricted Boltzmann machine
+#
+# The way out is to forbid edges. Split the units into **visible** ones $v$ (the data) and **hidden** ones $h$ (features nobody gave us), and allow weights only *between* the two layers:
+#
+# $$E(v, h) = -b^\top v - c^\top h - v^\top W h.$$
+#
+# Given $v$, the hidden units no longer see one another, so they are independent, and the other way round. A whole layer is drawn **at once**:
+#
+# $$p(h_j = 1 \mid v) = \sigma(c_j + v^\top W_{\cdot j}), \qquad p(v_i = 1 \mid h) = \sigma(b_i + W_{i \cdot}\, h).$$
+#
+# And the hidden layer can be summed out by hand, because the sum over all $2^H$ states is a product of sums over one unit each:
+#
+# $$p(v) = \frac{e^{-F(v)}}{Z}, \qquad F(v) = -b^\top v - \sum_j \log\!\big(1 + e^{\,c_j + v^\top W_{\cdot j}}\big).$$
+#
+# $F$ is called the **free energy**; $\log(1 + e^a)$ is the *softplus*. Only $Z$ stays out of reach, and for a small layer not even that.
+
+
+# %%
+def free_energy(v, W, b, c):
+    """F(v): (B, D) -> (B,)."""
+    return -(v @ b) - F.softplus(c + v @ W).sum(1)
+
+
+def gibbs_step(v, W, b, c):
+    """One step of the chain, v → h → v, each layer at once."""
+    h = (rand(len(v), len(c)) < torch.sigmoid(c + v @ W)).double()
+    return (rand(len(v), len(b)) < torch.sigmoid(b + h @ W.T)).double()
+
+
+def log_partition(W, b, c):
+    """log Z by summing over all hidden states; the visible layer is summed out by hand."""
+    h = all_states(len(c))
+    return (h @ c + F.softplus(b + h @ W.T).sum(1)).logsumexp(0)
+
+
+def statistics(v, W, b, c):
+    """What the gradient of −F needs: ⟨v h⟩, ⟨v⟩, ⟨h⟩ with h at its mean given v."""
+    h = torch.sigmoid(c + v @ W)
+    return v.T @ h / len(v), v.mean(0), h.mean(0)
+
+
+def train(v, parameters, dream, steps=tiny_steps, rate=0.5):
+    """Ascend ⟨stats⟩_data − ⟨stats⟩_model, where `dream` gives the model's side; the parameters at every 50th step."""
+    path = []
+    for step in range(steps + 1):
+        if step % 50 == 0:
+            path.append(parameters)
+        gradient = zip(statistics(v, *parameters), dream(v, *parameters), strict=True)
+        parameters = [
+            p + rate * (1 - step / steps) * (plus - minus)
+            for p, (plus, minus) in zip(parameters, gradient, strict=True)
+        ]
+    return path
+
+
+# %% [markdown]
+# The data: **bars and stripes** on a grid of 4 × 4. Each row is on or off, or each column is; that makes 30 pictures, all equally likely. A perfect model gives each of them probability 1/30, a negative log-likelihood of $\log 30$ nats. With ten hidden units $Z$ is a sum over 1,024 states.
+
+
+# %%
+def bars_and_stripes(size: int) -> Tensor:
+    codes = all_states(size)
+    bars = codes[:, :, None].expand(-1, size, size)
+    return torch.cat([bars, bars.mT]).flatten(1).unique(dim=0)
+
+
+def small_weights(visible: int, hidden: int) -> list[Tensor]:
+    W = 0.1 * torch.randn(visible, hidden, generator=generator, dtype=torch.float64)
+    return [
+        W,
+        torch.zeros(visible, dtype=torch.float64),
+        torch.zeros(hidden, dtype=torch.float64),
+    ]
+
+
+pictures = bars_and_stripes(4)  # (30, 16)
+start = small_weights(16, 10)
+
+figure, ax = plt.subplots(figsize=(8, 1.4))
+images(pictures.reshape(-1, 4, 4), columns=15, axes=ax)
+caption("All thirty bars and stripes: the whole world of the next two sections.")
+
+# %% [markdown]
+# ### The truth gate
+#
+# On a random machine so small that *all* states of both layers can be listed, four facts: the conditionals and the free energy are those of the joint distribution; the probabilities sum to one; and the gradient, data minus model, is what autograd says of the exact log-likelihood.
+
+# %%
+W, b, c = (
+    torch.randn(shape, generator=generator, dtype=torch.float64)
+    for shape in ((6, 4), (6,), (4,))
+)
+v_all, h_all = all_states(6), all_states(4)
+log_joint = (
+    v_all @ W @ h_all.T + (v_all @ b)[:, None] + h_all @ c - log_partition(W, b, c)
+)  # log p(v, h), (64, 16)
+assert abs(log_joint.exp().sum() - 1) < 1e-12
+log_p = -free_energy(v_all, W, b, c) - log_partition(W, b, c)
+assert torch.allclose(log_joint.logsumexp(1), log_p)
+assert torch.allclose(
+    (log_joint - log_p[:, None]).exp() @ h_all, torch.sigmoid(c + v_all @ W)
+)
+
+
+def exact_dream(v, W, b, c):
+    """The model's own moments, by summing over the hidden states: nothing is sampled."""
+    h = all_states(len(c))
+    probs = (h @ c + F.softplus(b + h @ W.T).sum(1)).softmax(0)  # p(h)
+    v_mean = torch.sigmoid(b + h @ W.T)  # ⟨v⟩ given h
+    return (v_mean.T * probs) @ h, probs @ v_mean, probs @ h
+
+
+leaves = [p.clone().requires_grad_() for p in start]
+exact_log_likelihood = -free_energy(pictures, *leaves).mean() - log_partition(*leaves)
+for autograd, plus, minus in zip(
+    torch.autograd.grad(exact_log_likelihood, leaves),
+    statistics(pictures, *start),
+    exact_dream(pictures, *start),
+    strict=True,
+):
+    assert torch.allclose(autograd, plus - minus, atol=1e-12)
+print("joint, free energy, conditionals and gradient agree with enumeration and autograd")
+
+# %% [markdown]
+# ## 5 · Contrastive divergence, and what it gets wrong
+#
+# For a larger machine the model's moments must be sampled, and a chain that has forgotten its start takes long. **Contrastive divergence**, CD-$k$ (Hinton, 2002), does not wait: start the chain *at the data*, take $k$ steps, often one, and use what you have. **Persistent** CD (PCD; Tieleman, 2008) keeps its chains: each step of learning goes on where the last one stopped. The weights move little in between, so the chains stay near the model's distribution.
+#
+# Neither is the gradient. How wrong are they? Here we can know. First the four ways of dreaming, side by side.
+
+
+# %%
+def cd(k):
+    def dream(v, *parameters):
+        v = v.repeat(10, 1)  # ten chains from each picture
+        for _ in range(k):
+            v = gibbs_step(v, *parameters)
+        return statistics(v, *parameters)
+
+    return dream
+
+
+def pcd(chains=300):
+    state = [(rand(chains, 16) < 0.5).double()]
+
+    def dream(v, *parameters):
+        state[0] = gibbs_step(state[0], *parameters)
+        return statistics(state[0], *parameters)
+
+    return dream
+
+
+dreams = {"exact": exact_dream, "cd1": cd(1), "cd10": cd(10), "pcd": pcd()}
+paths = {name: train(pictures, start, dream) for name, dream in dreams.items()}
+
+
+def tiny_nll(parameters) -> float:
+    return (free_energy(pictures, *parameters).mean() + log_partition(*parameters)).item()
+
+
+figure, ax = plt.subplots(figsize=(7.5, 3))
+for name, path in paths.items():
+    history = [tiny_nll(parameters) for parameters in path]
+    ax.plot(np.arange(len(history)) * 50, history, label=name)
+    record(f"tiny_nll_{name}", history[-1], unit="nats", kind="exact")
+ax.axhline(math.log(30), color="0.6", linestyle="--", label="log 30")
+ax.set(xlabel="step", ylabel="exact NLL in nats", ylim=(3, 8))
+ax.legend(ncols=3)
+caption(
+    "The same machine, the same start, four ways to dream. CD-1 stops far from the truth; PCD strays while the steps are large and comes back as they shrink."
+)
+assert (
+    tiny_nll(paths["cd1"][-1]) > tiny_nll(paths["cd10"][-1]) > tiny_nll(paths["exact"][-1])
+)
+
+# %% [markdown]
+# **The bias, measured.** On a grid of 3 × 3 there are only 512 pictures, so we need not even sample: we carry the *probability of every picture* through the chain, $p(v') = \sum_h p(v' \mid h) \sum_v p(h \mid v)\, p(v)$, and know what CD-$k$ does on average. Its angle to the true gradient, at three moments of a fit with the exact gradient, says whether it points the right way. A cosine of 1 is the right direction, 0 is none.
+
+
+# %%
+def log_bernoulli(states, logits):
+    """log probability of each row of states, (S, n), under each row of logits, (B, n): (B, S)."""
+    return F.logsigmoid(logits) @ states.T + F.logsigmoid(-logits) @ (1 - states).T
+
+
+small = bars_and_stripes(3)  # (14, 9)
+v_all, h_all = all_states(9), all_states(8)
+in_data = (v_all[:, None] == small).all(2).any(1).double() / len(
+    small
+)  # p_data of all 512 pictures
+small_path = train(small, small_weights(9, 8), exact_dream)
+
+lengths = [1, 3, 10, 30, 100]
+figure, ax = plt.subplots(figsize=(6.5, 2.8))
+for moment in (2, 10, 40):
+    W, b, c = small_path[moment]
+    to_hidden = log_bernoulli(h_all, c + v_all @ W).exp()  # p(h | v), (512, 256)
+    to_visible = log_bernoulli(v_all, b + h_all @ W.T).exp()  # p(v | h), (256, 512)
+    h_mean = torch.sigmoid(c + v_all @ W)
+
+    def flat_statistics(p, h_mean=h_mean):
+        return torch.cat([((v_all.T * p) @ h_mean).flatten(), p @ v_all, p @ h_mean])
+
+    dreamt = torch.cat([part.flatten() for part in exact_dream(small, W, b, c)])
+    truth, p, cosines = flat_statistics(in_data) - dreamt, in_data, []
+    for k in range(1, lengths[-1] + 1):
+        p = p @ to_hidden @ to_visible
+        if k in lengths:
+            step = flat_statistics(in_data) - flat_statistics(p)
+            cosines.append(F.cosine_similarity(step, truth, dim=0).item())
+    ax.semilogx(
+        lengths, cosines, marker="o", label=f"after {50 * moment} steps of learning"
+    )
+    record(f"cd1_cosine_step_{50 * moment}", cosines[0], kind="exact")
+    assert cosines[-1] > cosines[0]
+ax.set(xlabel="k", ylabel="cosine to the gradient", ylim=(0, 1.05))
+ax.legend(loc="lower right")
+caption(
+    "At first even CD-1 points the right way. As weights grow, the chain forgets its start more slowly, and short chains mislead."
+)
+
+# %% [markdown]
+# **Reconstruction error is no measure.** Many programs report how well $v \to h \to v$ returns to its start. Watch it during CD-1: it falls and falls, while the likelihood, which we want, has long turned round. A chain that cannot leave its start reconstructs perfectly.
+#
+# Another cheap measure is the **pseudo-likelihood** (Besag, 1975): how well each pixel is predicted from all others, $\sum_i \log p(v_i \mid v_{-i})$. $Z$ cancels there, too: with $v'$ the picture with pixel $i$ flipped, $p(v_i \mid v_{-i}) = \sigma(F(v') - F(v))$.
+
+
+# %%
+def reconstruction_error(parameters) -> float:
+    W, b, c = parameters
+    return (
+        (torch.sigmoid(b + torch.sigmoid(c + pictures @ W) @ W.T) - pictures)
+        .square()
+        .sum(1)
+        .mean()
+        .item()
+    )
+
+
+def pseudo_log_likelihood(v, parameters) -> Tensor:
+    """Σ_i log p(v_i | all other pixels): (B, D) -> (B,)."""
+    total = torch.zeros(len(v), dtype=v.dtype)
+    for i in range(v.shape[1]):
+        flipped = v.clone()
+        flipped[:, i] = 1 - v[:, i]
+        total += F.logsigmoid(
+            free_energy(flipped, *parameters) - free_energy(v, *parameters)
+        )
+    return total
+
+
+measures = {
+    "reconstruction error (squared)": reconstruction_error,
+    "− pseudo-log-likelihood (nats)": lambda parameters: (
+        -pseudo_log_likelihood(pictures, parameters).mean().item()
+    ),
+    "− log-likelihood (nats, exact)": tiny_nll,
+}
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.7))
+curves = {}
+for ax, (name, measure) in zip(axes, measures.items(), strict=True):
+    curves[name] = [measure(parameters) for parameters in paths["cd1"]]
+    ax.plot(np.arange(len(curves[name])) * 50, curves[name])
+    ax.plot(50 * int(np.argmin(curves[name])), min(curves[name]), "o", color=PALETTE[4])
+    ax.set(xlabel="step of CD-1", title=name)
+    ax.title.set_fontsize(9)
+caption(
+    "One fit, three measures; the dot is each one's best. The two cheap ones look no further than a step from the data and promise progress to the end. The likelihood turned long before."
+)
+best = {name: int(np.argmin(curve)) for name, curve in curves.items()}
+for cheap in ("reconstruction error (squared)", "− pseudo-log-likelihood (nats)"):
+    assert best[cheap] > best["− log-likelihood (nats, exact)"]
+
+# %% [markdown]
+# ## 6 · A number for Z: annealed importance sampling
+#
+# To say how good a large machine is we need $\log Z$. **Annealed importance sampling** (AIS; Neal, 2001; for this model Salakhutdinov and Murray, 2008) walks to it from a machine whose $Z$ is known: the one with all weights 0, where pixels are independent, with biases $b^0$. In between lies a ladder of machines, $0 = \beta_0 < \dots < \beta_T = 1$:
+#
+# $$p_\beta(v) \propto f_\beta(v) = \exp\!\Big( (1-\beta)\, v^\top b^0 + \beta\, v^\top b + \sum_j \mathrm{softplus}\big(\beta\,(c_j + v^\top W_{\cdot j})\big) \Big).$$
+#
+# A chain climbs the ladder. On each rung it first notes by how much the next rung likes it better, $\log f_{\beta_{t+1}}(v) - \log f_{\beta_t}(v)$, then takes a Gibbs step there. The sum of the notes is a log weight, and the **mean of the weights is $Z / Z_0$** on average, however badly the chains mix. Mixing only decides how much the weights scatter. So the scatter tells how far to trust the result, and it has to be shown.
+
+
+# %%
+def ais(parameters, base, betas, chains):
+    """log weights of annealed importance sampling, (chains,); the log of their mean estimates log Z."""
+    W, b, c = parameters
+
+    def log_f(v, beta):
+        return v @ ((1 - beta) * base + beta * b) + F.softplus(beta * (c + v @ W)).sum(1)
+
+    v = (rand(chains, len(b)) < torch.sigmoid(base)).double()
+    total = F.softplus(base).sum() + len(c) * math.log(
+        2
+    )  # log Z₀: the 2ᴴ states of idle hidden units, too
+    for low, high in itertools.pairwise(betas):
+        total = total + log_f(v, high) - log_f(v, low)
+        h = (rand(chains, len(c)) < torch.sigmoid(high * (c + v @ W))).double()
+        v = (
+            rand(chains, len(b)) < torch.sigmoid((1 - high) * base + high * (b + h @ W.T))
+        ).double()
+    return total
+
+
+def estimate_with_interval(log_weights):
+    """log mean weight, with the mean ± 3 standard errors carried through the logarithm."""
+    top = log_weights.max()
+    weights = (log_weights - top).exp()
+    spread = 3 * weights.std() / math.sqrt(len(weights))
+    low = (weights.mean() - spread).clamp_min(1e-300).log()
+    return [
+        (value + top).item()
+        for value in (weights.mean().log(), low, (weights.mean() + spread).log())
+    ]
+
+
+tiny = paths["exact"][-1]
+exact_log_z = log_partition(*tiny).item()
+figure, ax = plt.subplots(figsize=(7, 2.8))
+for rungs in (10, 100, 1000):
+    log_weights = ais(
+        tiny,
+        torch.zeros(16, dtype=torch.float64),
+        torch.linspace(0, 1, rungs + 1, dtype=torch.float64),
+        500,
+    )
+    value, low, high = estimate_with_interval(log_weights)
+    print(
+        f"{rungs:>4} rungs: log Z = {value:.3f}, between {low:.3f} and {high:.3f}; exact {exact_log_z:.3f}"
+    )
+    ax.hist(log_weights.numpy(), bins=40, alpha=0.7, density=True, label=f"{rungs} rungs")
+ax.axvline(exact_log_z, color="black", linestyle="--", label="exact log Z")
+ax.set(xlabel="log weight of a chain", yticks=[])
+ax.legend()
+caption(
+    "The more rungs, the closer each chain's weight to the truth. Few rungs leave the mean to a few lucky chains."
+)
+assert abs(value - exact_log_z) < 0.2
+
+# %% [markdown]
+# ## 7 · The library's machine
+#
+# `utils/models/boltzmann/rbm.py` does what we did, for machines of any size. Its steps of learning contain nothing new; the one trick is to stack the data on the chains, so that both need the same matrix products.
+
+# %%
+import inspect
+
+from utils.models.boltzmann import RBM
+
+print(inspect.getsource(RBM.free_energy))
+print(inspect.getsource(RBM.partial_fit))
+
+W, b, c = tiny
+library = RBM.from_parameters(W, b, c)
+assert torch.allclose(library.free_energy(pictures), free_energy(pictures, *tiny))
+assert abs(library.log_partition().value - exact_log_z) < 1e-9
+for theirs, plus, minus in zip(
+    library.gradient(pictures),
+    statistics(pictures, *tiny),
+    exact_dream(pictures, *tiny),
+    strict=True,
+):
+    assert torch.allclose(theirs, plus - minus, atol=1e-9)
+print("free energy, log Z and gradient agree with ours from scratch")
+
+# %% [markdown]
+# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarised), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The dull baseline: every pixel on its own.
+
+# %%
+from sklearn.neural_network import BernoulliRBM
+
+from utils.models.mixtures import BernoulliMixture
+
+digits = load("digits").binarized().flat()
+train_digits, test_digits = digits.x_train.double(), digits.x_test.double()
+ours = RBM(
+    20,
+    learning_rate=0.05,
+    batch_size=20,
+    epochs=40,
+    dtype=torch.float64,
+    generator=generator,
+).fit(train_digits)
+theirs = BernoulliRBM(20, learning_rate=0.05, batch_size=20, n_iter=40, random_state=seed)
+theirs.fit(train_digits.numpy())
+parameters = (theirs.components_.T, theirs.intercept_visible_, theirs.intercept_hidden_)
+theirs = RBM.from_parameters(*map(torch.as_tensor, parameters))
+pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(train_digits)  # one table of pixels
+record(
+    "digits_nll_pixels",
+    -pixels.log_prob(test_digits).mean().item(),
+    unit="nats/image",
+    kind="exact",
+)
+record(
+    "digits_nll_scikit_learn",
+    -theirs.log_prob(test_digits).mean().item(),
+    unit="nats/image",
+    kind="exact",
+)
+record(
+    "digits_nll_rbm",
+    -ours.log_prob(test_digits).mean().item(),
+    unit="nats/image",
+    kind="exact",
+)
+
+# %% [markdown]
+# Two programs for one algorithm, and they end close together. scikit-learn keeps its rate; ours falls to 0, which calms the chains at the end and needs some more passes. Both are better than independent pixels by a clear margin. And AIS can be judged once more:
+
+# %%
+exact, estimate = (
+    ours.log_partition(),
+    ours.log_partition("ais", betas=ais_steps, generator=generator),
+)
+print(
+    f"log Z: exact {exact.value:.3f}; AIS {estimate.value:.3f}, between {estimate.low:.3f} and {estimate.high:.3f}"
+)
+record("rbm_ais_gap_small", estimate.value - exact.value, unit="nats", kind="score")
+
+# %% [markdown]
+# ## 8 · At scale: 500 features of handwriting
+#
+# Now MNIST, binarised as in chapter 4, and 500 hidden units: nobody can enumerate this $Z$, so the likelihood is an **estimate** with an interval. Two baselines with exact likelihoods: independent pixels, and a mixture of 100 Bernoullis.
+
+# %%
+pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(mnist.x_train)
+record(
+    "pixel_nll",
+    -pixels.log_prob(mnist.x_test).double().mean().item(),
+    unit="nats/image",
+    kind="exact",
+)
+mixture = BernoulliMixture(100, max_iter=10, generator=generator).fit(mnist.x_train)
+record(
+    "mixture_nll",
+    -mixture.log_prob(mnist.x_test).double().mean().item(),
+    unit="nats/image",
+    kind="exact",
+)
+
+rbm = RBM(mnist_hidden, epochs=mnist_epochs, generator=generator).fit(mnist.x_train)
+dreams = rbm.sample(ais_chains, generator, steps=500, start=mnist.x_train[:ais_chains])
+log_z = rbm.log_partition(
+    "ais", chains=ais_chains, betas=ais_steps, start=dreams, generator=generator
+)
+nll = rbm.free_energy(mnist.x_test).double().mean().item() + log_z.value
+record(
+    "rbm_nll",
+    nll,
+    unit="nats/image",
+    kind="estimate",
+    low=nll - log_z.value + log_z.low,
+    high=nll - log_z.value + log_z.high,
+)
+
+# %% [markdown]
+# The interval knows how far the chains of AIS disagree. It does not know of a valley that no chain has found; then the estimate of $\log Z$ is too low and the machine looks too good. So 100 more chains walk the ladder **backwards**, from the machine's own dreams to independent pixels: they err the other way, and the interval above reaches from one end to the other. And the small machine came first, where AIS met the exact sum.
+#
+# How far would patience carry us? Salakhutdinov and Murray (2008) trained the same machine with CD-25 for far longer, and report a likelihood well beyond ours.
+
+# %% tags=["picture"]
+samples = rbm.sample(60, generator, steps=1000)
+lively = rbm.weights.norm(dim=0).argsort(descending=True)[:60]
+filters = rbm.weights.T[lively].reshape(-1, 28, 28)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
+images(
+    filters / filters.abs().amax() / 2 + 0.5,
+    columns=12,
+    title="features: weights of hidden units",
+    axes=left,
+)
+images(samples.reshape(-1, 28, 28), columns=12, title="samples", axes=right)
+caption(
+    "Left: each hidden unit looks for a stroke here and for its absence there. Right: sixty chains that began with noise, after 1,000 steps of block Gibbs sampling."
+)
+
+# %% [markdown]
+# ## 9 · What it is good for
+#
+# ### Features
+#
+# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labelled images, once as pixels, once as $p(h \mid v)$. Both choose their regularisation by cross-validation on these 1,000.
+
+# %%
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
+
+labelled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
+x_few, y_few = mnist.x_train[labelled], mnist.y_train[labelled]
+grid = {"C": [0.003, 0.01, 0.03, 0.1, 0.3]}
+accuracy = {}
+for name, transform in (("pixels", lambda x: x), ("features", rbm.transform)):
+    search = GridSearchCV(LogisticRegression(max_iter=1000), grid, cv=3)
+    with threadpool_limits(1):  # such small fits are faster on one core
+        search.fit(transform(x_few), y_few)
+    accuracy[name] = search.score(transform(mnist.x_test), mnist.y_test)
+    record(f"{name}_accuracy", accuracy[name], kind="score")
+assert accuracy["features"] > accuracy["pixels"]
+
+# %% [markdown]
+# ### Thirty numbers for an image, or thirty bits
+#
+# A machine with few hidden units squeezes an image into few numbers. PCA, which finds the best *linear* code, is the one to beat. Same size, two questions: how well does the image come back, and do the nearest of the 1,000 labelled images have the right label? We ask twice: with thirty real numbers, and with **thirty bits**: is $p(h_j = 1 \mid v)$ above ½; is PCA's number above 0.
+
+# %%
+narrow = RBM(30, learning_rate=0.2, epochs=5, generator=generator).fit(mnist.x_train)
+pca = PCA(30, random_state=seed).fit(mnist.x_train[:10000])
+scores = torch.as_tensor(pca.transform(mnist.x_train))
+above, below = (
+    (scores * mask).sum(0) / mask.sum(0) for mask in (scores > 0, scores <= 0)
+)  # what a bit of PCA stands for: its mean score
+
+
+def pca_encode(x):
+    return torch.as_tensor(pca.transform(x))
+
+
+def pca_decode(z):
+    return torch.as_tensor(pca.inverse_transform(z))
+
+
+codes = {
+    "pca_numbers": (pca_encode, pca_decode),
+    "rbm_numbers": (narrow.transform, narrow.visible_probs),
+    "pca_bits": (
+        lambda x: (pca_encode(x) > 0).float(),
+        lambda z: pca_decode(torch.where(z > 0, above, below)),
+    ),
+    "rbm_bits": (lambda x: (narrow.transform(x) > 0.5).float(), narrow.visible_probs),
+}
+rows, code_error = [mnist.x_test[:12]], {}
+for name, (encode, decode) in codes.items():
+    back = decode(encode(mnist.x_test)).float()
+    rows.append(back[:12])
+    code_error[name] = (back - mnist.x_test).square().sum(1).mean().item()
+    record(f"code_error_{name}", code_error[name], unit="squared error/image", kind="score")
+    neighbours = KNeighborsClassifier(5).fit(encode(x_few), y_few)
+    record(
+        f"code_accuracy_{name}",
+        neighbours.score(encode(mnist.x_test), mnist.y_test),
+        kind="score",
+    )
+
+figure, ax = plt.subplots(figsize=(8.5, 4))
+images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+caption(
+    "From the top: binarised test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
+)
+assert code_error["pca_numbers"] < code_error["rbm_numbers"]
+assert code_error["rbm_bits"] < code_error["pca_bits"]
+
+# %% [markdown]
+# With real numbers PCA wins: it was built to minimise that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
+#
+# ### Completing an image
+#
+# Hold the pixels that are seen, redraw all others, again and again: Gibbs sampling from $p(\text{hidden part} \mid \text{seen part})$, with no new theory at all.
+
+# %%
+chosen = mnist.x_test[:12]
+seen = torch.arange(784) < 392
+rows = [chosen, chosen.where(seen, torch.nan)]
+for _ in range(3):
+    begin = chosen.where(seen, (rand(12, 784) < 0.5).float())
+    rows.append(rbm.sample(12, generator, steps=500, start=begin, clamp=seen))
+figure, ax = plt.subplots(figsize=(8.5, 4))
+images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+caption(
+    "From the top: the image; what is seen (blue is hidden); three completions from three random starts."
+)
+assert torch.equal(rows[2][:, seen], chosen[:, seen])
+
+# %% [markdown]
+# ## 10 · Recommending films
+#
+# In 2007 an RBM was one of the best single models in the competition for the Netflix prize (Salakhutdinov, Mnih and Hinton). Its visible units are not bits but **ratings**: each film is a *softmax unit* that shows one of $K$ levels, from half a star to five. A user has visible units for the films they rated, and **none** for all others. So a missing rating is not a zero; it is not there. All users share one set of weights, and the hidden units are a user's taste.
+#
+# Ours is a lean version. In the paper each film has a weight for every level and hidden unit. Here a film's weight to hidden unit $j$ is one number $w_{ij}$, and level $k$ pulls with a strength $s_k$ that grows with the stars:
+#
+# $$p(v_i = k \mid h) \propto \exp\!\Big( g_k + s_k \big(t_u + b_i + \textstyle\sum_j w_{ij} (h_j - \tfrac12)\big) \Big).$$
+#
+# $g_k$ says how popular a level is, $t_u$ how generous the user, $b_i$ how good the film. With 100,000 ratings of 9,000 films, most films have a handful of ratings, and this leaves less to overfit.
+#
+# One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorisation**, the model that won such contests.
+
+# %%
+from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
+from utils.ratings import load_ratings
+
+ratings = load_ratings()
+known, held_out = ratings.split(test=0.1, generator=generator)
+assert set(zip(known.users.tolist(), known.films.tolist(), strict=True)).isdisjoint(
+    zip(held_out.users.tolist(), held_out.films.tolist(), strict=True)
+)
+print(f"{ratings}; {len(held_out.stars)} of them held out")
+
+
+def rmse(predicted: Tensor) -> float:
+    return (predicted - held_out.stars).square().mean().sqrt().item()
+
+
+def mean_of(group: Tensor, n: int) -> Tensor:
+    """The mean rating in each group; of all ratings where the group is empty."""
+    count = torch.bincount(group, minlength=n)
+    total = torch.zeros(n).index_add_(0, group, known.stars)
+    return torch.where(count > 0, total / count, known.stars.mean())
+
+
+pairs_out = held_out.users, held_out.films
+tastes = SoftmaxRBM(film_hidden, generator=generator).fit(known)
+predictions = {
+    "mean": known.stars.mean().expand(len(held_out.stars)),
+    "user_mean": mean_of(known.users, ratings.n_users)[held_out.users],
+    "film_mean": mean_of(known.films, ratings.n_films)[held_out.films],
+    "bias": MatrixFactorization(0).fit(known).predict(*pairs_out),
+    "matrix": MatrixFactorization(20, generator=generator).fit(known).predict(*pairs_out),
+}
+for name, predicted in predictions.items():
+    record(f"cf_rmse_{name}", rmse(predicted), unit="stars", kind="score")
+rbm_rmse = rmse(tastes.predict(*pairs_out))
+record("cf_rmse", rbm_rmse, unit="stars", kind="score")
+assert rbm_rmse < rmse(predictions["bias"]) < rmse(predictions["user_mean"])
+
+# %% [markdown]
+# **The truth gate** for a prediction: with the hidden units summed out by hand, $p(v_i = k \mid \text{ratings of } u)$ is exact. On a machine with five hidden units we sum over all 32 states of $h$ instead and must get the same.
+
+# %%
+five = SoftmaxRBM(5, epochs=5, generator=generator).fit(known)
+user, film = 0, 100
+h = all_states(5).float()  # (32, 5)
+rated = known.users == user
+tilt = (known.stars[rated] - known.stars.mean()) / known.stars.std(unbiased=False)
+levels = (five.levels - known.stars.mean()) / known.stars.std(unbiased=False)  # s_k
+field = five.hidden_bias + tilt @ five.weights[known.films[rated]]
+strength = (
+    five.user_bias[user] + five.film_bias[film] + (h - 0.5) @ five.weights[film]
+)  # (32,)
+log_joint = (h @ field)[:, None] + five.level_bias + strength[:, None] * levels  # (32, K)
+enumerated = log_joint.logsumexp(0).softmax(0)
+by_hand = five.predict_probs(torch.tensor([user]), torch.tensor([film]))[0]
+print(f"largest difference to enumeration: {(enumerated - by_hand).abs().max():.1e}")
+assert torch.allclose(enumerated, by_hand, atol=1e-5)
+
+# %% [markdown]
+# A new person liked three films. What should they see next? Nobody has to train anything: their ratings set the hidden units, and these rate all other films. Two lists, both of films with at least 30 ratings: the **expected stars**, which put the classics first that everybody likes; and the **affinity**, how much this person's taste, $\sum_j w_{ij} (p(h_j = 1) - \tfrac12)$, lifts a film above what others think of it.
+
+# %%
+liked = ["Matrix, The (1999)", "Terminator 2", "Alien (1979)"]
+films = torch.tensor([ratings.find(title)[0] for title in liked])
+five_stars = torch.full((3,), 5.0)
+often = torch.bincount(ratings.films, minlength=ratings.n_films) >= 30
+often[films] = False
+lists = {
+    "affinity": tastes.affinity(films, five_stars),
+    "expected stars": tastes.score_films(films, five_stars),
+    "without knowing anyone": tastes.film_bias,
+}
+lists = {
+    how: score.where(often, -torch.inf).topk(10).indices.tolist()
+    for how, score in lists.items()
+}
+print(" | ".join(f"{how:34}" for how in lists))
+for row in zip(*lists.values(), strict=True):
+    print(" | ".join(f"{ratings.titles[film][:34]:34}" for film in row))
+shared = [len(set(lists[how]) & set(lists["without knowing anyone"])) for how in lists]
+print(f"also on the last list: {shared[0]} of the first, {shared[1]} of the second")
+assert shared[0] < shared[1]
+
+# %% [markdown]
+# ## 11 · Where it fails
+#
+# ### Dreams that were never checked
+#
+# CD-1 looks only one step away from the data. What the machine thinks likely *elsewhere*, it never learns to doubt. One switch, `persistent`, on 10,000 images and with everything else equal:
+
+# %%
+dreamers = {}
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.2))
+for ax, persistent in zip(axes, (False, True), strict=True):
+    name = "pcd" if persistent else "cd1"
+    machine = RBM(200, learning_rate=0.1, persistent=persistent, generator=generator)
+    machine.fit(mnist.x_train[:10000])
+    dreams = machine.sample(100, generator, steps=1000)
+    back = machine.visible_probs(machine.transform(mnist.x_test))
+    error = (back - mnist.x_test).square().sum(1).mean().item()
+    record(f"reconstruction_error_{name}", error, unit="squared error/image", kind="score")
+    counts = np.bincount(search.predict(rbm.transform(dreams)), minlength=10)
+    dreamers[name] = counts.max() / len(dreams)
+    record(f"largest_group_{name}", dreamers[name], unit="share of dreams", kind="score")
+    title = f"dreams after {'PCD' if persistent else 'CD-1'}"
+    images(dreams[:36].reshape(-1, 28, 28), columns=12, axes=ax, title=title)
+caption(
+    "Chains from noise, 1,000 steps. Both machines reconstruct equally well. Trained with CD-1, one has fallen into a single dream."
+)
+assert dreamers["cd1"] > dreamers["pcd"] + 0.2
+
+# %% [markdown]
+# ### Chains that stay at home
+#
+# The better a machine knows that a one is not a seven, the deeper the valleys, and the harder it is to get from one to the other. We start ten chains at an image of each digit and let them run. The classifier of section 9 says when a chain has left.
+
+# %%
+home = torch.arange(10).repeat_interleave(10)
+named = torch.as_tensor(search.predict(rbm.transform(mnist.x_test)))
+clear = [
+    (mnist.y_test == digit) & (named == digit) for digit in range(10)
+]  # images it names rightly
+begin = torch.stack([mnist.x_test[mask][0] for mask in clear])
+chains, moments_, still = begin[home], [0, 10, 30, 100, 300, 1000], []
+for earlier, moment in itertools.pairwise([0, *moments_]):
+    if moment > earlier:
+        chains = rbm.sample(100, generator, steps=moment - earlier, start=chains)
+    labels = torch.as_tensor(search.predict(rbm.transform(chains)))
+    still.append((labels == home).double().reshape(10, 10).mean(1))
+still = torch.stack(still)  # (moments, digits)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+for digit in range(10):
+    left.plot(range(len(moments_)), still[:, digit], color="0.8")
+left.plot(range(len(moments_)), still.mean(1), marker="o", color=PALETTE[0], linewidth=2)
+left.set(
+    xticks=range(len(moments_)),
+    xticklabels=moments_,
+    xlabel="Gibbs steps",
+    ylabel="share still at home",
+)
+right.bar(
+    np.arange(10) - 0.2,
+    torch.bincount(mnist.y_train, minlength=10) / len(mnist.y_train),
+    width=0.4,
+    color="0.7",
+    label="data",
+)
+right.bar(
+    np.arange(10) + 0.2,
+    torch.bincount(labels, minlength=10) / 100,
+    width=0.4,
+    label="chains at the end",
+)
+right.set(xticks=range(10), xlabel="digit", ylabel="share")
+right.legend()
+caption(
+    "Left: how many chains still show the digit they began with; grey: each digit. Right: where they end, beside the data. The machine has favourites, and its likelihood alone does not tell."
+)
+record("still_home_after_100", still[3].mean().item(), unit="share of chains", kind="score")
+
+# %% [markdown]
+# The cures: many chains instead of a long one, each from a start of its own, as `sample` does; and larger $k$, or temperatures above 1, which let chains cross the mountains, for machines that are trained longer.
+#
+# This is the price of a model without a recipe, and the reason why few people train RBMs today: samples are slow, the likelihood is an estimate, and the gradient is biased. The models of the next chapters buy these back, each in its own way. What stays is the idea: an **energy** says what belongs together, and learning lowers it at the data and raises it in the dreams.
+
+# %% [markdown]
+# ## 12 · What this family is good and bad at
+#
+# An energy is free to say anything, and that freedom costs the recipe for drawing.
+
+# %%
+from utils.families import families
+
+families("05")
+
+# %% [markdown]
+# ## 13 · Remember
+#
+# 1. An energy says which states are likely, $p \propto e^{-E}$. $Z$ makes it a probability, and is what nobody can compute.
+# 2. Gibbs sampling needs no $Z$. In a restricted machine a whole layer is drawn at once, and the hidden layer is summed out in closed form: the free energy.
+# 3. The gradient is data minus dreams. CD starts its dreams at the data and is biased; PCD keeps its chains and is less so.
+# 4. AIS estimates $\log Z$ with an interval. Reconstruction error measures how little a chain moves, not how good a model is.
+# 5. Chains mix slowly when the model is good. Test on machines so small that everything can be counted.
+#
+# **Exercises**: `course start 05`, then open `work/05_boltzmann_machines/exercises.ipynb`.
+#
+# **Further reading**
+# - J. J. Hopfield: *Neural networks and physical systems with emergent collective computational abilities*, PNAS, 1982.
+# - D. J. Amit, H. Gutfreund, H. Sompolinsky: *Storing infinite numbers of patterns in a spin-glass model of neural networks*, Physical Review Letters, 1985: the capacity.
+# - D. H. Ackley, G. E. Hinton, T. J. Sejnowski: *A learning algorithm for Boltzmann machines*, Cognitive Science, 1985.
+# - G. E. Hinton: *Training products of experts by minimizing contrastive divergence*, Neural Computation, 2002.
+# - R. Salakhutdinov, A. Mnih, G. Hinton: *Restricted Boltzmann machines for collaborative filtering*, ICML 2007.
+# - T. Tieleman: *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML 2008: persistent chains.
+# - R. Salakhutdinov, I. Murray: *On the quantitative analysis of deep belief networks*, ICML 2008: AIS for this model.
+# - R. M. Neal: *Annealed importance sampling*, Statistics and Computing, 2001.
+# - A. Fischer, C. Igel: *Training restricted Boltzmann machines: an introduction*, Pattern Recognition, 2014.

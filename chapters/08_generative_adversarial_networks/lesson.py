@@ -1,0 +1,838 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 8 · Generative adversarial networks
+#
+# **Let two networks play against each other until nobody can tell the forgery from the real thing.**
+#
+# | to read | to run | you need | afterwards you can |
+# |---|---|---|---|
+# | 120 minutes | two to three minutes, two cores | chapters 2, 4 and 6; what a neural network is | derive what the game measures and check it by integrals; write a GAN in forty lines; make modes vanish on purpose and bring them back; train one on MNIST; judge samples by more than a look |
+#
+# Every model so far had a likelihood, or a bound on it. A **generative adversarial network**, GAN, has none. It can only draw. It learns from a second network that tries to catch it. That gives sharp pictures, new ways to fail, and the question how to judge a model that cannot say how likely anything is.
+
+# %% tags=["parameters"]
+seed = 8
+line_steps = 800
+ring_steps = 900
+ladder_steps = 320
+grid_steps = 3600
+mnist_images = 60000
+conditional_images = 15000
+judged = 10000
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn import functional as F
+
+from utils.data import load
+from utils.nets import mlp
+from utils.plots import PALETTE, caption, images
+from utils.results import record
+
+generator = torch.Generator().manual_seed(seed)
+
+# %% [markdown]
+# ## 1 · Noise, bent into data
+#
+# Take noise that anyone can draw: $z$, standard normal. Push it through a function $G$, the **generator**. What comes out is random, too, and with the right $G$ it can have almost any shape. Drawing is easy. But how likely is a given $x$? To answer, one would have to find all $z$ that lead to it, and for a network nobody can.
+
+# %%
+z = torch.randn(4000, 2, generator=generator)
+radius, angle = z.norm(dim=1), torch.atan2(z[:, 1], z[:, 0])
+ring = (1 + 0.12 * radius)[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
+folded = torch.stack([z[:, 0], 0.5 * z[:, 0].square() + 0.2 * z[:, 1] - 0.5], dim=1)
+
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.1))
+shapes = {"noise z": z, "pushed away from 0": ring, "folded": folded}
+for ax, (name, points) in zip(axes, shapes.items(), strict=True):
+    ax.scatter(*points.T, s=3, c=angle, cmap="twilight")
+    ax.set(title=name, aspect="equal")
+caption(
+    "The same draws of noise under two simple functions. Colour is the direction of z: "
+    "most neighbours stay neighbours."
+)
+
+# %% [markdown]
+# How should $G$ learn without a likelihood? Ask a second network. The **discriminator** $D$ sees an example and says with which probability it is real. It learns as any classifier does. And the generator learns to make what $D$ calls real. Think of a forger and a detective: both start clumsy, and each is the other's teacher.
+
+# %% [markdown]
+# ## 2 · The mathematics
+#
+# ### The game
+#
+# Let $p$ be the density of the data and $q$ that of the samples $G(z)$. Both players care about one number, the **value**
+#
+# $$V(D, G) = \mathbb E_{x \sim p} \log D(x) + \mathbb E_{z} \log\big(1 - D(G(z))\big), \qquad \min_G \max_D V(D, G).$$
+#
+# It is the log-likelihood of a classifier that gets real and made examples equally often. $D$ raises it, $G$ lowers it.
+#
+# ### The best discriminator
+#
+# Write $V$ as one integral, $\int p \log D + q \log (1 - D)\, dx$. At each $x$ it is $a \log t + b \log(1 - t)$ with $t = D(x)$. The derivative $a/t - b/(1 - t)$ is zero at $t = a / (a + b)$. So
+#
+# $$D^*(x) = \frac{p(x)}{p(x) + q(x)}, \qquad \text{its log-odds are } \log p(x) - \log q(x).$$
+#
+# That is the key to all that follows: **a good discriminator knows the ratio of two densities, though nobody told it either.**
+#
+# ### What the game measures
+#
+# Put $D^*$ back, and with $m = \frac12 (p + q)$,
+#
+# $$V(D^*, G) = 2\, \mathrm{JS}(p, q) - \log 4, \qquad \mathrm{JS}(p, q) = \tfrac12 \mathrm{KL}(p \,\|\, m) + \tfrac12 \mathrm{KL}(q \,\|\, m).$$
+#
+# The **Jensen–Shannon divergence** JS is 0 exactly when $p = q$, and never above $\log 2$. So against a perfect detective, the best a forger can do is to draw from the true distribution. Then $D^* = \frac12$ everywhere.
+#
+# ### A loss that teaches
+#
+# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the forger learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimise $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
+
+# %% [markdown]
+# ## 3 · From scratch, on a line
+#
+# The data are a Gaussian with mean 2 and standard deviation ½. The forger has two numbers, $x = \mu + \sigma z$, so that we can see all it knows. The detective is a small network. Each step has two turns.
+
+
+# %%
+real_mean, real_std = 2.0, 0.5
+
+
+def data(n: int) -> Tensor:
+    return real_mean + real_std * torch.randn(n, 1, generator=generator)
+
+
+class Forger(nn.Module):
+    """x = μ + σ z: the smallest generator there is."""
+
+    def __init__(self, mean: float, std: float):
+        super().__init__()
+        self.mean = nn.Parameter(torch.tensor(mean))
+        self.log_std = nn.Parameter(torch.tensor(math.log(std)))
+
+    def forward(self, n: int) -> Tensor:
+        return self.mean + self.log_std.exp() * torch.randn(n, 1, generator=generator)
+
+
+def turn(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def verdict(answers: Tensor, real: bool) -> Tensor:
+    """Mean −log probability of the right answer, when `answers` are log-odds of real."""
+    truth = torch.full_like(answers, float(real))
+    return F.binary_cross_entropy_with_logits(answers, truth)
+
+
+def play(forger: Forger, detective: nn.Module, steps: int, batch: int = 256) -> Tensor:
+    """The game; returns μ and σ of each step, (steps, 2)."""
+    players = [
+        torch.optim.Adam(player.parameters(), lr=lr, betas=(0.0, 0.99))
+        for player, lr in ((forger, 1e-2), (detective, 1e-2))
+    ]
+    path = []
+    for _ in range(steps):
+        fake = forger(batch)
+        caught = verdict(detective(fake.detach()), real=False)
+        turn(verdict(detective(data(batch)), real=True) + caught, players[1])
+        turn(verdict(detective(fake), real=True), players[0])  # "call my fake real!"
+        path.append(torch.stack([forger.mean, forger.log_std.exp()]).detach())
+    return torch.stack(path)
+
+
+# %% [markdown]
+# `fake.detach()` matters. In the detective's turn no gradient may reach the forger: it would help the detective. In the forger's turn the gradient passes *through* the detective, but only the forger moves.
+
+# %%
+torch.manual_seed(seed)
+path = play(Forger(-1.0, 1.0), mlp(1, 32, 1), line_steps)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
+for value, name, truth in zip(path.T, ("μ", "σ"), (real_mean, real_std), strict=True):
+    line = left.plot(value, label=f"{name} of the forger")
+    left.axhline(truth, color=line[0].get_color(), linestyle=":", linewidth=1)
+left.set(xlabel="step", ylim=(-1.5, 3.5))
+left.legend()
+right.plot(*path.T, color="0.6", linewidth=0.8)
+right.plot(*path[0], "o", color=PALETTE[1], label="start")
+right.plot(real_mean, real_std, "*", color=PALETTE[2], markersize=14, label="the data")
+right.set(xlabel="μ", ylabel="σ")
+right.legend()
+caption(
+    "The forger finds both numbers, and overshoots on the way: a game has a balance, not "
+    "a bottom to roll into."
+)
+settled = path[line_steps // 2 :].mean(0)
+record("forger_mean_error", abs(settled[0].item() - real_mean), kind="score")
+record("forger_std_error", abs(settled[1].item() - real_std), kind="score")
+assert abs(settled[0] - real_mean) < 0.4
+assert abs(settled[1] - real_std) < 0.3
+
+# %% [markdown]
+# ## 4 · The truth gate
+#
+# In one dimension every claim of section 2 can be computed, for integrals are sums over a fine grid.
+#
+# **First: the detective.** We freeze the forger at $q = \mathcal N(1.2,\, 0.7^2)$ and train a detective on samples alone. It has never seen a density. Does it find $p / (p + q)$?
+
+# %%
+from utils.training import Trainer
+
+frozen_mean, frozen_std = 1.2, 0.7
+line = torch.linspace(-8, 12, 8001, dtype=torch.float64)
+cell = (line[1] - line[0]).item()
+
+
+def density(mean: float | Tensor, std: float | Tensor) -> Tensor:
+    """log density on the grid."""
+    return Normal(torch.as_tensor(mean).double(), torch.as_tensor(std).double()).log_prob(
+        line
+    )
+
+
+def value(answers: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
+    """V of a discriminator with these log-odds, by integration over the grid."""
+    terms = log_p.exp() * F.logsigmoid(answers) + log_q.exp() * F.logsigmoid(-answers)
+    return terms.sum() * cell
+
+
+log_p, log_q = density(real_mean, real_std), density(frozen_mean, frozen_std)
+torch.manual_seed(seed)
+detective = mlp(1, 64, 64, 1, activation=nn.Tanh)
+fake = frozen_mean + frozen_std * torch.randn(100_000, 1, generator=generator)
+Trainer(
+    detective,
+    lambda real, fake, training: F.softplus(-detective(real)) + F.softplus(detective(fake)),
+    epochs=4,
+    batch_size=500,
+    lr=5e-3,
+    seed=seed,
+    device="cpu",
+).fit((data(100_000), fake))
+with torch.no_grad():
+    trained = detective(line.float()[:, None])[:, 0].double()
+
+either = log_p.exp() + log_q.exp()
+closed_form = log_p.exp() / either
+# Weighted by the density of the places where it was asked.
+error = ((trained.sigmoid() - closed_form).abs() * either / 2).sum() * cell
+record("discriminator_error", error.item(), kind="score")
+assert error < 0.03
+
+figure, ax = plt.subplots(figsize=(7.5, 3))
+ax.fill_between(line, log_p.exp(), color=PALETTE[0], alpha=0.25, label="p, data")
+ax.fill_between(line, log_q.exp(), color=PALETTE[1], alpha=0.25, label="q, fakes")
+ax.plot(line, closed_form, color="black", label="p / (p + q)")
+ax.plot(line, trained.sigmoid(), "--", color=PALETTE[4], label="trained detective")
+ax.set(xlim=(-1.5, 4.5), xlabel="x", ylabel="D(x)")
+ax.legend(loc="upper left")
+caption(
+    "The trained detective lies on the closed form wherever there are examples. On the "
+    "far right it was never asked."
+)
+
+# %% [markdown]
+# **Second: the value.** The best value is $2\,\mathrm{JS} - \log 4$; the trained detective must reach it nearly, and can never exceed it.
+
+# %%
+log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+js = 0.5 * cell * (log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)).sum()
+best = value(log_p - log_q, log_p, log_q)
+reached = value(trained, log_p, log_q)
+record("js_divergence", js.item(), unit="nats", kind="exact")
+record("value_closed_form", best.item(), unit="nats", kind="exact")
+record("value_trained", reached.item(), unit="nats", kind="bound")
+print(f"2 JS − log 4 = {2 * js.item() - math.log(4):.9f}, V(D*) = {best.item():.9f}")
+assert torch.allclose(2 * js - math.log(4), best)
+assert best - 0.02 < reached < best
+
+# %% [markdown]
+# **Third: the lesson for the forger.** The forger follows the gradient of $V$ while $D$ stands still. Is that the gradient of the divergence, in which $D^*$ moves along? At the best $D$ it must be, since there $V$ does not change with $D$ to first order. Autograd says: the same to many digits.
+
+# %%
+mean = torch.tensor(frozen_mean, dtype=torch.float64, requires_grad=True)
+moving = density(mean, frozen_std)
+[with_d_fixed] = torch.autograd.grad(value((log_p - moving).detach(), log_p, moving), mean)
+moving = density(mean, frozen_std)
+middle = torch.logaddexp(log_p, moving) - math.log(2)
+twice_js = cell * (log_p.exp() * (log_p - middle) + moving.exp() * (moving - middle)).sum()
+[of_the_divergence] = torch.autograd.grad(twice_js, mean)
+print(f"gradient of V with D* fixed: {with_d_fixed.item():.9f}")
+print(f"gradient of 2 JS:            {of_the_divergence.item():.9f}")
+assert torch.allclose(with_d_fixed, of_the_divergence)
+
+# %% [markdown]
+# **Fourth: why minimax stops teaching.** We move the forger away from the data, give it the best detective each time, and ask how strongly each loss pushes its mean.
+
+# %%
+nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(80))
+weights = weights / weights.sum()  # sums with these are means over z
+
+
+def pushes(distance: float) -> tuple[float, float]:
+    """|d loss / d mean| of both losses, against D*, for two Gaussians of σ = ½."""
+    mean = torch.tensor(real_mean - distance, dtype=torch.float64, requires_grad=True)
+    x = mean + real_std * nodes
+    start = mean.detach()
+    answers = ((x - start).square() - (x - real_mean).square()) / (2 * real_std**2)
+    losses = -F.softplus(answers), F.softplus(-answers)
+    slopes = [
+        torch.autograd.grad((weights * loss).sum(), mean, retain_graph=True)[0].abs()
+        for loss in losses
+    ]
+    return slopes[0].item(), slopes[1].item()
+
+
+distances = torch.linspace(0.05, 5, 60).tolist()
+minimax_push, non_saturating_push = zip(*map(pushes, distances), strict=True)
+figure, ax = plt.subplots(figsize=(6.5, 2.8))
+ax.semilogy(distances, minimax_push, label="minimax")
+ax.semilogy(distances, non_saturating_push, label="non-saturating")
+ax.set(xlabel="distance between the means", ylabel="push on the mean", ylim=(1e-9, 1e3))
+ax.legend()
+caption(
+    "Far from the data the minimax loss no longer pushes at all. The non-saturating one "
+    "pushes harder, the farther away."
+)
+assert minimax_push[-1] < 1e-3 < 1 < non_saturating_push[-1]
+
+# %% [markdown]
+# ## 5 · Modes vanish: the ring of eight
+#
+# Now the library's `GAN`: our two turns, with the losses to choose from and the cures as options. These are its turns.
+
+# %%
+import inspect
+
+from utils.models.gans import GAN
+
+print(inspect.getsource(GAN._discriminator_step))
+print(inspect.getsource(GAN._generator_step))
+
+# %% [markdown]
+# The data: eight Gaussians on a ring. We train **five** GANs with five seeds at once: their weights are stacked, one product serves all five, and no member sees another (`utils/models/gans/toys.py`). One seed would prove nothing here.
+#
+# A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its centre. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
+
+# %%
+import functools
+
+from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centres
+from utils.toys import GAUSSIANS_NOISE
+
+members = 5
+momentum = functools.partial(torch.optim.Adam, betas=(0.9, 0.999), fused=True)
+no_momentum = functools.partial(torch.optim.Adam, betas=(0.0, 0.99), fused=True)
+
+
+def ring_gan(optimizer, lr=1e-3, discriminator_lr=None, **options):
+    """Five members on the ring; returns snapshots (6, 2000, 5, 2), or stops when it diverges."""
+    networks = [
+        EnsembleMLP(members, 2, 32, 32, outputs, spread=1.0, generator=generator)
+        for outputs in (2, 1)
+    ]
+    model, snapshots = GAN(*networks, (members, 2), **options), []
+    shape = (64 * ring_steps // 6, members)
+    points = mixture_points(ring_centres(), GAUSSIANS_NOISE, *shape, generator=generator)
+    model.fit(
+        points,
+        epochs=6,
+        batch_size=64,
+        lr={"discriminator": discriminator_lr or lr, "generator": lr},
+        optimizer=optimizer,
+        callbacks=[lambda training: snapshots.append(model.sample(2000, generator))],
+        seed=seed,
+        device="cpu",
+    )
+    return torch.stack(snapshots)
+
+
+def on_the_ring(samples: Tensor) -> tuple[Tensor, Tensor]:
+    return modes_found(samples, ring_centres(), GAUSSIANS_NOISE)
+
+
+ring_runs = {"momentum": ring_gan(momentum), "no momentum": ring_gan(no_momentum)}
+figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
+for row, (name, snapshots) in zip(axes, ring_runs.items(), strict=True):
+    for at, (ax, samples) in enumerate(zip(row, snapshots, strict=True)):
+        ax.plot(*ring_centres().T, "x", color="0.6", markersize=5)
+        ax.scatter(*samples[:600, 0].T, s=2, color=PALETTE[axes[1][0] is row[0]])
+        found = on_the_ring(samples)[0][0]
+        ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
+        if row is axes[1]:
+            ax.set_xlabel(f"step {(at + 1) * ring_steps // 6}")
+    row[0].set_ylabel(name)
+caption(
+    "One seed over time. Above, the generator runs from mode to mode, the discriminator "
+    "after it. Below, it opens out to all eight."
+)
+for name, snapshots in ring_runs.items():
+    found = on_the_ring(snapshots[-1])[0]
+    print(f"{name:12s} modes found by the five seeds: {found.tolist()}")
+    key = f"ring_modes_{name.replace(' ', '_')}"
+    record(key, found.double().mean().item(), unit="of 8", kind="score")
+assert on_the_ring(ring_runs["no momentum"][-1])[0].double().mean() >= 7
+
+# %% [markdown]
+# That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good forgery does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
+#
+# ### How unstable is it?
+#
+# The same ring, the same five seeds; we only turn learning rates. The "strong D" learns ten times faster than the generator, the "over-strong D" fifty times, with the minimax loss.
+
+# %%
+settings = {
+    "momentum, strong D": (momentum, {"lr": 1e-3, "discriminator_lr": 1e-2}),
+    "no momentum, lr 0.0001": (no_momentum, {"lr": 1e-4}),
+    "no momentum, lr 0.01": (no_momentum, {"lr": 1e-2}),
+    "no momentum, lr 0.05": (no_momentum, {"lr": 5e-2}),
+    "no momentum, strong D": (no_momentum, {"lr": 1e-3, "discriminator_lr": 1e-2}),
+    "no momentum, over-strong D": (
+        no_momentum,
+        {"lr": 1e-3, "discriminator_lr": 5e-2, "loss": "minimax"},
+    ),
+}
+ring_table = {
+    "momentum, lr 0.001": ring_runs["momentum"],
+    "no momentum, lr 0.001": ring_runs["no momentum"],
+}
+for name, (optimizer, options) in settings.items():
+    ring_table[name] = ring_gan(optimizer, **options)
+print(f"{'setting':26s} modes of 8, five seeds    mean   near a mode")
+ring_means = {}
+for name in sorted(ring_table):
+    found, near = on_the_ring(ring_table[name][-1])
+    ring_means[name] = found.double().mean().item()
+    print(f"{name:26s} {found.tolist()!s:24s} {ring_means[name]:5.1f}   {near.mean():8.0%}")
+assert ring_means["no momentum, lr 0.05"] < 6 < ring_means["no momentum, lr 0.01"]
+assert ring_means["no momentum, lr 0.0001"] < ring_means["no momentum, lr 0.001"]
+assert ring_means["momentum, strong D"] > ring_means["momentum, lr 0.001"] + 1
+assert ring_means["no momentum, strong D"] > 6
+
+# %% [markdown]
+# Read it row by row. Too small a learning rate looks like collapse, but is only slowness: the run is too short for it. Too large a rate is collapse: the samples lie near modes, but near few. With momentum it depends on the seed whether anything is found. Without, a wide range of rates works. A discriminator that learns faster, which old advice warns of, does no harm by itself, and beside momentum it even helps: it keeps up with a generator that runs away. Far too fast, it is restless itself, and seeds may lose modes again. So before blaming the loss, look at the optimiser.
+
+# %% [markdown]
+# ## 6 · The grid of twenty-five, and the cures one by one
+#
+# Twenty-five Gaussians at whole-number coordinates, each with standard deviation 0.05. They are small: samples that are spread evenly over the square find none by our rule. We first show what each cure is, then all on the same data with the same number of steps, five seeds each.
+#
+# - **WGAN, clipped.** Drop the sigmoid: the *critic* gives any number $f(x)$, and its loss is $\mathbb E f(G(z)) - \mathbb E f(x)$. If $f$ never rises faster than 1 per unit, the best difference is the **earth mover's distance**, which has a slope even where $p$ and $q$ do not overlap. To hold $f$ flat, all weights are clipped to a small box. Crude.
+# - **WGAN-GP.** Instead of clipping, punish slopes other than 1, at points between real and fake: $\lambda\, (\lVert \nabla f(\hat x) \rVert - 1)^2$.
+# - **Spectral normalisation.** Divide each weight matrix by its largest singular value: no layer stretches by more than 1. With the **hinge** loss $\max(0, 1 - f(x)) + \max(0, 1 + f(G(z)))$.
+# - **R1.** Punish the discriminator's slope on real data only: $\frac{\gamma}{2} \lVert \nabla f(x) \rVert^2$. At the balance the slope should be 0 there, and now it stays so.
+# - **Minibatch statistics.** Tell the discriminator how much the batch varies. Then sameness itself is a clue.
+# - **Relativistic pairing.** Ask not "is it real?" but "is this one more real than that one?": $\log(1 + e^{f(G(z)) - f(x)})$. A generator that leaves out a mode then loses against that mode's examples. Used with R1.
+
+# %%
+from utils.models.gans import GRID_NOISE, grid_centres, spectral_norm
+
+
+def grid_gan(
+    steps, optimizer=no_momentum, lr=2.5e-3, spectral=False, statistics=False, **options
+):
+    """Five members on the grid; returns samples (2500, 5, 2)."""
+    made, judge = (
+        EnsembleMLP(
+            members,
+            *(2, 64, 64, 64, outputs),
+            batch_statistics=statistics and outputs == 1,
+            generator=generator,
+        )
+        for outputs in (2, 1)
+    )
+    model = GAN(made, spectral_norm(judge) if spectral else judge, (members, 2), **options)
+    points = mixture_points(
+        grid_centres(), GRID_NOISE, 128 * steps // 4, members, generator=generator
+    )
+    model.fit(
+        points,
+        epochs=4,
+        batch_size=128,
+        lr=lr,
+        schedule="linear",
+        optimizer=optimizer,
+        seed=seed,
+        device="cpu",
+    )
+    return model.sample(2500, generator)
+
+
+slow_generator = {"discriminator": 4e-3, "generator": 1e-3}
+wasserstein = {"loss": "wasserstein", "lr": slow_generator}
+ladder = {
+    "minimax, momentum": {"loss": "minimax", "optimizer": momentum},
+    "non-saturating, momentum": {"optimizer": momentum},
+    "non-saturating": {},
+    "WGAN, clipped": wasserstein | {"clip_weights": 0.1},
+    "WGAN-GP": wasserstein | {"gradient_penalty": 0.1},
+    "spectral norm, hinge": {"loss": "hinge", "spectral": True},
+    "minibatch statistics": {"statistics": True},
+    "R1": {"r1": 0.2, "r1_every": 4},
+    "relativistic + R1": {"loss": "relativistic", "r1": 0.2, "r1_every": 4},
+}
+grid_runs = {name: grid_gan(ladder_steps, **options) for name, options in ladder.items()}
+
+
+def on_the_grid(samples: Tensor) -> tuple[Tensor, Tensor]:
+    return modes_found(samples, grid_centres(), GRID_NOISE)
+
+
+even = 5 * torch.rand(2500, members, 2, generator=generator) - 2.5
+title = f"after {ladder_steps} steps"
+print(f"{title:26s} modes of 25, five seeds   mean   near a mode")
+for name, samples in ({"spread evenly": even} | grid_runs).items():
+    found, near = on_the_grid(samples)
+    print(
+        f"{name:26s} {found.tolist()!s:24s} {found.double().mean():5.1f}   {near.mean():8.0%}"
+    )
+assert on_the_grid(even)[0].max() <= 3
+early = {
+    name: on_the_grid(samples)[0].double().mean() for name, samples in grid_runs.items()
+}
+assert early["non-saturating"] > early["non-saturating, momentum"] + 2
+
+# %%
+figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
+truth = mixture_points(grid_centres(), GRID_NOISE, 2500, generator=generator)
+panels = {"the data": truth} | {name: runs[:, 0] for name, runs in grid_runs.items()}
+for ax, (name, samples) in zip(axes.flat, panels.items(), strict=True):
+    ax.scatter(*samples.T, s=0.8, color="0.3" if name == "the data" else PALETTE[0])
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(name, fontsize=8.5)
+caption(
+    "The first of the five seeds after the short run. With momentum the samples run "
+    "astray; without, most fill the square, and its edges first."
+)
+
+# %% [markdown]
+# "Spread evenly" is no model, but random points all over the square: the rule does not fall for them. The largest step is the plainest one, from momentum to none. Weights clipped or divided make a discriminator smooth, and a smooth one is slow to see 25 small spots. In so short a run nobody finds everything; it tells who is fast, not who is right in the end. So the plain game of 2014, minimax with Adam as it comes, and the most careful one get the same long run.
+
+# %%
+plain = grid_gan(grid_steps, **ladder["minimax, momentum"])
+cured = grid_gan(grid_steps, **ladder["relativistic + R1"])
+
+figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
+for row, (name, runs), colour in zip(
+    axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
+):
+    for member, ax in enumerate(row):
+        found = on_the_grid(runs)[0][member]
+        ax.scatter(*runs[:, member].T, s=0.8, color=colour)
+        ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    row[0].set_ylabel(name)
+caption(
+    "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
+    "threads remain between the modes: a continuous function cannot tear its noise apart."
+)
+for name, samples in {"plain": plain, "cured": cured}.items():
+    found, near = on_the_grid(samples)
+    print(
+        f"{name}: modes of the five seeds {found.tolist()}, near a mode {near.mean():.0%}"
+    )
+    record(f"grid_modes_{name}", found.double().mean().item(), unit="of 25", kind="score")
+record(
+    "grid_seeds_cured",
+    (on_the_grid(cured)[0] >= 24).sum().item(),
+    unit="of 5 with at least 24 modes",
+    kind="score",
+)
+assert on_the_grid(plain)[0].double().mean() <= 15
+assert on_the_grid(cured)[0].double().mean() >= 22
+
+# %% [markdown]
+# ## 7 · Images: a convolutional pair
+#
+# For images both players are convolutional. A convolution looks at a small window and uses the same weights everywhere: an edge is an edge wherever it lies. The discriminator goes from pixels to one number, halving the side at each layer. The generator walks back: a linear layer paints 7 × 7 places coarsely, then each layer doubles the side and adds detail. This design is known as **DCGAN**. The tables below are not typed: a test image runs through the real modules.
+
+# %%
+from utils.models.gans import ImageDiscriminator, ImageGenerator, architecture
+
+torch.manual_seed(seed)
+made, judge = ImageGenerator(latent=64), ImageDiscriminator()
+for name, network, example in (
+    ("generator", made, torch.zeros(2, 64)),
+    ("discriminator", judge, torch.zeros(2, 1, 28, 28)),
+):
+    table = architecture(network, example)
+    print(f"{name}: {table.parameters.sum():,} parameters")
+    print(table.to_string(index=False), "\n")
+
+# %% [markdown]
+# Four things help it to work in so short a time: no momentum; R1, computed at every eighth step only, because it is dear; `MinibatchStd` in the discriminator; and an average over the generator's last weights (**EMA**) in place of the last weights themselves. The players circle each other; the average sits in the middle of the circle.
+
+# %%
+import time
+
+mnist = load("mnist")
+gan = GAN(made, judge, 64, r1=0.2, r1_every=8)
+began = time.perf_counter()
+gan.fit(
+    mnist.x_train[:mnist_images],
+    epochs=1,
+    batch_size=48,
+    lr=2e-3,
+    ema=0.998,
+    seed=seed,
+)
+gan.cpu()
+print(f"trained in {time.perf_counter() - began:.0f} s")
+
+# %% tags=["picture"]
+samples = gan.sample(judged, generator)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
+some = torch.randperm(len(mnist.x_train), generator=generator)[:64]
+images(mnist.x_train[some], columns=8, title="real", axes=left)
+images(samples[:64], columns=8, title="made by the GAN, not chosen", axes=right)
+caption(
+    "Right: the first 64 samples. Most strokes are sharp and whole. Some are no digits: "
+    "nothing forbids a shape between two digits."
+)
+
+# %% [markdown]
+# ## 8 · How good is it? Judging without a likelihood
+#
+# A GAN cannot say how likely a test image is. A look flatters: we see sharpness and miss what is missing. So we measure samples as a set. The space matters: pixels are a bad one, since a digit moved by one pixel is far away. We use the **features** of the course's small classifier, the 64 numbers from which it tells the digit (`utils/models/classifiers/digits.py`; its weights come with the course).
+#
+# - **Fréchet distance.** Fit a Gaussian to the features of real images and one to those of samples, and take $\lVert \mu - \mu' \rVert^2 + \mathrm{tr}\big(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2}\big)$. It is 0 for equal means and covariances. Its scale is that of the features, so it means nothing alone: beside it stands the **floor**, real images against other real images. With Inception's features it is the well-known FID; ours is not that number.
+# - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbour.
+# - **Coverage**: how many real images have a sample within their *own* ball? One strange sample with a huge ball can flatter recall, but not coverage.
+#
+# The real side is the test part for all. Rivals: the VAE of chapter 6, as the images it decodes (means, its best face) and as binary draws; a Bernoulli mixture of chapter 4, as the mean images of its components.
+
+# %%
+from utils.metrics import frechet_distance, neighbours
+from utils.models.classifiers import digit_classifier
+from utils.models.mixtures import BernoulliMixture
+from utils.models.vae import mnist_vae
+
+classifier, vae = digit_classifier(), mnist_vae()
+right = (classifier.predict(mnist.x_test) == mnist.y_test).double().mean()
+record("classifier_accuracy", right.item(), kind="score")
+binary = (mnist.x_train[:10000].flatten(1) > 0.5).float()
+mixture = BernoulliMixture(100, max_iter=10, generator=generator).fit(binary)
+drawn = torch.multinomial(mixture.weights, judged, replacement=True, generator=generator)
+sets = {
+    "real": mnist.x_train[torch.randperm(60000, generator=generator)[:judged]],
+    "gan": samples,
+    "vae": vae.decode(torch.randn(judged, 32, generator=generator)),
+    "vae_binary": vae.sample(judged, generator),
+    "mixture": mixture.probs[drawn].float(),
+}
+test_features = classifier.features(mnist.x_test[:judged])
+
+
+def judge_samples(name: str, x: Tensor):
+    """Print a row of measures; returns the Fréchet distance, the shares of digits, and the neighbours' measures."""
+    features = classifier.features(x)
+    distance = frechet_distance(test_features[: len(x)], features)
+    some = neighbours(test_features[:2000], features[:2000])
+    digits = classifier.head(features).argmax(1)
+    shares = torch.bincount(digits, minlength=10) / len(x)
+    print(
+        f"{name:18s} {distance:8.1f} {some.precision:10.2f} {some.recall:7.2f}"
+        f" {some.coverage:9.2f}   {shares.min():.1%} to {shares.max():.1%}"
+    )
+    return distance, shares, some
+
+
+print(f"{'':18s}  Fréchet  precision  recall  coverage   share of a digit")
+measured = {name: judge_samples(name, x) for name, x in sets.items()}
+
+# %% [markdown]
+# Is our distance computed rightly? The library torchmetrics has it, too, and takes any features: we lay ours out as images of 8 × 8 and tell it to leave them as they are.
+
+# %%
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+theirs = FrechetInceptionDistance(nn.Flatten(), normalize=True, input_img_size=(1, 8, 8))
+theirs.set_dtype(torch.float64)
+for features, real in ((test_features, True), (classifier.features(samples), False)):
+    theirs.update(features.double().reshape(-1, 1, 8, 8), real=real)
+distance = theirs.compute().item()
+print(f"torchmetrics: {distance:.6f}, ours: {measured['gan'][0]:.6f}")
+record("difference_to_torchmetrics", abs(distance - measured["gan"][0]), kind="exact")
+assert abs(distance - measured["gan"][0]) < 1e-3
+
+# %%
+for name in ("real", "gan", "vae", "vae_binary", "mixture"):
+    record(f"{name}_frechet", measured[name][0], kind="score")
+shares = measured["gan"][1]
+record("gan_smallest_digit", shares.min().item(), unit="of the samples", kind="score")
+record("gan_largest_digit", shares.max().item(), unit="of the samples", kind="score")
+assert measured["gan"][0] < 0.5 * measured["vae"][0]
+assert measured["real"][0] < measured["gan"][0]
+assert 0.05 < shares.min() < shares.max() < 0.15
+made_by_gan, made_by_vae, averages = (
+    measured[name][2] for name in ("gan", "vae", "mixture")
+)
+assert made_by_gan.coverage > made_by_vae.coverage
+assert made_by_gan.precision < made_by_vae.precision < averages.precision
+assert averages.recall < 0.3
+
+figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.9))
+names = ("GAN", "VAE, means", "VAE, binary draws", "mixture, means")
+for ax, key, name in zip(axes, ("gan", "vae", "vae_binary", "mixture"), names, strict=True):
+    images(sets[key][:36].reshape(-1, 28, 28), columns=6, title=name, axes=ax)
+caption(
+    "The first 36 samples of each. The GAN's strokes are whole; the VAE's are often torn; "
+    "the mixture's are averages."
+)
+assert measured["gan"][0] < measured["mixture"][0]
+
+# %% [markdown]
+# No single number settles it. The Fréchet distance sees the VAE far from the data and the GAN much nearer; coverage agrees. Precision does not: this GAN is small and briefly trained, and some of its samples are no digits. The mixture's averages all lie in the middle of the data, so its precision is the best of all, and its recall shows that it makes hardly anything. Read the columns together, and beside the floor.
+#
+# And the VAE has what the GAN lacks: a bound on the likelihood, codes for given images, and training that never runs in circles.
+#
+# ### Does it copy?
+#
+# A model that hands out training images would pass every test so far. So we look up, for each sample, the nearest of all 60,000 training images, in pixels. For scale: test images, which are new by definition, have nearest neighbours, too.
+
+# %%
+train = mnist.x_train.flatten(1)
+queries = {"samples": samples[:300].flatten(1), "test": mnist.x_test[:300].flatten(1)}
+nearest = {name: torch.cdist(x, train).min(1) for name, x in queries.items()}
+ratio = nearest["samples"].values.median() / nearest["test"].values.median()
+closest = nearest["samples"].values.min().item()
+record("gan_nearest_ratio", ratio.item(), unit="of a test image's distance", kind="score")
+print(f"the nearest of all: {closest:.2f}; a copy would have 0")
+assert ratio > 0.5
+assert closest > 0.5
+
+rows = [samples[:14].flatten(1), train[nearest["samples"].indices[:14]]]
+images(torch.cat(rows).reshape(-1, 28, 28), columns=14)
+caption(
+    "Above: samples. Below: the training image nearest to each. They are alike, and they "
+    "are not the same: no copying."
+)
+
+# %% [markdown]
+# ### A walk through the noise
+#
+# If $G$ had learned images by heart, a walk from one $z$ to another would jump. It does not.
+
+# %%
+ends = gan.noise(10, generator)
+steps = torch.linspace(0, math.pi / 2, 12)[:, None, None]
+walk = ends[:5] * steps.cos() + ends[5:] * steps.sin()  # (12, 5, 64), the length kept
+with torch.no_grad():
+    strolls = gan.generator(walk.transpose(0, 1).reshape(-1, 64))
+images(strolls, columns=12)
+caption(
+    "Five walks between two draws of noise. One digit turns into another through shapes "
+    "that are half digits."
+)
+
+# %% [markdown]
+# ## 9 · Told what to draw: "BigGAN in small"
+#
+# Large GANs for photographs added a few ideas, and all fit here.
+#
+# - **Labels.** The generator is told which digit to draw; the discriminator sees the image *and* the label, and answers $f(x, y) = a \cdot h(x) + b + v_y \cdot h(x)$, a general part and a part for the class (**projection**).
+# - **Spectral normalisation** in the discriminator, and the **hinge** loss.
+# - **Truncation.** Draw each number of $z$ only from $\pm t$. One knob, turned after training: less variety, and, it is hoped, better single images. The hope has a catch. Sixty-four normal numbers are almost never all small, so near the middle of the noise the generator has hardly ever been. Brock and others found that many of their models did not stand it, and trained them for it.
+#
+# Labels are extra information, so its numbers are not comparable with those above: it need not find out that there are ten kinds of image.
+
+# %%
+torch.manual_seed(seed)
+named = GAN(
+    ImageGenerator(64, n_classes=10),
+    spectral_norm(ImageDiscriminator(n_classes=10)),
+    64,
+    loss="hinge",
+    n_classes=10,
+).fit(
+    mnist.x_train[:conditional_images],
+    mnist.y_train[:conditional_images],
+    epochs=1,
+    batch_size=64,
+    lr=2e-3,
+    ema=0.995,
+    seed=seed,
+)
+named.cpu()
+labels = torch.arange(4000) % 10
+limits = (0.3, 0.7, 1.2, math.inf)
+print(f"{'truncation':18s}  Fréchet  precision  recall  coverage   share of a digit")
+drawn_named, curve = {}, []
+for t in limits:
+    x = named.sample(4000, generator, labels, truncation=t)
+    drawn_named[t] = x
+    curve.append(judge_samples(f"{t}", x))
+obeyed = (classifier.predict(drawn_named[math.inf]) == labels).double().mean().item()
+record("conditional_obeyed", obeyed, unit="of the labels", kind="score")
+record("conditional_frechet", curve[-1][0], kind="score")
+assert obeyed > 0.6
+assert curve[0][2].recall < curve[-1][2].recall
+assert curve[0][0] > curve[-1][0]
+
+# %%
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3.4))
+images(drawn_named[0.3][:60], columns=10, title="truncated at 0.3", axes=left)
+images(drawn_named[math.inf][:60], columns=10, title="not truncated", axes=middle)
+precision, recall, _ = zip(*(some for *_, some in curve), strict=True)
+right.plot(recall, precision, marker="o", color=PALETTE[0])
+for t, x, y in zip(limits, recall, precision, strict=True):
+    right.annotate(
+        "all" if t == math.inf else f"{t}", (x, y), (4, 4), textcoords="offset points"
+    )
+right.set(xlabel="recall", ylabel="precision")
+caption(
+    "A column is a label. Left: one digit of each kind, over and over. Middle: varied, "
+    "with some failures. Right: precision and recall for each truncation."
+)
+
+# %% [markdown]
+# Truncation costs variety in every run: recall goes to nothing, and the Fréchet distance grows, for it asks for variety, too. Whether single images gain, the precision says. In this small model that differs from run to run. Whoever shows truncated samples should say so.
+
+# %% [markdown]
+# ## 10 · What this family is good and bad at
+#
+# A GAN draws at once, sharply, and from any network you like. It gives no likelihood and no codes, it can leave out modes without a sign in its loss, and its training is a game that has to be watched.
+
+# %%
+from utils.families import families
+
+families("08")
+
+# %% [markdown]
+# ## 11 · Remember
+#
+# 1. A generator bends noise into data. It can draw; it cannot say how likely anything is.
+# 2. The best discriminator is $p / (p + q)$; against it, the game measures the Jensen–Shannon divergence.
+# 3. Minimax stops teaching when the discriminator is sure. The non-saturating loss does not.
+# 4. Mode collapse is real and the losses hide it. No momentum, R1 and comparing real with fake in pairs bring the modes back.
+# 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbours.
+#
+# **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+#
+# **Further reading**
+# - I. Goodfellow et al.: *Generative adversarial nets*, 2014, arXiv:1406.2661: the game, its optimum and the non-saturating loss.
+# - A. Radford, L. Metz, S. Chintala: *Unsupervised representation learning with deep convolutional generative adversarial networks*, 2015, arXiv:1511.06434.
+# - M. Arjovsky, S. Chintala, L. Bottou: *Wasserstein GAN*, 2017, arXiv:1701.07875; I. Gulrajani et al.: *Improved training of Wasserstein GANs*, 2017, arXiv:1704.00028.
+# - T. Miyato et al.: *Spectral normalization for generative adversarial networks*, 2018, arXiv:1802.05957.
+# - L. Mescheder, A. Geiger, S. Nowozin: *Which training methods for GANs do actually converge?*, 2018, arXiv:1801.04406: R1, and why the players circle.
+# - Z. Lin et al.: *PacGAN: the power of two samples in generative adversarial networks*, 2017, arXiv:1712.04086: the grid of 25, and counting modes.
+# - A. Jolicoeur-Martineau: *The relativistic discriminator*, 2018, arXiv:1807.00734; the pairing with gradient penalties: Y. Huang et al., *The GAN is dead; long live the GAN!*, 2024, arXiv:2501.05441.
+# - M. Heusel et al.: *GANs trained by a two time-scale update rule converge to a local Nash equilibrium*, 2017, arXiv:1706.08500: the Fréchet distance.
+# - T. Kynkäänniemi et al.: *Improved precision and recall metric for assessing generative models*, 2019, arXiv:1904.06991; M. F. Naeem et al.: *Reliable fidelity and diversity metrics for generative models*, 2020, arXiv:2002.09797: coverage.
+# - A. Brock, J. Donahue, K. Simonyan: *Large scale GAN training for high fidelity natural image synthesis*, 2018, arXiv:1809.11096: BigGAN.

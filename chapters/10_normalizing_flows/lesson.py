@@ -1,0 +1,1290 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · Normalizing flows
+#
+# **Bend a simple distribution into a hard one, and keep the books so well that the density stays exact.**
+#
+# | to read | to run | you need | afterwards you can |
+# |---|---|---|---|
+# | 120 minutes | two minutes, two cores | chapters 2 and 4, derivatives, what a determinant is | change variables without losing a factor; write RealNVP in forty lines and prove it right; choose between couplings, autoregressive maps and splines; give images an honest number of bits; name two things no flow can do |
+#
+# A variational autoencoder has a latent variable and only a bound on the likelihood. A mixture has an exact likelihood and few shapes. A **normalizing flow** is a neural network that can be run backwards. It turns data into plain noise and noise into data, and it knows the density of every point exactly. The price: each layer must be a **bijection**, a map that loses nothing.
+
+# %% tags=["parameters"]
+seed = 10
+moons_points = 4000
+moons_steps = 800
+toy_points = 5000
+toy_epochs = 28
+digit_epochs = 20
+mnist_images = 28000
+fashion_images = 6000
+
+# %%
+import math
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from utils.data import load
+from utils.plots import PALETTE, caption, images, plane
+from utils.results import record
+
+generator = torch.Generator().manual_seed(seed)
+
+
+def randn(*shape: int) -> Tensor:
+    """Standard normal numbers from the lesson's own generator."""
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+# %% [markdown]
+# ## 1 · One picture: bend the sheet
+#
+# Take a sheet of rubber and sprinkle points on it from a standard Gaussian. Now bend the sheet. Each point moves with it, and the cloud takes on a new shape. Here the rule is: leave $z_1$ alone; halve $z_2$ and push it up by an amount that depends on $z_1$.
+#
+# $$x_1 = z_1, \qquad x_2 = \tfrac12 z_2 + 0.6\,(z_1^2 - 1).$$
+#
+# The way back is as easy: $z_1 = x_1$, then $z_2 = 2\,(x_2 - 0.6\,(x_1^2 - 1))$. Nothing was torn, nothing was folded: every $x$ comes from exactly one $z$.
+
+
+# %%
+def bend(z: Tensor) -> Tensor:
+    """z → x."""
+    return torch.stack([z[:, 0], 0.5 * z[:, 1] + 0.6 * (z[:, 0] ** 2 - 1)], dim=1)
+
+
+def unbend(x: Tensor) -> Tensor:
+    """x → z."""
+    return torch.stack([x[:, 0], 2 * (x[:, 1] - 0.6 * (x[:, 0] ** 2 - 1))], dim=1)
+
+
+def normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I), (B,)."""
+    return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+
+
+z = randn(1500, 2)
+assert torch.allclose(unbend(bend(z)), z)
+
+line = torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
+colour = plt.get_cmap("viridis")(((z[:, 0] + 2.5) / 5).clamp(0, 1).numpy())
+for ax, move in zip(axes, (lambda points: points, bend), strict=False):
+    for value in line:
+        for fixed in (0, 1):
+            wire = torch.full((len(line) * 4, 2), value.item(), dtype=torch.float64)
+            wire[:, 1 - fixed] = torch.linspace(-2.4, 2.4, len(wire), dtype=torch.float64)
+            ax.plot(*move(wire).T, color="0.8", linewidth=0.7, zorder=0)
+    ax.scatter(*move(z).T, s=4, c=colour)
+plane(axes[2], lambda x: normal(unbend(x)) + math.log(2), (-3, -2), (3, 4))
+for ax, title in zip(axes, ("z: the base", "x = bend(z)", "the density p(x)"), strict=True):
+    ax.set(title=title, xlim=(-3, 3), ylim=(-3, 4), aspect="equal")
+caption(
+    "The same points before and after, colour by $z_1$. The density on the right is not a "
+    "fit: one formula gives it."
+)
+
+# %% [markdown]
+# Two questions are left for this chapter. What is the formula for the density? And how can a *network* learn the bending and still be undone?
+
+# %% [markdown]
+# ## 2 · The mathematics
+#
+# ### One dimension: probability is not lost
+#
+# Let $z = f(x)$ rise with $x$. The points in a small interval $dx$ land in $dz$, and they stay as many: $p(x)\,dx = p(z)\,dz$. So
+#
+# $$p(x) = p_z(f(x))\,\left|\frac{df}{dx}\right|, \qquad \log p(x) = \log p_z(f(x)) + \log\left|\frac{df}{dx}\right|.$$
+#
+# Where $f$ is steep, much of $z$ is squeezed into little $x$, and the density is high. The absolute value takes care of maps that fall.
+#
+# We try it on $x = e^z$, so $f(x) = \log x$ with slope $1/x$. Its name is the log-normal distribution, and `torch.distributions` knows it.
+
+# %%
+from torch.distributions import LogNormal
+
+x = torch.linspace(0.02, 6, 400, dtype=torch.float64)
+log_p = normal(x.log()[:, None]) + (1 / x).log()  # log p(z) + log |dz/dx|
+largest = (log_p - LogNormal(0.0, 1.0).log_prob(x)).abs().max().item()
+print(f"largest difference to torch.distributions: {largest:.1e}")
+assert largest < 1e-12
+
+levels = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+cuts = torch.special.ndtri(levels)  # ten strips of z with a tenth of the points each
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+line = torch.linspace(-3, 3, 400, dtype=torch.float64)
+curves = (
+    (line, normal(line[:, None]).exp(), cuts, -3.0, 3.0),
+    (x, log_p.exp(), cuts.exp(), 0.0, 6.0),
+)
+for ax, (at, density, edges, low, high), name in zip(axes, curves, "zx", strict=True):
+    bounds = [low, *edges.tolist(), high]
+    for i in range(10):
+        inside = (at >= bounds[i]) & (at <= bounds[i + 1])
+        ax.fill_between(at[inside], density[inside], color=PALETTE[i % 2], alpha=0.5)
+    ax.plot(at, density, color="black")
+    ax.set(xlabel=name, ylabel=f"p({name})", ylim=(0, None))
+caption(
+    "Ten strips, a tenth of the probability each, before and after $x = e^z$. Where a strip "
+    "gets narrow, it must get high."
+)
+
+# %% [markdown]
+# ### Many dimensions: volume
+#
+# Now $x$ has $D$ coordinates. Near a point, a smooth map is linear: its matrix is the **Jacobian** $J$, with entries $J_{ij} = \partial f_i / \partial x_j$. A small cube becomes a small slanted box, and its volume grows by the factor $|\det J|$. So the slope is replaced by a determinant:
+#
+# $$\log p(x) = \log p_z(f(x)) + \log \left|\det \frac{\partial f}{\partial x}\right|.$$
+#
+# Is it true that the determinant measures area? We carry small squares through a wavy map, measure the area of what they become, and compare.
+
+
+# %%
+def wave(x: Tensor) -> Tensor:
+    return torch.stack(
+        [x[:, 0] + 0.6 * x[:, 1].sin(), x[:, 1] * (1 + 0.5 * x[:, 0].cos())], dim=1
+    )
+
+
+def area(polygon: Tensor) -> float:
+    """The area inside a closed line of points (N, 2): the shoelace formula."""
+    a, b = polygon, polygon.roll(-1, 0)
+    return 0.5 * abs((a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]).sum().item())
+
+
+corner = torch.tensor([0.7, 0.9], dtype=torch.float64)
+jacobian = torch.autograd.functional.jacobian(lambda x: wave(x[None])[0], corner)
+determinant = jacobian.det().abs().item()
+steps = torch.linspace(0, 1, 50, dtype=torch.float64)[:-1]
+zero, one = torch.zeros_like(steps), torch.ones_like(steps)
+sides = ((steps, zero), (one, steps), (1 - steps, one), (zero, 1 - steps))
+outline = torch.cat([torch.stack(side, 1) for side in sides])  # around the unit square
+for size in (1.0, 0.1, 0.01, 0.001):
+    square = corner + size * (outline - 0.5)
+    print(f"square of side {size:5g}: area grows by {area(wave(square)) / size**2:.6f}")
+print(f"|det J|               {determinant:.6f}")
+assert abs(area(wave(corner + 0.001 * (outline - 0.5))) / 0.001**2 - determinant) < 1e-5
+
+# %% [markdown]
+# ### A chain of bijections
+#
+# One bend is not enough for a hard shape, so we chain many: $f = f_n \circ \dots \circ f_1$. A chain of bijections is a bijection, and volumes multiply, so their logarithms add:
+#
+# $$\log p(x) = \log p_z(z) + \sum_{k=1}^n \log |\det J_k|.$$
+#
+# Some words that stay: $x \to z$ is **forward** (it makes data *normal*, hence the name), $z \to x$ is the **inverse**, the sum is `log_det`, and $p_z$ is the **base**. Learning is plain maximum likelihood: raise the mean of $\log p(x)$ over the data by gradient ascent. There is no bound and no second network.
+#
+# What must a layer be? Flexible, invertible at a low price, and with a cheap determinant. For a general $D \times D$ matrix the determinant costs about $D^3$ operations: for a small photo, more than the rest of the network by far. But for a **triangular** matrix it is the product of the diagonal. All of this chapter's layers live from that.
+
+# %% [markdown]
+# ## 3 · From scratch: RealNVP
+#
+# The bend of section 1 had a pattern. One half of the coordinates, $x_a$, stays. It tells a network how the other half is to be scaled and shifted:
+#
+# $$z_a = x_a, \qquad z_b = x_b \odot e^{s(x_a)} + t(x_a).$$
+#
+# This is an **affine coupling** (Dinh, Sohl-Dickstein and Bengio, 2017). Undoing it never needs the network's inverse: $x_a$ is still there, so we compute $s$ and $t$ again and take them off. The Jacobian is triangular, with ones and $e^{s}$ on its diagonal, so `log_det` is just the sum of $s$. The network may be anything.
+#
+# One coupling leaves half of the coordinates untouched, so the halves take turns. $s$ is kept between $-3$ and $3$ by a $\tanh$, so that no step of training can blow a coordinate up.
+
+# %%
+from utils.nets import MLP
+
+
+class AffineCoupling(nn.Module):
+    """z_b = x_b exp(s(x_a)) + t(x_a), for two coordinates; `swap` says which is a."""
+
+    def __init__(self, swap: bool):
+        super().__init__()
+        self.swap, self.net = swap, MLP(1, 2, (32, 32), generator)
+
+    def move(self, x: Tensor, rule) -> tuple[Tensor, Tensor]:
+        a, b = x.flip(1).chunk(2, 1) if self.swap else x.chunk(2, 1)  # (B, 1) each
+        raw, t = self.net(a).chunk(2, 1)
+        b, log_det = rule(b, 3 * raw.tanh(), t)
+        moved = torch.cat([a, b], 1)
+        return moved.flip(1) if self.swap else moved, log_det[:, 0]
+
+    def forward(self, x):
+        return self.move(x, lambda b, s, t: (b * s.exp() + t, s))
+
+    def inverse(self, z):
+        return self.move(z, lambda b, s, t: ((b - t) * (-s).exp(), -s))
+
+
+class RealNVP(nn.Module):
+    def __init__(self, layers: int):
+        super().__init__()
+        self.layers = nn.ModuleList(AffineCoupling(i % 2 == 1) for i in range(layers))
+
+    def run(self, x, direction: str):
+        path, total = [x], 0
+        forward = direction == "forward"
+        for layer in self.layers if forward else reversed(self.layers):
+            x, log_det = getattr(layer, direction)(x)
+            path, total = [*path, x], total + log_det
+        return path, total
+
+    def log_prob(self, x):
+        path, log_det = self.run(x, "forward")
+        return normal(path[-1]) + log_det
+
+
+# %% [markdown]
+# Two moons, a few hundred steps of Adam on random batches.
+
+# %%
+moons = load("moons", n=moons_points, seed=seed)
+scratch = RealNVP(layers=6)
+optimizer = torch.optim.Adam(scratch.parameters(), lr=5e-3)
+falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, moons_steps)
+history = []
+for _ in range(moons_steps):
+    rows = torch.randint(moons_points, (256,), generator=generator)
+    loss = -scratch.log_prob(moons.x_train[rows]).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    falling.step()
+    history.append(loss.item())
+scratch = scratch.double().eval().requires_grad_(False)
+x_test = moons.x_test.double()
+
+path, _ = scratch.run(randn(2000, 2), "inverse")
+colour = (path[0][:, 0] > 0).long()
+figure, axes = plt.subplots(1, 6, sharex=True, sharey=True, figsize=(11, 2.4))
+for ax, step in zip(axes, (0, 1, 2, 4, 6), strict=False):
+    ax.scatter(*path[step].T, s=2, c=[PALETTE[c] for c in colour])
+    ax.set_title(f"after {step}" if step else "noise z")
+axes[5].scatter(*x_test[:2000].T, s=2, color="0.4")
+axes[5].set(title="real", xlim=(-3, 3), ylim=(-3, 3))
+for ax in axes:
+    ax.set_aspect("equal")
+caption(
+    "Noise on its way to data, layer by layer; the colour is the half of the plane it came "
+    "from. Each layer moves points along one axis only."
+)
+
+# %% [markdown]
+# ## 4 · The truth gate
+#
+# A flow that forgets one factor still trains and still draws pretty pictures. So this notebook stops unless five facts hold. We compute in float64 here, where exactness can be seen.
+#
+# **First: the inverse is the inverse.** **Second: `log_det` is the logarithm of the determinant of the Jacobian**, which autograd builds entry by entry without knowing that it is triangular.
+
+# %%
+path, log_det = scratch.run(x_test, "forward")
+back, log_det_back = scratch.run(path[-1], "inverse")
+print(f"largest |inverse(forward(x)) − x|: {(back[-1] - x_test).abs().max().item():.1e}")
+assert (back[-1] - x_test).abs().max() < 1e-6
+assert (log_det + log_det_back).abs().max() < 1e-6
+
+
+def forward_one(x: Tensor) -> Tensor:
+    return scratch.run(x[None], "forward")[0][-1][0]
+
+
+by_autograd = torch.stack(
+    [
+        torch.autograd.functional.jacobian(forward_one, row).slogdet().logabsdet
+        for row in x_test[:100]
+    ]
+)
+largest = (by_autograd - log_det[:100]).abs().max().item()
+print(f"largest |log_det − log |det J| of autograd|: {largest:.1e}")
+assert largest < 1e-8
+
+# %% [markdown]
+# **Third: the density integrates to one.** **Fourth: samples follow the density.** We cut the plane into cells, integrate the density over each, and count samples in them. If both agree, the squared differences, measured in standard errors, average about 1 (this average is $\chi^2$ per cell).
+
+# %%
+fine, cells, half = 800, 40, 4.0
+step = 2 * half / fine
+axis = (torch.arange(fine, dtype=torch.float64) + 0.5) * step - half
+blocks = torch.cartesian_prod(axis, axis).split(200_000)
+density = torch.cat([scratch.log_prob(block).exp() for block in blocks])
+mass = density.reshape(cells, fine // cells, cells, fine // cells).sum((1, 3)) * step**2
+integral = mass.sum().item()
+record("density_integral", integral, kind="exact")
+assert abs(integral - 1) < 0.01
+
+drawn = scratch.run(randn(50_000, 2), "inverse")[0][-1]
+index = ((drawn + half) / (2 * half) * cells).floor().long()
+index = index[((index >= 0) & (index < cells)).all(1)]
+counts = torch.bincount(index[:, 0] * cells + index[:, 1], minlength=cells**2)
+expected = len(drawn) * mass.flatten()
+filled = expected > 20
+chi2 = ((counts - expected).square() / expected)[filled].mean().item()
+record("chi2_per_cell", chi2, kind="score")
+print(f"{int(filled.sum())} cells with more than 20 expected samples")
+assert chi2 < 2
+
+# %% [markdown]
+# **Fifth: it comes near the truth, from below.** We drew the moons ourselves, so their density is known: a Gaussian of known width, averaged along two half circles. No model can have a higher mean log-likelihood on new points than the truth, and the gap is the Kullback–Leibler divergence $\mathrm{KL}(p_\text{true} \,\|\, p_\text{model})$ in nats. Most of the time nobody knows the truth; here we can say how much is missing.
+
+# %%
+from utils.toys import MOONS_NOISE, SPIRALS_NOISE
+
+
+def smeared(centres: Tensor, width: float):
+    """log p of points drawn evenly from `centres` (N, 2) and blurred by `width`."""
+
+    def log_prob(x: Tensor) -> Tensor:
+        near = torch.cdist(x.double(), centres).square() / (-2 * width**2)
+        return near.logsumexp(1) - math.log(len(centres)) - math.log(2 * math.pi * width**2)
+
+    return log_prob
+
+
+u = (torch.arange(1500, dtype=torch.float64) + 0.5) / 1500
+upper = torch.stack([(math.pi * u).cos(), (math.pi * u).sin()], 1)
+both = torch.cat([upper, torch.tensor([1.0, 0.5]) - upper]) - torch.tensor([0.5, 0.25])
+spread = (3 / 4 + 9 / 16 - 1 / math.pi) / 2
+true_moons = smeared(both * math.sqrt((1 - MOONS_NOISE**2) / spread), MOONS_NOISE)
+
+gaussian = torch.distributions.MultivariateNormal(
+    moons.x_train.double().mean(0), moons.x_train.double().T.cov()
+)
+truth = true_moons(x_test).mean().item()
+flow_nats = scratch.log_prob(x_test).mean().item()
+gaussian_nats = gaussian.log_prob(x_test).mean().item()
+record("moons_truth", truth, unit="nats/point", kind="score")
+record("moons_scratch", flow_nats, unit="nats/point", kind="score")
+record("moons_gaussian", gaussian_nats, unit="nats/point", kind="score")
+assert gaussian_nats + 0.5 < flow_nats < truth
+
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
+axes[0].plot(history, linewidth=0.7)
+axes[0].axhline(-truth, color=PALETTE[1], label="the truth")
+axes[0].set(xlabel="step", ylabel="−mean log p(x) in nats")
+axes[0].legend()
+plane(axes[1], true_moons, (-2.5, -2.5), (2.5, 2.5))
+plane(axes[2], scratch.log_prob, (-2.5, -2.5), (2.5, 2.5))
+for ax, title in zip(axes[1:], ("true density", "our flow"), strict=True):
+    ax.set_title(title)
+caption(
+    "Left: the loss falls towards the entropy of the moons, which is the floor. Right: forty "
+    "lines against the truth. Look between the moons: section 9 comes back to that."
+)
+
+# %% [markdown]
+# ## 5 · The bricks
+#
+# ### The library's coupling is ours
+#
+# `utils/models/flows/flow.py` chains the same couplings, for any number of coordinates. We copy our weights into it: every number must agree.
+
+# %%
+import inspect
+
+from utils.models.flows import Coupling, real_nvp
+
+library = real_nvp(2, transforms=6, hidden=(32, 32)).double()
+for theirs, ours in zip(library.transform, scratch.layers, strict=True):
+    theirs.net.load_state_dict(ours.net.state_dict())
+largest = (library.log_prob(x_test) - scratch.log_prob(x_test)).abs().max().item()
+record("difference_to_library", largest, unit="nats", kind="exact")
+assert largest < 1e-9
+print(inspect.getsource(Coupling._move))
+
+# %% [markdown]
+# `curve` is what is new: the affine map is only one choice. Here is the whole box of bricks.
+#
+# | brick | what it does to $x$ | its log-determinant |
+# |---|---|---|
+# | **actnorm** | scales and shifts each channel; the first batch gets mean 0 and variance 1 | sum of the log scales |
+# | **invertible 1 × 1** (Glow) | mixes all channels with a matrix $W = PL(U + \mathrm{diag}\, s)$ | $\sum \log \lvert s \rvert$, no determinant is ever computed |
+# | **affine coupling** (RealNVP) | one half scales and shifts the other | sum of $s$ |
+# | **spline coupling** | one half bends the other with a rising curve of many knots | sum of the log slopes |
+# | **autoregressive** (MAF) | each coordinate is moved as *all* before it say | sum of the log slopes |
+# | **squeeze, permutation, factor out** | move numbers about | 0 |
+#
+# Actnorm and $1 \times 1$ are Glow's (Kingma and Dhariwal, 2018). Instead of swapping halves by a fixed rule, a learned matrix mixes them, starting as a random rotation. Storing $W$ in its triangular factors makes the determinant a sum of $D$ logarithms.
+#
+# Each brick must pass the first two gates. We move all its parameters at random first, so that none is tested at the identity, where it starts.
+
+# %%
+from functools import partial
+
+from utils.models.flows import (
+    ActNorm,
+    Affine,
+    Autoregressive,
+    Chain,
+    FactorOut,
+    Flatten,
+    Histogram,
+    Inverse,
+    InvertibleLinear,
+    Permutation,
+    Spline,
+    Squeeze,
+    convnet,
+)
+
+net = partial(MLP, generator=generator)
+conv = partial(convnet, hidden=8, generator=generator)
+edges = torch.tensor([0, 0.1, 0.3, 0.4, 1])
+maf_layer = partial(Autoregressive, 6, hidden=(16,), generator=generator)
+bricks = {
+    "actnorm": (ActNorm(6), (6,)),
+    "invertible 1 × 1, image": (InvertibleLinear(4, generator), (4, 2, 2)),
+    "permutation": (Permutation([3, 0, 5, 1, 4, 2]), (6,)),
+    "affine coupling": (Coupling(6, net), (6,)),
+    "affine coupling, image": (Coupling(4, conv, swap=True), (4, 2, 2)),
+    "spline coupling": (Coupling(6, net, Spline(8, 3.0)), (6,)),
+    "histogram coupling": (Coupling(6, net, Histogram(edges)), (6,)),
+    "autoregressive, affine": (maf_layer(Affine()), (6,)),
+    "autoregressive, spline": (maf_layer(Spline(8, 3.0)), (6,)),
+    "autoregressive, turned": (Inverse(maf_layer(Affine())), (6,)),
+    "squeeze": (Squeeze(), (1, 4, 4)),
+    "factor out": (
+        FactorOut((4, 2, 2), Chain([Coupling(2, conv), Flatten((2, 2, 2))])),
+        (4, 2, 2),
+    ),
+}
+
+
+def flat_jacobian(transform: nn.Module, row: Tensor) -> Tensor:
+    return torch.autograd.functional.jacobian(
+        lambda values: transform(values.view(1, *row.shape))[0].flatten(), row.flatten()
+    )
+
+
+worst = 0.0
+for name, (transform, shape) in bricks.items():
+    transform = transform.double().eval()
+    for parameter in transform.parameters():
+        parameter.data += 0.3 * randn(*parameter.shape)
+    x = randn(20, *shape)
+    z, log_det = transform(x)
+    undone = (transform.inverse(z)[0] - x).abs().max().item()
+    dets = torch.stack([flat_jacobian(transform, row).slogdet().logabsdet for row in x])
+    volume = (dets - log_det).abs().max().item()
+    print(f"{name:24} |inverse − x| ≤ {undone:.0e}   |log_det − autograd| ≤ {volume:.0e}")
+    worst = max(worst, undone, volume)
+record("worst_brick_error", worst, kind="exact")
+assert worst < 1e-7
+
+# %% [markdown]
+# ### Who moves whom: four Jacobians
+#
+# The pattern of the Jacobian tells the whole story of a layer.
+
+# %%
+eight = {
+    "coupling": Coupling(8, net),
+    "autoregressive": Autoregressive(8, hidden=(32,), generator=generator),
+    "linear mixing": InvertibleLinear(8, generator),
+    "four couplings": Chain([Coupling(8, net, swap=i % 2 == 1) for i in range(4)]),
+}
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+for ax, (name, transform) in zip(axes, eight.items(), strict=True):
+    transform = transform.double()
+    for parameter in transform.parameters():
+        parameter.data += 0.3 * randn(*parameter.shape)
+    slopes = flat_jacobian(transform, randn(8)).abs()
+    if name in ("coupling", "autoregressive"):
+        assert (slopes.triu(1) == 0).all(), "an output depends on a later input"
+    ax.imshow(slopes.sqrt(), cmap="Blues", vmax=slopes.max().sqrt())
+    ax.set(title=name, xticks=[], yticks=[], xlabel="input")
+axes[0].set_ylabel("output")
+caption(
+    "How much each output moves with each input. Zeros above the diagonal make the "
+    "determinant cheap; a chain of such layers may fill the whole square."
+)
+
+# %% [markdown]
+# ### Curves: more than scale and shift
+#
+# An affine map can only stretch: if $z$ is Gaussian, so is $x_b$ given $x_a$. A **rational-quadratic spline** (Durkan and others, 2019) is a rising curve through $K + 1$ knots; the network places them. Between two knots it is a ratio of two parabolas, so it has a smooth slope and an inverse in closed form. A **histogram** is the simplest: straight pieces between fixed edges. It is the distribution function of a bar chart, and we shall need it for pixels.
+
+# %%
+line = torch.linspace(-3.5, 3.5, 1401, dtype=torch.float64)
+spline = Spline(8, 3.0)
+widths = torch.tensor([0.3, 0.3, -0.4, 0.4, 0.4, -0.4, 0.3, 0.3])
+heights = torch.tensor([-1.5, 1.0, 0.9, -1.6, -1.6, 0.9, 1.0, -1.5])
+slopes = torch.tensor([0.0, 2.0, 0.0, -3.0, 0.0, 2.0, 0.0])
+numbers = torch.cat([widths, heights, slopes]).double()
+curves = {
+    "affine": (Affine(), torch.tensor([0.2, 0.5], dtype=torch.float64)),
+    "spline": (spline, numbers),
+}
+figure, axes = plt.subplots(1, 3, figsize=(10, 3))
+for colour, (name, (curve, params)) in zip(PALETTE, curves.items(), strict=False):
+    y, log_slope = curve.forward(line, params.expand(len(line), -1))
+    axes[0].plot(line, y, color=colour, label=name)
+    density = (normal(y[:, None]) + log_slope).exp()
+    axes[1].plot(line, density, color=colour)
+    mass = torch.trapezoid(density, line).item()
+    print(f"{name:9} the density has mass {mass:.4f} between −3.5 and 3.5")
+bars = torch.tensor([1.5, -2.0, 0.0, 1.0])
+unit = torch.linspace(0, 0.9999, 1000, dtype=torch.float64)
+y, log_slope = Histogram(edges).forward(unit, bars.double().expand(len(unit), -1))
+axes[2].plot(unit, y, color=PALETTE[2], label="curve")
+axes[2].plot(unit, log_slope.exp(), color=PALETTE[2], linestyle="--", label="its slope")
+axes[2].legend()
+axes[0].legend()
+axes[0].set(title="z = f(x)", xlabel="x")
+axes[1].set(title="p(x) when z is N(0, 1)", xlabel="x")
+axes[2].set(title="a histogram", xlabel="x")
+caption(
+    "Left: two rising curves. Middle: what they make of a Gaussian base; steep means dense, so "
+    "one spline gives two peaks. Right: straight pieces make a bar chart."
+)
+assert abs(mass - 1) < 1e-3
+
+# %% [markdown]
+# ### Autoregressive flows, and their slow direction
+#
+# A coupling has two groups of coordinates. Take it to the end: $D$ groups of one. Each coordinate is moved as **all before it** say,
+#
+# $$z_i = x_i\, e^{s_i(x_1, \dots, x_{i-1})} + t_i(x_1, \dots, x_{i-1}).$$
+#
+# This is the **masked autoregressive flow**, MAF (Papamakarios, Pavlakou and Murray, 2017). One masked network, MADE, answers for all coordinates in a single pass, because when $x$ is known all answers can be given at once. But in the other direction $x_2$ needs $x_1$, $x_3$ needs both, and so on: $D$ steps, one after the other. Turned round it is the **inverse autoregressive flow**, IAF: fast samples, slow densities. A coupling is fast both ways. We measure it.
+
+# %%
+from utils.models.flows import maf
+
+
+def seconds(call, repeats: int = 5) -> float:
+    """The shortest of some runs."""
+    call()
+    taken = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
+
+
+dims = [4, 16, 64, 128]
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3))
+ratios = {}
+for ax, (name, build) in zip(axes, {"coupling": real_nvp, "MAF": maf}.items(), strict=True):
+    with torch.no_grad():
+        models = [build(d, 5, (64, 64), generator=generator) for d in dims]
+        points = [torch.randn(500, d, generator=generator) for d in dims]
+        pairs = zip(models, points, strict=True)
+        evaluate = [seconds(partial(model.log_prob, x)) for model, x in pairs]
+        draw = [seconds(partial(m.sample, 500, generator)) for m in models]
+    ax.loglog(dims, [1e3 * t for t in evaluate], "o-", label="density of 500 points")
+    ax.loglog(dims, [1e3 * t for t in draw], "s--", label="500 samples")
+    ax.set(title=name, xlabel="D", xticks=dims, xticklabels=dims)
+    ax.minorticks_off()
+    ratios[name] = [s / e for s, e in zip(draw, evaluate, strict=True)]
+axes[0].set_ylabel("milliseconds")
+axes[0].legend()
+caption(
+    "A coupling flow takes as long one way as the other. An autoregressive flow draws one "
+    "coordinate after the other: its samples cost more and more, its densities hardly so."
+)
+for name, ratio in ratios.items():
+    key = f"sample_over_density_{name.lower()}"
+    record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
+assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
+
+# %% [markdown]
+# ## 6 · Moons, spirals, checkerboard
+#
+# Three shapes that no Gaussian likes, and whose true density we know. The competitors get the same training points and are judged on the same new ones:
+#
+# - **our spline flow**, three autoregressive layers;
+# - **zuko's** `NSF`, a known library's flow of the same architecture, as many steps on the same batches;
+# - **one Gaussian**, the dull baseline;
+# - **a Gaussian mixture with as many parameters** as the flow, and one whose size is chosen on points kept aside;
+# - **a kernel density estimate**, its width chosen on the kept points.
+#
+# The loop is the library's `Trainer`: Adam, a learning rate that rises and falls, gradients cut at a length, averaged weights.
+
+# %%
+import zuko
+from sklearn.neighbors import KernelDensity
+
+from utils.models.flows import spline_autoregressive
+from utils.models.mixtures import GaussianMixture
+from utils.training import Trainer
+
+angle = 3 * math.pi * u.sqrt()
+arm = 2 * math.sqrt(1 - SPIRALS_NOISE**2) * u.sqrt()[:, None]
+arm = arm * torch.stack([angle.cos(), angle.sin()], 1)
+
+
+def true_checkerboard(x: Tensor) -> Tensor:
+    square = (x / (math.sqrt(3) / 2)).floor() + 2  # column and row, 0 to 3
+    dark = ((square >= 0) & (square <= 3)).all(1) & (square.sum(1) % 2 == 0)
+    return torch.where(dark, -math.log(6), -50.0).double()  # as good as 0 elsewhere
+
+
+truths = {
+    "moons": true_moons,
+    "spirals": smeared(torch.cat([arm, -arm]), SPIRALS_NOISE),
+    "checkerboard": true_checkerboard,
+}
+
+
+def size_of(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def train_toy(model: nn.Module, log_prob, x: Tensor) -> None:
+    Trainer(
+        model,
+        lambda x, training: -log_prob(x),
+        epochs=toy_epochs,
+        batch_size=256,
+        lr=1e-2,
+        warmup=20,
+        clip=10.0,
+        ema=0.98,
+        seed=seed,
+    ).fit(x)
+
+
+STRETCH = 2.0  # the splines bend in [−5, 5]: let the data, which end near 2, fill that
+
+
+def stretched(log_prob, x: Tensor) -> Tensor:
+    """The density of x from that of 2 x: a change of variables like any other."""
+    return log_prob(STRETCH * x.float()).double() + 2 * math.log(STRETCH)
+
+
+def compete(x: Tensor) -> dict:
+    """Each competitor's log p, fitted to the points x (B, 2)."""
+    last = torch.arange(len(x)) % 5 == 0
+    kept, rest = x[last].double(), x[~last].double()
+    ours = spline_autoregressive(2, 3, (48, 48), generator=generator)
+    train_toy(ours, ours.log_prob, STRETCH * x)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # zuko draws its first weights from torch's own state
+        theirs = zuko.flows.NSF(2, transforms=3, hidden_features=(48, 48))
+    assert size_of(ours) == size_of(theirs)
+    train_toy(theirs, lambda x: theirs().log_prob(x), STRETCH * x)
+
+    def mixture(k: int, points: Tensor, steps: int = 60) -> GaussianMixture:
+        model = GaussianMixture(k, max_iter=steps, reg_covar=1e-4, generator=generator)
+        return model.fit(points)
+
+    sizes = (20, 40, 80)
+    best = max(sizes, key=lambda k: mixture(k, rest).log_prob(kept).mean())
+    # A component has two means, three covariances and a weight.
+    many = (size_of(ours) + 1) // 6
+    widths = (0.03, 0.05, 0.08, 0.12)
+    width = max(widths, key=lambda w: KernelDensity(bandwidth=w).fit(rest).score(kept))
+    kernel = KernelDensity(bandwidth=width).fit(x.double())
+    print(f"a flow of {size_of(ours)} parameters; mixtures of {many} and {best}; {width=}")
+    points = x.double()
+    gaussian = torch.distributions.MultivariateNormal(points.mean(0), points.T.cov())
+    return {
+        "gaussian": gaussian.log_prob,
+        "kernel": lambda x: torch.as_tensor(kernel.score_samples(x)),
+        "mixture_same_size": mixture(many, x.double(), 10).log_prob,
+        "mixture_chosen": mixture(best, x.double()).log_prob,
+        "zuko": lambda x: stretched(theirs().log_prob, x),
+        "flow": lambda x: stretched(ours.log_prob, x),
+    }
+
+
+toys, rivals = {}, {}
+for name in truths:
+    toys[name] = load(name, n=toy_points, seed=seed)
+    rivals[name] = compete(toys[name].x_train)
+
+# %%
+gaps = {}
+with torch.no_grad():
+    for name, models in rivals.items():
+        x = toys[name].x_test.double()
+        best_possible = truths[name](x).mean().item()
+        for model, log_prob in models.items():
+            gaps[name, model] = best_possible - log_prob(x).mean().item()
+            key = f"{name}_missing_{model}"
+            record(key, gaps[name, model], unit="nats/point", kind="score")
+        assert gaps[name, "flow"] > -0.01, "a model cannot beat the truth"
+        assert gaps[name, "flow"] < gaps[name, "gaussian"] - 0.3
+        assert gaps[name, "flow"] < gaps[name, "zuko"] + 0.15
+
+# %% tags=["picture"]
+shown = {"kernel": "kernel density", "mixture_chosen": "mixture", "flow": "spline flow"}
+figure, axes = plt.subplots(3, 4, figsize=(10, 7.8))
+with torch.no_grad():
+    for row, (name, models) in zip(axes, rivals.items(), strict=True):
+        picture = dict(low=(-2.2, -2.2), high=(2.2, 2.2), steps=80)
+        density = truths[name](toys[name].x_test).exp()
+        picture["levels"] = np.linspace(0.04, 1.3, 12) * density.quantile(0.95).item()
+        picture["extend"] = "max"
+        plane(row[0], truths[name], **picture)
+        row[0].set_ylabel(name)
+        for ax, (model, title) in zip(row[1:], shown.items(), strict=True):
+            plane(ax, models[model], **picture)
+            ax.set_title(f"{title}: {gaps[name, model]:.2f} nats missing", fontsize=9)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+axes[0, 0].set_title("the truth", fontsize=9)
+caption(
+    "Densities, darker is likelier. A kernel estimate is lumpy, a mixture paints with ellipses, "
+    "the flow bends one Gaussian. Each title says how far below the truth on new points."
+)
+
+# %% [markdown]
+# What is missing is measured against the truth, so 0 is perfect. Read the numbers with care, because they are honest and not flattering. In the plane, with thousands of points, the old methods are hard to beat, and they are ready in a second. A mixture with as many parameters has a component for every few points: it is practically a kernel estimate. The flow has to find its way with a few hundred steps of gradient descent.
+#
+# So why flows? Because a plane can be filled with kernels and a space of 64 or 784 dimensions cannot. There the parameters of a flow are shared by the whole space, while those of a component belong to one place. The next section has the proof.
+
+# %% [markdown]
+# ## 7 · From densities to pixels
+#
+# ### A density of whole numbers is worthless
+#
+# A pixel is one of 17 or 256 whole numbers; a density lives on the real line. What happens if we ignore that? Put a narrow Gaussian of width $s$ on every grey value, as often as the value occurs, each pixel on its own. We measure in **bits per dimension**: $-\log_2 p(x)$ divided by the number of pixels.
+
+# %%
+digits = load("digits")
+levels = digits.levels  # 17
+grey, grey_test = ((x * (levels - 1)).round() for x in (digits.x_train, digits.x_test))
+
+
+def bits(nats: Tensor | float, dims: int = 64) -> float:
+    """Mean −log p in nats → bits per dimension."""
+    return -float(torch.as_tensor(nats).double().mean()) / dims / math.log(2)
+
+
+def pixel_tables(x: Tensor, levels: int, extra: float) -> Tensor:
+    """log P(value) of each pixel on its own (D, levels), from counts and a little for all."""
+    values = x.flatten(1).long() + levels * torch.arange(x[0].numel())
+    counts = torch.bincount(values.flatten(), minlength=levels * x[0].numel()).double()
+    counts = counts.view(-1, levels) + extra
+    return (counts / counts.sum(1, keepdim=True)).log()
+
+
+def independent(x: Tensor, tables: Tensor) -> Tensor:
+    """log P of images under the tables, (B,)."""
+    return tables.gather(1, x.flatten(1).long().T).sum(0)
+
+
+tables = pixel_tables(grey, levels, extra=0.2)
+noise = torch.rand(grey_test.shape, generator=generator)
+comb = {}
+for width in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001):
+    kernel = torch.distributions.Normal(torch.arange(levels).double(), width)
+    for name, x in (("raw", grey_test), ("noisy", grey_test + noise - 0.5)):
+        near = kernel.log_prob(x.flatten(1).double()[..., None])  # (B, D, levels)
+        comb[name, width] = bits((near + tables).logsumexp(2).sum(1))
+    print(
+        f"width {width:5g}: {comb['raw', width]:6.2f} bits/dim on raw pixels, "
+        f"{comb['noisy', width]:8.2f} with noise"
+    )
+assert comb["raw", 0.001] < 0, "narrow enough, raw pixels cost less than nothing"
+assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
+
+# %% [markdown]
+# On raw pixels the bits fall without end, below zero, and the model has learned nothing but that pixels are whole numbers. Any flow would find this comb. With **uniform noise** $u \in [0, 1)$ on each pixel, **dequantisation**, there is nothing to win by narrow peaks: the mass must fill the cell.
+#
+# ### What is exact and what is a bound
+#
+# The probability of a pixel value is the density's integral over its cell. For a whole image $x$ with $L$ levels, and the flow's density $p$ on $[0, 1)^D$:
+#
+# $$P(x) = \int_{[0,1)^D} p\Big(\frac{x + u}{L}\Big)\, L^{-D}\, du .$$
+#
+# Nobody computes this integral in 784 dimensions. But Jensen's inequality, as for the ELBO, puts the logarithm inside:
+#
+# $$\log P(x) \;\ge\; \mathbb E_{u \sim q(u \mid x)}\Big[\log p\Big(\frac{x + u}{L}\Big) - D \log L - \log q(u \mid x)\Big].$$
+#
+# So, for the rest of the chapter: the flow's **density** of the noisy image is **exact**; the **probability of the pixels** is only **bounded**, and a flow's bits per dimension are an upper bound. With $q$ uniform, the last term is 0. The gap is the divergence of $q$ from the noise that the model would like best, so it closes when the density is flat inside each cell. Or $q$ is learned too, by a small network: **variational dequantisation** (Ho and others, Flow++, 2019).
+#
+# One pixel, two values and the density $p(v) = 2v$ show all of it: $P(1) = \int_{1/2}^1 2v\,dv = \tfrac34$.
+
+# %%
+from utils.models.flows import Dequantization
+
+bright = torch.ones(4000, 1)
+uniform = Dequantization(2, generator=generator)
+learned = Dequantization(2, nn.Linear(1, 2), generator)
+for parameter in learned.net.parameters():
+    nn.init.zeros_(parameter)
+
+
+def bound(noise: Dequantization, x: Tensor) -> Tensor:
+    v, log_det = noise(x)
+    return (2 * v[:, 0]).log() + log_det  # log p(v) + what the noise costs
+
+
+Trainer(
+    learned, lambda x, training: -bound(learned, x), epochs=200, batch_size=1000, lr=0.03
+).fit(bright)
+with torch.no_grad():
+    many = bright.repeat(100, 1)
+    bounds = {
+        name: bound(q, many).mean().item()
+        for name, q in (("uniform", uniform), ("learned", learned))
+    }
+exact = math.log(3 / 4)
+formula = math.log(2) - 1  # ∫ log(2 · (1 + u) / 2) du − log 2
+print(f"log P(1)       {exact:.4f}")
+print(f"uniform noise  {bounds['uniform']:.4f} (formula {formula:.4f})")
+print(f"learned noise  {bounds['learned']:.4f}")
+assert abs(bounds["uniform"] - formula) < 0.005
+assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
+
+# %% [markdown]
+# ### Digits of 8 × 8 pixels
+#
+# Now a flow of images: **Glow** in small. At each **level** it *squeezes* (blocks of 2 × 2 pixels become four channels), takes some steps of actnorm, 1 × 1 and coupling, and then **factors out**: half of the channels are declared finished and go to the base as they are, the other half goes on to the next level, at half the size. This **multiscale** form saves work, and fine detail leaves early. The networks inside are small convolutions.
+#
+# The training set is small, so a fifth of it is kept aside to say when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
+
+# %%
+from utils.models.flows import Logit, coarse_to_fine, glow
+
+
+def train_images(flow: nn.Module, x: Tensor, kept: Tensor | None = None, **other):
+    """Maximum likelihood, the networks in bfloat16 where a GPU has it."""
+    options = {"batch_size": 64, "warmup": 30, "clip": 100.0, "ema": 0.99} | other
+    trainer = Trainer(flow, lambda x, training: -flow.log_prob(x), seed=seed, **options)
+    return trainer.fit(x, kept)
+
+
+@torch.no_grad()
+def image_bits(flow: nn.Module, x: Tensor) -> Tensor:
+    """−log₂ p in bits per dimension, one number an image, (B,)."""
+    nats = torch.cat([flow.log_prob(part) for part in x.split(250)])
+    return -nats.double() / x[0].numel() / math.log(2)
+
+
+def noise17(net: nn.Module | None = None) -> Dequantization:
+    return Dequantization(levels, net, generator)
+
+
+last = torch.arange(len(grey)) % 5 == 0
+kept, rest = grey[last], grey[~last]
+small = dict(levels=2, steps=2, hidden=32, generator=generator)
+learned_noise = noise17(convnet(1, 2, 16, generator))
+values = torch.bincount(rest.flatten().long(), minlength=levels).double()
+bars17 = Histogram(torch.arange(levels + 1) / levels, values / values.sum())
+candidates = {
+    "glow_uniform": glow((1, 8, 8), before=[noise17(), Logit(0.02)], **small),
+    "glow_variational": glow((1, 8, 8), before=[learned_noise, Logit(0.02)], **small),
+    "coarse_to_fine": coarse_to_fine(
+        8, 2, bars17, 24, before=[noise17()], generator=generator
+    ),
+}
+optimizer = partial(torch.optim.AdamW, weight_decay=0.1)
+digit_bits, on_kept = {}, {}
+options = dict(epochs=digit_epochs, lr=5e-3, ema=0.95, patience=10, optimizer=optimizer)
+for name, flow in candidates.items():
+    trained = train_images(flow, rest, kept, **options)
+    on_kept[name] = min(trained.history["validation_loss"])
+    draws = torch.stack([image_bits(flow, grey_test) for _ in range(10)])
+    digit_bits[name] = draws.mean().item()
+
+# %% [markdown]
+# The flow that the kept images like best goes into the record. Beside it, all in bits for each pixel of 17 grey values: guessing; each pixel on its own; the mixture of chapter 4, with the same noise; and two programs that pack files, zlib and PNG, given all test images as one file.
+
+# %%
+import io
+import zlib
+
+from PIL import Image
+
+
+def zlib_bits(x: Tensor) -> float:
+    """Bits per pixel after packing all images as one file."""
+    return 8 * len(zlib.compress(x.byte().numpy().tobytes())) / x.numel()
+
+
+def png_bits(x: Tensor) -> float:
+    """The same, as one tall picture in the PNG format."""
+    file = io.BytesIO()
+    Image.fromarray(x.byte().flatten(0, 2).numpy()).save(file, "PNG")
+    return 8 * len(file.getvalue()) / x.numel()
+
+
+def unit(x: Tensor) -> Tensor:
+    """Noisy digits in [0, 1), flat, float64."""
+    return (x + torch.rand(x.shape, generator=generator)).flatten(1).double() / levels
+
+
+mixture = GaussianMixture(10, reg_covar=1e-3, n_init=2, max_iter=60, generator=generator)
+mixture.fit(unit(grey))
+exact = {
+    "uniform": math.log2(levels),
+    "independent_pixels": bits(independent(grey_test, tables)),
+    "zlib": zlib_bits(grey_test),
+    "png": png_bits(grey_test),
+}
+mixture_bits = bits(mixture.log_prob(unit(grey_test))) + math.log2(levels)
+bounds = {"mixture": mixture_bits} | digit_bits
+for name, value in exact.items():
+    record(f"digits_bpd_{name}", value, unit="bits/dim", kind="exact")
+for name, value in bounds.items():
+    record(f"digits_bpd_{name}", value, unit="bits/dim", kind="bound")
+chosen = min(on_kept, key=on_kept.get)
+print(f"chosen on the kept images: {chosen}")
+record("flow_digits_bpd", digit_bits[chosen], unit="bits/dim", kind="bound")
+assert max(digit_bits.values()) < exact["independent_pixels"] < bounds["mixture"]
+
+drawn = candidates["coarse_to_fine"].sample(40, generator)
+glow_drawn = candidates["glow_variational"].sample(40, generator)
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.5))
+for ax, x, title in zip(
+    axes,
+    (grey_test[:40], glow_drawn, drawn),
+    ("real", "Glow in small", "coarse to fine"),
+    strict=True,
+):
+    images(x / (levels - 1), columns=8, title=title, axes=ax)
+caption("Digits drawn by two flows that saw a thousand images.")
+
+# %% [markdown]
+# Two things to read off. The two Glows differ in nothing but the noise, so their difference is what learned noise is worth. And the mixture, though it knows which pixels go together, loses even to separate tables: many pixels are nearly always 0, and a Gaussian cannot rise as steeply as that. A flow can.
+#
+# ## 8 · MNIST
+#
+# ### Coarse first, fine later
+#
+# Now MNIST: images of 784 pixels with 256 grey values, the official test set, and one single pass over half of the training images. Most of the pixels are exactly 0, so the density has to be enormously high in a thin layer next to 0, and a flow that reaches that by scaling and shifting spends its training on it. We use what this chapter has taught and build a flow that fits the data:
+#
+# - **The curve** is a histogram: its first bin is exactly the cell of value 0. In between, bins are wider. It starts as the histogram of all pixels, so training begins at a sensible place. The base is uniform on $[0, 1]^D$.
+# - **The order**: squeeze each block of 2 × 2 pixels. Two of the four, on one diagonal, are moved as the other two say; of these, one is moved as the other says. Three of the four are now done and are factored out; the fourth goes on, as an image of half the side. After two levels 7 × 7 pixels are left, for an autoregressive layer.
+# - **The network sees pixels as they came in**, since what it looks at has not been moved yet.
+#
+# In the other direction: 49 coarse pixels one after the other, then all others in four steps. The idea is that of Reed and others (*Parallel multiscale autoregressive density estimation*, 2017).
+
+# %%
+print(inspect.getsource(coarse_to_fine).split('"""')[2])
+
+# %%
+mnist = load("mnist")
+grey_train, grey_test = ((x * 255).round() for x in (mnist.x_train, mnist.x_test))
+edges256 = torch.tensor(
+    [0, 1, 2, 4, 8, 16, *range(32, 193, 32), 216, 232, 244, 250, *range(252, 257)]
+)
+
+
+def pixel_flow(x: Tensor) -> nn.Module:
+    """A flow for images like x: at the start every pixel has the grey values of all pixels of x."""
+    values = torch.bincount(x[:2000].flatten().long(), minlength=256).double() + 1
+    before = torch.cat([torch.zeros(1), values.cumsum(0)])[edges256]  # below each edge
+    return coarse_to_fine(
+        28,
+        levels=2,
+        curve=Histogram(edges256 / 256, before.diff() / before[-1]),
+        hidden=48,
+        before=[Dequantization(256, generator=generator)],
+        generator=generator,
+    )
+
+
+mnist_flow = pixel_flow(grey_train)
+print(f"{size_of(mnist_flow):,} parameters")
+one_pass = dict(epochs=1, batch_size=32, lr=3e-3, autocast="auto")
+training = train_images(mnist_flow, grey_train[:mnist_images], **one_pass)
+
+# %% [markdown]
+# With `autocast="auto"` the networks compute in bfloat16 on a GPU that has it, and in float32 on a processor. bfloat16 has two to three digits. A network may be that coarse: any numbers it says make a valid bijection. What is done to $x$, the log-determinants and the base may not, and the library keeps them in float32. For the test, everything is float32, and in float64 we check that all pixels come back from $z$.
+
+# %%
+with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    z, log_det = mnist_flow(grey_test[:10])
+assert z.dtype == log_det.dtype == torch.float32
+exact_flow = pixel_flow(grey_train).double()
+exact_flow.load_state_dict(mnist_flow.state_dict())
+with torch.no_grad():
+    z, _ = exact_flow(grey_test[:200].double())
+    assert torch.equal(exact_flow.inverse(z)[0], grey_test[:200].double())
+print("all pixels of 200 test images come back from z")
+
+test_bits = image_bits(mnist_flow, grey_test)
+tables = pixel_tables(grey_train, 256, extra=0.05)
+exact = {
+    "uniform": 8.0,
+    "independent_pixels": bits(independent(grey_test, tables), 784),
+    "zlib": zlib_bits(grey_test),
+    "png": png_bits(grey_test),
+}
+for name, value in exact.items():
+    record(f"mnist_bpd_{name}", value, unit="bits/dim", kind="exact")
+record("flow_mnist_bpd", test_bits.mean().item(), unit="bits/dim", kind="bound")
+flow_bits = test_bits.mean().item()
+assert flow_bits < min(exact.values())
+
+# %% [markdown]
+# How much do we lose to the bound? Draw the noise many times. The mean of $\log$ is what we report; the $\log$ of the mean is nearer to $\log P(x)$, and with more draws it comes closer from below. If the noise hardly changes the density, there is nothing to lose: inside the bins of one value our density is flat by construction, and only the networks see a trace of the noise.
+
+# %%
+draws = 20
+some = grey_test[:200]
+costs = torch.stack([image_bits(mnist_flow, some) for _ in range(draws)])
+nats = -costs * 784 * math.log(2)
+gap = bits(nats.mean(0), 784) - bits(nats.logsumexp(0) - math.log(draws), 784)
+record("mnist_gap_seen", gap, unit="bits/dim", kind="score")
+assert 0 <= gap < 0.01
+
+# %% [markdown]
+# ### Beside the literature
+#
+# | flow on MNIST, 8 bits | bits/dim |
+# |---|---|
+# | MADE | 2.04 |
+# | MAF | 1.89 |
+# | RealNVP | 1.06 |
+# | Glow | 1.05 |
+# | FFJORD | 0.99 |
+#
+# These numbers are from Grathwohl and others (2018, *FFJORD*), for models trained to convergence on graphics cards. Two things are worth seeing. First, the plain table of 256 values for each pixel on its own, our dull baseline, beats MADE and MAF: a smooth density that starts from a Gaussian pays dearly for the thin layer next to 0. Second, RealNVP, Glow and FFJORD are still better than ours. What does our difference cost? Bits per dimension are a file size, so the difference is paid in bytes, by everybody who would use the model to store images.
+
+# %%
+assert exact["independent_pixels"] < 1.89 < 2.04  # the literature's MAF and MADE
+literature = {"RealNVP (literature)": 1.06, "MAF (literature)": 1.89}
+extra = (flow_bits - 1.06) * 784 / 8
+files = {"raw": 8.0, "PNG": exact["png"], "our flow": flow_bits, "RealNVP": 1.06}
+for name, value in files.items():
+    print(f"{name:9} {value * 784 / 8:4.0f} bytes an image")
+print(
+    f"the difference to RealNVP: {extra:+.0f} bytes an image, {10 * extra:+.0f} kB for the test set; "
+    f"we paid {training.step} steps of training"
+)
+
+rows = {name.replace("_", " "): value for name, value in exact.items()} | literature
+rows["our flow"] = flow_bits
+figure, ax = plt.subplots(figsize=(7, 2.6))
+colours = [PALETTE[0] if name == "our flow" else "0.75" for name in rows]
+ax.bar_label(ax.barh(list(rows), list(rows.values()), color=colours), fmt=" %.2f")
+ax.invert_yaxis()
+ax.set(xlabel="bits per dimension of MNIST test images (lower is better)")
+caption("What an image costs. All are exact or upper bounds for the same 256 grey values.")
+
+# %% [markdown]
+# ### What it draws
+#
+# And because the flow has a $z$ for everything, we can hold the coarse part fixed and draw the fine part anew.
+
+# %%
+z = exact_flow.base.sample(96, generator)  # the last 49 numbers are the coarse grid
+same = z[:12].repeat(3, 1)
+same[12:, :-49] = z[12:36, :-49]  # other fine numbers, the same coarse ones
+with torch.no_grad():
+    variants = exact_flow.inverse(same)[0]
+    fresh = exact_flow.inverse(z[36:])[0]
+figure, axes = plt.subplots(2, 1, figsize=(9, 5.8), height_ratios=(5, 4))
+images(fresh / 255, columns=15, title="samples", axes=axes[0])
+coarse = nn.functional.interpolate(variants[:12, :, 3::4, 3::4], scale_factor=4)
+assert torch.equal(variants[:12, :, 3::4, 3::4], variants[12:24, :, 3::4, 3::4])
+assert not torch.equal(variants[:12], variants[12:24])
+images(
+    torch.cat([coarse, variants]) / 255,
+    columns=12,
+    title="7 × 7 coarse pixels, and three ways to fill in the rest",
+    axes=axes[1],
+)
+caption(
+    "Top: samples, drawn in 49 small steps and four big ones. Bottom: the coarse grid decides what "
+    "it is, the fine numbers how it is written."
+)
+
+# %% [markdown]
+# ## 9 · What flows cannot do
+#
+# ### Topology: a sheet cannot be torn
+#
+# A bijection that is smooth both ways keeps neighbours together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is known exactly: $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+line = torch.linspace(-2, 2, 801, dtype=torch.float64)
+for width in (1.0, 0.5, 0.33, 0.25, 0.15):
+    blobs = torch.distributions.Normal(torch.tensor([[-1.0], [1.0]]).double(), width)
+    mass = blobs.cdf(line).mean(0)
+    density = blobs.log_prob(line).exp().mean(0)
+    slope = density / normal(torch.special.ndtri(mass)[:, None]).exp()  # f' = p(x) / p(z)
+    steepest = (1 / slope[400]).item()
+    assert math.isclose(steepest, width * math.exp(0.5 / width**2), rel_tol=1e-6)
+    print(f"blobs at ±1 of width {width:4}: the middle is stretched {steepest:.3g} times")
+    axes[0].plot(torch.special.ndtri(mass), line, label=f"width {width:g}")
+    axes[1].plot(line, density)
+axes[0].set(xlabel="z", ylabel="x", title="from Gaussian to blobs", xlim=(-3, 3))
+axes[0].legend(fontsize=8)
+axes[1].set(xlabel="x", title="p(x)")
+caption(
+    "The exact map from one Gaussian to two blobs. The narrower the blobs, the more it wants to "
+    "jump; a continuous map cannot."
+)
+
+# %% [markdown]
+# No network stretches a million times. So it stops earlier and leaves a **bridge**: samples between the parts, where there should be none. We pull the moons apart until a wide strip between them is empty, train the same flow on two bases, and count the samples that land in the strip.
+#
+# The cure changes the base, not the layers: a mixture of two narrow Gaussians is in two pieces, so nothing needs tearing. What still lands in the strip then is no bridge, only a fit that is not perfect yet.
+
+# %%
+from utils.models.flows import Flow
+
+pulled = moons.x_train + torch.where(moons.y_train == 0, 1.0, -1.0)[:, None] * torch.tensor(
+    [0.0, 1.0]
+)
+apart = torch.tensor([[0.0, 1.5], [0.0, -1.5]])
+two = GaussianMixture.from_parameters(
+    torch.tensor([0.5, 0.5]), apart, 0.3**2 * torch.eye(2).expand(2, 2, 2)
+)
+layers = [real_nvp(2, 6, (32, 32), generator=generator) for _ in range(2)]
+torn = {"one Gaussian": layers[0], "two Gaussians": Flow(layers[1].transform, two)}
+
+
+def in_strip(x: Tensor) -> Tensor:
+    return x[:, 1].abs() < 0.25
+
+
+assert not in_strip(pulled).any()
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
+share = {}
+for ax, (name, flow) in zip(axes, torn.items(), strict=True):
+    train_toy(flow, flow.log_prob, pulled)
+    drawn = flow.sample(20_000, generator)
+    bridge = in_strip(drawn)
+    share[name] = bridge.double().mean().item()
+    key = f"bridge_{name.replace(' ', '_').lower()}"
+    record(key, share[name], unit="share of samples", kind="score")
+    ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
+    ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
+    ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
+caption(
+    "Orange: samples in the strip, where there should be none. One Gaussian leaves a bridge "
+    "between the moons, two Gaussians at most a few strays."
+)
+assert share["one Gaussian"] > 0.002
+
+# %% [markdown]
+# Why must there be a bridge? Take the codes of a point of either moon and **walk** straight from one to the other. On the way $x$ has to cross the strip. How unlikely do the codes get on the walk, compared with its ends? A Gaussian has one hill: between two places on it nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and nobody draws codes there.
+
+# %%
+for name, flow in torn.items():
+    with torch.no_grad():
+        start, end = (
+            flow(pulled[moons.y_train == part][:500].float())[0] for part in (0, 1)
+        )
+        steps = torch.linspace(0, 1, 101)[:, None, None]
+        walk = flow.base.log_prob(torch.lerp(start, end, steps).flatten(0, 1)).view(101, -1)
+    valley = (torch.minimum(walk[0], walk[-1]) - walk.min(0).values).mean().item()
+    key = f"valley_{name.replace(' ', '_').lower()}"
+    record(key, valley, unit="nats", kind="score")
+    assert valley < 1e-3 if name == "one Gaussian" else valley > 4
+
+# %% [markdown]
+# ### A high likelihood does not mean "I know this"
+#
+# Chapter 4 used $p(x)$ to flag strange images. It is tempting to trust a better density more. So we train the same flow on **Fashion-MNIST**, pictures of clothes, and show it digits, which it has never seen.
+
+# %%
+fashion = load("fashion")
+clothes, clothes_test = ((x * 255).round() for x in (fashion.x_train, fashion.x_test))
+fashion_flow = pixel_flow(clothes)
+train_images(fashion_flow, clothes[:fashion_images], **one_pass)
+
+strange = grey_test[: len(clothes_test)]
+snow = torch.randint(256, strange[:50].shape, generator=generator).float()
+shown = {
+    "clothes (known)": clothes_test,
+    "digits (never seen)": strange,
+    "all black (never seen)": torch.zeros_like(strange[:50]),
+    "its own samples": fashion_flow.sample(200, generator),
+    "noise (never seen)": snow,
+}
+costs = {name: image_bits(fashion_flow, x) for name, x in shown.items()}
+for name, cost in costs.items():
+    record(
+        f"fashion_flow_bpd_{name.split(' (')[0].replace(' ', '_')}",
+        cost.mean().item(),
+        unit="bits/dim",
+        kind="bound",
+    )
+assert costs["digits (never seen)"].mean() < costs["clothes (known)"].mean() - 0.5
+assert costs["digits (never seen)"].mean() < costs["its own samples"].mean() - 0.5
+
+# %% [markdown]
+# The flow that knows only clothes gives digits **far higher** likelihood than clothes, and an empty image the highest of all. Nalisnick and others found this in 2019 (*Do deep generative models know what they don't know?*). The AUROC of chapter 4, the chance that a strange image gets the lower likelihood of the two, falls far below one half.
+#
+# Is the flow broken? No. It is a good code. Digits are mostly flat and black, and flat areas are cheap for anyone who has learned what pixels do next to each other. Likelihood is dominated by **how complex** an image is, not by what it shows. If that is the explanation, then a program that knows nothing of clothes or digits must rank images nearly the same way. We ask zlib, image by image.
+
+# %%
+from sklearn.metrics import roc_auc_score
+
+costs_both = torch.cat([costs["clothes (known)"], costs["digits (never seen)"]])
+both_kinds = torch.cat([clothes_test, strange])
+complexity = torch.tensor([zlib_bits(image[None]) for image in both_kinds])
+is_strange = np.repeat([0, 1], [len(clothes_test), len(strange)])
+correlation = np.corrcoef(costs_both, complexity)[0, 1]
+plain = roc_auc_score(is_strange, costs_both)
+corrected = roc_auc_score(is_strange, costs_both - complexity)
+record("bits_and_zlib_correlation", correlation, kind="score")
+record("strange_auroc_likelihood", plain, kind="score")
+record("strange_auroc_minus_zlib", corrected, kind="score")
+assert plain < 0.3 < 0.7 < corrected
+assert correlation > 0.8
+
+figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1), width_ratios=(1.2, 1.2, 1))
+for kind, name in enumerate(("clothes", "digits")):
+    mine = torch.as_tensor(is_strange == kind)
+    axes[0].hist(costs_both[mine].numpy(), bins=40, alpha=0.6, label=name)
+    axes[1].scatter(complexity[mine], costs_both[mine], s=2, alpha=0.4)
+axes[0].set(xlabel="bits/dim of the clothes' flow", yticks=[])
+axes[0].legend()
+axes[1].set(xlabel="bits/dim of zlib", ylabel="bits/dim of the flow")
+dreams = shown["its own samples"][:36] / 255
+images(dreams, columns=6, title="its own samples", axes=axes[2])
+caption(
+    "Left: never-seen digits get fewer bits, so more likelihood, than clothes. Middle: a file "
+    "packer agrees. Right: what the flow draws is no digit."
+)
+
+# %% [markdown]
+# Look at what the flow draws itself: its own samples cost about as much as clothes, and far more than digits. A simple image is likelier than a typical sample, and still it is not drawn: there are so few simple images that all of them together have hardly any probability. "Likely" and "typical" are different things in 784 dimensions.
+#
+# A cure that works here is to ask how much *better* than zlib the flow is (Serrà and others, 2020): bits of the flow minus bits of the packer. The packer's bits stand for plain complexity; what is left is knowledge of clothes.
+
+# %% [markdown]
+# ## 10 · What this family is good and bad at
+#
+# Exact densities, an exact inverse and fast samples, all three, from one network trained by plain maximum likelihood. The price is a latent space as large as the data, layers that must be bijections, and a shape of the base that no bending can tear.
+
+# %%
+from utils.families import families
+
+families("10")
+
+# %% [markdown]
+# ## 11 · Remember
+#
+# 1. $\log p(x) = \log p_z(f(x)) + \log |\det \partial f / \partial x|$. Probability moves, volume changes, nothing is lost.
+# 2. Keep the Jacobian triangular: couplings are fast both ways, autoregressive layers are stronger and slow one way.
+# 3. Test a flow by its inverse, autograd's Jacobian, an integral that is 1, and samples that follow the density.
+# 4. Pixels are whole numbers: add noise, and call the result a bound on their probability. The density alone is exact.
+# 5. A flow cannot tear its base, and a high likelihood means simple, not familiar.
+#
+# **Exercises**: `course start 10`, then open `work/10_normalizing_flows/exercises.ipynb`.
+#
+# **Further reading**
+# - L. Dinh, J. Sohl-Dickstein, S. Bengio: *Density estimation using Real NVP*, 2017, arXiv:1605.08803.
+# - G. Papamakarios, T. Pavlakou, I. Murray: *Masked autoregressive flow for density estimation*, 2017, arXiv:1705.07057.
+# - D. P. Kingma, P. Dhariwal: *Glow: generative flow with invertible 1 × 1 convolutions*, 2018, arXiv:1807.03039.
+# - C. Durkan, A. Bekasov, I. Murray, G. Papamakarios: *Neural spline flows*, 2019, arXiv:1906.04032.
+# - J. Ho, X. Chen, A. Srinivas, Y. Duan, P. Abbeel: *Flow++: improving flow-based generative models with variational dequantization and architecture design*, 2019, arXiv:1902.00275.
+# - W. Grathwohl and others: *FFJORD: free-form continuous dynamics for scalable reversible generative models*, 2018, arXiv:1810.01367: a flow in continuous time, and the table quoted above.
+# - S. Reed and others: *Parallel multiscale autoregressive density estimation*, 2017, arXiv:1703.03664.
+# - L. Theis, A. van den Oord, M. Bethge: *A note on the evaluation of generative models*, 2016, arXiv:1511.01844: why densities of pixels need noise.
+# - E. Nalisnick and others: *Do deep generative models know what they don't know?*, 2019, arXiv:1810.09136.
+# - J. Serrà and others: *Input complexity and out-of-distribution detection with likelihood-based generative models*, 2020, arXiv:1909.11480.
+# - G. Papamakarios and others: *Normalizing flows for probabilistic modeling and inference*, 2021, arXiv:1912.02762: the survey.

@@ -1,0 +1,16 @@
+"""Autoregressive models of binary images."""
+
+from utils.models.autoregressive.images import FVSBN, NEIGHBOURS, ImageMADE, NeighbourTable
+from utils.models.autoregressive.pixelcnn import GatedLayer, GatedPixelCNN, MaskedConv2d, PixelCNN, gate
+
+__all__ = [
+    "FVSBN",
+    "NEIGHBOURS",
+    "GatedLayer",
+    "GatedPixelCNN",
+    "ImageMADE",
+    "MaskedConv2d",
+    "NeighbourTable",
+    "PixelCNN",
+    "gate",
+]
