@@ -102,7 +102,7 @@ def no_bias(weights, bias, x):
 
 
 @wrong("ar.fvsbn_log_prob", says="This is no distribution")
-def not_normalised(weights, bias, x):
+def not_normalized(weights, bias, x):
     return (x * (bias + x @ weights.tril(-1).T)).sum(1)
 
 
@@ -328,10 +328,10 @@ def inverted_place(place, degrees):
 # --- ar.causal_mask --------------------------------------------------------------------------------------------------
 
 
-def window(size, centre):
+def window(size, center):
     mask = torch.zeros(size, size)
     mask[: size // 2] = 1
-    mask[size // 2, : size // 2 + centre] = 1
+    mask[size // 2, : size // 2 + center] = 1
     return mask
 
 
@@ -604,7 +604,7 @@ def probabilities_divided(logits, temperature, uniforms):
 
 
 @wrong("ar.draw_level", says="no longer sum to 1")
-def not_normalised_again(logits, temperature, uniforms):
+def not_normalized_again(logits, temperature, uniforms):
     return level(logits.softmax(-1) / temperature, uniforms)
 
 
@@ -671,7 +671,7 @@ def dropout(x_train):
 
 
 @wrong("ar.train", says="which other images you are asked about")
-def batch_normalised(x_train):
+def batch_normalized(x_train):
     bias = frequencies(x_train)
     return lambda x: (bias + x.mean()).expand_as(x)
 
@@ -691,40 +691,40 @@ def logistic_regressions(x_train):
     generator = torch.Generator().manual_seed(0)
     weights = torch.zeros(64, 64, dtype=x_train.dtype, requires_grad=True)
     bias = frequencies(x_train).requires_grad_()
-    optimiser = torch.optim.Adam([weights, bias], lr=0.02)
+    optimizer = torch.optim.Adam([weights, bias], lr=0.02)
     for _ in range(400):
         x = (torch.rand(x_train.shape, generator=generator, dtype=x_train.dtype) < x_train).double()
         loss = -log_p(bias + x @ weights.tril(-1).T, x).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return lambda x: (bias + x @ weights.tril(-1).T).detach()
 
 
 def made_logits(x_train, epochs, anew):
-    """A MADE with 256 hidden units; it sees a new binarisation in each epoch, or always the same."""
+    """A MADE with 256 hidden units; it sees a new binarization in each epoch, or always the same."""
     from utils.nets import MADE
 
     generator = torch.Generator().manual_seed(0)
     made = MADE(64, hidden=(256,), generator=generator)
     batches = 13
-    optimiser = torch.optim.Adam(made.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=epochs * batches)
+    optimizer = torch.optim.Adam(made.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=epochs * batches)
     for epoch in range(epochs):
         if anew or epoch == 0:
             binary = (torch.rand(x_train.shape, generator=generator) < x_train).float()
         for batch in torch.randperm(len(binary), generator=generator).tensor_split(batches):
             loss = F.binary_cross_entropy_with_logits(made(binary[batch]).squeeze(-1), binary[batch])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     made.requires_grad_(False)
     return lambda x: made(x.float()).squeeze(-1)
 
 
 @wrong("ar.train", says="no better than logistic regressions")
-def one_binarisation(x_train):
+def one_binarization(x_train):
     return made_logits(x_train, epochs=60, anew=False)
 
 

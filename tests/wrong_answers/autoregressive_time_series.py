@@ -398,7 +398,7 @@ def padded_right(y, weights, dilation):
 
 
 @wrong("series.causal_convolution", says="kernel is centred")
-def centred(y, weights, dilation):
+def centered(y, weights, dilation):
     pad = (len(weights) - 1) * dilation // 2
     return convolve(y, weights.flip(0), dilation, (pad, pad))
 

@@ -190,7 +190,7 @@ def boundaries_above(u, parents, tables):
     return forward(u, parents, tables, pick=lambda u, row: (u[:, None] < row.cumsum(-1)[:, :-1]).sum(-1))
 
 
-@wrong("bayesnet.ancestral_sample", says="expected `torch.int64`")
+@wrong("bayesnet.ancestral_sample", says="should be `torch.int64`, not")
 def as_floats(u, parents, tables):
     return forward(u, parents, tables).double()
 
@@ -210,11 +210,11 @@ def weights(parents, tables, query, evidence):
     return joint.sum([i for name, i in axis.items() if name != query])
 
 
-def normalised(weight):
+def normalized(weight):
     return weight / weight.sum()
 
 
-@wrong("bayesnet.enumerate_posterior", says="not normalised")
+@wrong("bayesnet.enumerate_posterior", says="not normalized")
 def joint_with_evidence(parents, tables, query, evidence):
     return weights(parents, tables, query, evidence)
 
@@ -232,7 +232,7 @@ def causes_only(parents, tables, query, evidence):
         above |= set(more)
         waiting += more
     known = {name: state for name, state in evidence.items() if name in above}
-    return normalised(weights(parents, tables, query, known))
+    return normalized(weights(parents, tables, query, known))
 
 
 @wrong("bayesnet.enumerate_posterior", says="own probability is missing")
@@ -240,19 +240,19 @@ def likelihood(parents, tables, query, evidence):
     return weights(parents, tables, query, evidence) / weights(parents, tables, query, {})
 
 
-@wrong("bayesnet.enumerate_posterior", says="You normalise p(evidence | query)")
-def normalised_likelihood(parents, tables, query, evidence):
-    return normalised(likelihood(parents, tables, query, evidence))
+@wrong("bayesnet.enumerate_posterior", says="You normalize p(evidence | query)")
+def normalized_likelihood(parents, tables, query, evidence):
+    return normalized(likelihood(parents, tables, query, evidence))
 
 
 @wrong("bayesnet.enumerate_posterior", says="swapped the parents' axes")
 def axes_swapped(parents, tables, query, evidence):
-    return normalised(weights(backwards(parents), tables, query, evidence))
+    return normalized(weights(backwards(parents), tables, query, evidence))
 
 
 @wrong("bayesnet.enumerate_posterior", says="You return logarithms")
 def log_posterior(parents, tables, query, evidence):
-    return normalised(weights(parents, tables, query, evidence)).log()
+    return normalized(weights(parents, tables, query, evidence)).log()
 
 
 # --- bayesnet.eliminate ----------------------------------------------------------------------------------------------
@@ -325,10 +325,10 @@ def maximum(factors, name):
     return without(names, name), values.amax(names.index(name))
 
 
-@wrong("bayesnet.eliminate", says="You normalise the new factor")
-def normalised_factor(factors, name):
+@wrong("bayesnet.eliminate", says="You normalize the new factor")
+def normalized_factor(factors, name):
     names, values = product(holding(factors, name))
-    return without(names, name), normalised(values.sum(names.index(name)))
+    return without(names, name), normalized(values.sum(names.index(name)))
 
 
 # --- bayesnet.d_separated --------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ def ancestry_only(parents, a, b, given):
 
 
 @wrong("bayesnet.d_separated", says="the ends of a chain")
-def neighbours_only(parents, a, b, given):
+def neighbors_only(parents, a, b, given):
     return a not in parents[b] and b not in parents[a]
 
 
@@ -450,7 +450,7 @@ def unweighted(x, parents, tables, query, evidence):
     return weighted(x, parents, tables, query, evidence, share=lambda log: torch.full_like(log, 1 / len(log)))
 
 
-@wrong("bayesnet.likelihood_weights", says="posterior is not normalised")
+@wrong("bayesnet.likelihood_weights", says="posterior is not normalized")
 def sums_of_weights(x, parents, tables, query, evidence):
     return weighted(x, parents, tables, query, evidence, share=torch.exp)
 
@@ -462,11 +462,11 @@ def divided_by_rows(x, parents, tables, query, evidence):
 
 @wrong("bayesnet.likelihood_weights", says="logarithms of the weights")
 def logarithms_as_weights(x, parents, tables, query, evidence):
-    return weighted(x, parents, tables, query, evidence, share=normalised)
+    return weighted(x, parents, tables, query, evidence, share=normalized)
 
 
-@wrong("bayesnet.likelihood_weights", says="normalised already")
-def normalised_weights(x, parents, tables, query, evidence):
+@wrong("bayesnet.likelihood_weights", says="normalized already")
+def normalized_weights(x, parents, tables, query, evidence):
     log_weights, posterior = weighted(x, parents, tables, query, evidence)
     return log_weights.log_softmax(0), posterior
 
@@ -479,7 +479,7 @@ def plain_weights(x, parents, tables, query, evidence):
 
 @wrong("bayesnet.likelihood_weights", says="every weight underflows")
 def exponential_first(x, parents, tables, query, evidence):
-    return weighted(x, parents, tables, query, evidence, share=lambda log: normalised(log.exp()))
+    return weighted(x, parents, tables, query, evidence, share=lambda log: normalized(log.exp()))
 
 
 @wrong("bayesnet.likelihood_weights", says="before you take their logarithm")
@@ -508,13 +508,13 @@ def shares(count, total):
     return torch.where(total > 0, count / total, 1 / count.shape[-1])
 
 
-@wrong("bayesnet.fit_table", says="normalise the whole table")
+@wrong("bayesnet.fit_table", says="normalize the whole table")
 def joint_shares(x, name, parents, sizes, alpha):
     count = counts(x, name, parents, sizes) + alpha
     return count / count.sum()
 
 
-@wrong("bayesnet.fit_table", says="normalise over the first axis")
+@wrong("bayesnet.fit_table", says="normalize over the first axis")
 def over_the_parent(x, name, parents, sizes, alpha):
     count = counts(x, name, parents, sizes) + alpha
     return shares(count, count.sum(0, keepdim=True))
@@ -606,7 +606,7 @@ def one_child(x, name, parents, tables):
     return scores(x, name, parents, tables, [name, *children(parents, name)[:1]]).softmax(-1)
 
 
-@wrong("bayesnet.gibbs_conditional", says="not normalised")
+@wrong("bayesnet.gibbs_conditional", says="not normalized")
 def blanket_product(x, name, parents, tables):
     return scores(x, name, parents, tables, [name, *children(parents, name)]).exp()
 

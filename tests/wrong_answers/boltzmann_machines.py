@@ -284,7 +284,7 @@ def step_without_c(v, weights, visible_bias, hidden_bias, uniform_hidden, unifor
     return h, (uniform_visible < probabilities(h, weights.T, visible_bias)).double()
 
 
-@wrong("rbm.gibbs_step", says="`torch.bool`, expected `torch.float64`")
+@wrong("rbm.gibbs_step", says="`torch.float64`, not `torch.bool`")
 def booleans(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h = uniform_hidden < probabilities(v, weights, hidden_bias)
     return h, uniform_visible < probabilities(h.double(), weights.T, visible_bias)
@@ -624,12 +624,12 @@ def films_without_b(ratings, weights, visible_bias, hidden_bias):
 # --- rbm.stack_bound -------------------------------------------------------------------------------------------------
 
 
-def stack(v, w1, b, c1, w2, b2, c2, *, entropy=1.0, prior=1.0, z=1.0, normalised=1.0, average=None):
+def stack(v, w1, b, c1, w2, b2, c2, *, entropy=1.0, prior=1.0, z=1.0, normalized=1.0, average=None):
     h = states(len(c1))
     log_z = log_weights_of_h(w2, b2, c2, states(len(c2))).logsumexp(0)
     log_prior = h @ b2 + softplus(c2 + h @ w2).sum(-1) - z * log_z
     pull = b + h @ w1.T
-    log_p = prior * log_prior + v @ pull.T - normalised * softplus(pull).sum(-1)
+    log_p = prior * log_prior + v @ pull.T - normalized * softplus(pull).sum(-1)
     log_q = (v @ w1 + c1) @ h.T - softplus(v @ w1 + c1).sum(-1, keepdim=True)
     return (average or (lambda log_q, inside: (log_q.exp() * inside).sum(-1)))(log_q, log_p - entropy * log_q)
 
@@ -649,9 +649,9 @@ def bound_without_z(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1
     return stack(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2, z=0)
 
 
-@wrong("rbm.stack_bound", says="p(v | h) is not normalised")
+@wrong("rbm.stack_bound", says="p(v | h) is not normalized")
 def bound_with_an_energy(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2):
-    return stack(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2, normalised=0)
+    return stack(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2, normalized=0)
 
 
 @wrong("rbm.stack_bound", says="forgot log p(h)")

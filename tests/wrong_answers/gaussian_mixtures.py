@@ -140,59 +140,59 @@ def transposed(log_weights, log_prob):
 # --- gmm.m_step ------------------------------------------------------------------------------------------------------
 
 
-def maximise(x, r, *, mean_divisor=None, covariance_divisor=None, centre=None, power=1.0):
+def maximize(x, r, *, mean_divisor=None, covariance_divisor=None, center=None, power=1.0):
     count = r.sum(0)
     means = r.T @ x / (count if mean_divisor is None else mean_divisor)[:, None]
-    centred = x[:, None] - (means if centre is None else centre)
+    centered = x[:, None] - (means if center is None else center)
     divisor = count if covariance_divisor is None else covariance_divisor
-    return count / len(x), means, torch.einsum("bk,bki,bkj->kij", r**power, centred, centred) / divisor[:, None, None]
+    return count / len(x), means, torch.einsum("bk,bki,bkj->kij", r**power, centered, centered) / divisor[:, None, None]
 
 
 @wrong("gmm.m_step", says="covariances are divided by N, not by N_k")
 def covariance_by_n(x, responsibilities):
-    return maximise(x, responsibilities, covariance_divisor=torch.full_like(responsibilities[0], len(x)))
+    return maximize(x, responsibilities, covariance_divisor=torch.full_like(responsibilities[0], len(x)))
 
 
 @wrong("gmm.m_step", says="means are divided by N, not by N_k")
 def means_by_n(x, responsibilities):
-    return maximise(x, responsibilities, mean_divisor=torch.full_like(responsibilities[0], len(x)))
+    return maximize(x, responsibilities, mean_divisor=torch.full_like(responsibilities[0], len(x)))
 
 
 @wrong("gmm.m_step", says="weights are N_k, not N_k / N")
 def counts(x, responsibilities):
-    weights, means, covariances = maximise(x, responsibilities)
+    weights, means, covariances = maximize(x, responsibilities)
     return weights * len(x), means, covariances
 
 
 @wrong("gmm.m_step", says="did not subtract the mean")
 def second_moment(x, responsibilities):
-    return maximise(x, responsibilities, centre=torch.zeros_like(x[0]))
+    return maximize(x, responsibilities, center=torch.zeros_like(x[0]))
 
 
 @wrong("gmm.m_step", says="mean of all data")
-def global_centre(x, responsibilities):
-    return maximise(x, responsibilities, centre=x.mean(0))
+def global_center(x, responsibilities):
+    return maximize(x, responsibilities, center=x.mean(0))
 
 
 @wrong("gmm.m_step", says="enter the covariances squared")
 def squared_responsibilities(x, responsibilities):
-    return maximise(x, responsibilities, power=2)
+    return maximize(x, responsibilities, power=2)
 
 
 @wrong("gmm.m_step", says="N_k − 1")
 def unbiased(x, responsibilities):
-    return maximise(x, responsibilities, covariance_divisor=responsibilities.sum(0) - 1)
+    return maximize(x, responsibilities, covariance_divisor=responsibilities.sum(0) - 1)
 
 
 @wrong("gmm.m_step", says="standard deviation where the variance belongs")
 def deviations(x, responsibilities):
-    weights, means, covariances = maximise(x, responsibilities)
+    weights, means, covariances = maximize(x, responsibilities)
     return weights, means, torch.diag_embed(covariances.diagonal(dim1=1, dim2=2).sqrt())
 
 
 @wrong("gmm.m_step", says="these are variances only")
 def variances(x, responsibilities):
-    weights, means, covariances = maximise(x, responsibilities)
+    weights, means, covariances = maximize(x, responsibilities)
     return weights, means, covariances.diagonal(dim1=1, dim2=2)
 
 
@@ -237,17 +237,17 @@ def total(log_joint, q):
 # --- gmm.conditional -------------------------------------------------------------------------------------------------
 
 
-def condition(mean, covariance, observed, values, *, sign=1.0, centre=1.0, inverse=True, reduce=1.0):
+def condition(mean, covariance, observed, values, *, sign=1.0, center=1.0, inverse=True, reduce=1.0):
     hidden = torch.tensor([i for i in range(len(mean)) if i not in observed.tolist()])
     across, seen = covariance[hidden][:, observed], covariance[observed][:, observed]
     gain = across @ (seen.inverse() if inverse else seen)
-    moved = mean[hidden] + sign * gain @ (values - centre * mean[observed])
+    moved = mean[hidden] + sign * gain @ (values - center * mean[observed])
     return moved, covariance[hidden][:, hidden] - reduce * gain @ across.T
 
 
 @wrong("gmm.conditional", says="forgot to subtract the mean of the observed")
-def values_not_centred(mean, covariance, observed, values):
-    return condition(mean, covariance, observed, values, centre=0)
+def values_not_centered(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, center=0)
 
 
 @wrong("gmm.conditional", says="correction of the mean has the wrong sign")
@@ -286,8 +286,8 @@ def fill(weights, means, covariances, observed, values, *, share="posterior", mo
     for mean, covariance in zip(means, covariances, strict=True):
         seen = covariance[observed][:, observed]
         log_prob.append(MultivariateNormal(mean[observed], seen).log_prob(values))
-        surprise = values - mean[observed]
-        filled.append(mean[hidden] + move * surprise @ seen.inverse() @ covariance[observed][:, hidden])
+        deviation = values - mean[observed]
+        filled.append(mean[hidden] + move * deviation @ seen.inverse() @ covariance[observed][:, hidden])
     log_prob = torch.stack(log_prob, -1)
     posterior = (weights.log() + log_prob).softmax(-1)
     shares = {

@@ -213,7 +213,7 @@ def squared_length(critic, real, fake, u):
 
 
 @wrong("gan.gradient_penalty", says="the 1 is missing")
-def zero_centred(critic, real, fake, u):
+def zero_centered(critic, real, fake, u):
     return slopes(critic, u * real + (1 - u) * fake).square().sum(1).mean()
 
 

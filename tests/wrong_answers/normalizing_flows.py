@@ -336,7 +336,7 @@ def noise_after_the_division(x, levels):
 
 
 @wrong("flow.dequantize", says="goes below the grey value")
-def centred_noise(x, levels):
+def centered_noise(x, levels):
     return noisy(x, levels, noise=torch.rand_like(x) - 0.5)
 
 
@@ -502,51 +502,51 @@ def scalar_log_det(x, weight):
 # --- flow.actnorm_init -----------------------------------------------------------------------------------------------
 
 
-def normalise(x, *, power=-1.0, pixels=None, axes=(0, 2, 3)):
+def normalize(x, *, power=-1.0, pixels=None, axes=(0, 2, 3)):
     log_scale = power * x.std(axes).log()
     return -x.mean(axes), log_scale, (x[0, 0].numel() if pixels is None else pixels) * log_scale.sum()
 
 
 @wrong("flow.actnorm_init", says="counts one pixel")
 def log_det_of_the_scales(x):
-    return normalise(x, pixels=1)
+    return normalize(x, pixels=1)
 
 
 @wrong("flow.actnorm_init", says="log_scale has the wrong sign")
 def stretched(x):
-    return normalise(x, power=1)
+    return normalize(x, power=1)
 
 
 @wrong("flow.actnorm_init", says="variance where the standard deviation belongs")
 def by_variance(x):
-    return normalise(x, power=-2)
+    return normalize(x, power=-2)
 
 
 @wrong("flow.actnorm_init", says="one for each pixel")
 def over_images_only(x):
-    return normalise(x, axes=0)
+    return normalize(x, axes=0)
 
 
 @wrong("flow.actnorm_init", says="one for each image")
 def over_pixels_only(x):
-    return normalise(x, axes=(2, 3))
+    return normalize(x, axes=(2, 3))
 
 
 @wrong("flow.actnorm_init", says="Your shift has the wrong sign")
 def mean_added(x):
-    shift, log_scale, log_det = normalise(x)
+    shift, log_scale, log_det = normalize(x)
     return -shift, log_scale, log_det
 
 
 @wrong("flow.actnorm_init", says="Your shift is scaled")
 def shift_after_the_scale(x):
-    shift, log_scale, log_det = normalise(x)
+    shift, log_scale, log_det = normalize(x)
     return shift * log_scale.exp(), log_scale, log_det
 
 
 @wrong("flow.actnorm_init", says="the scale, not its logarithm")
 def scale_itself(x):
-    shift, log_scale, log_det = normalise(x)
+    shift, log_scale, log_det = normalize(x)
     return shift, log_scale.exp(), log_det
 
 
@@ -558,7 +558,7 @@ def root_mean_square(x):
 
 @wrong("flow.actnorm_init", says="the whole batch")
 def log_det_of_the_first_batch(x):
-    return normalise(x, pixels=x[:, 0].numel())
+    return normalize(x, pixels=x[:, 0].numel())
 
 
 # --- flow.planar -----------------------------------------------------------------------------------------------------

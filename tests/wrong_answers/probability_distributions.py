@@ -473,23 +473,23 @@ def total(x, forward):
 # --- dist.code_length ------------------------------------------------------------------------------------------------
 
 
-def surprise(x, probs):
+def bits(x, probs):
     return -(torch.xlogy(x, probs) + torch.xlogy(1 - x, 1 - probs)) / math.log(2)
 
 
 @wrong("dist.code_length", says="in nats")
 def nats(x, probs):
-    return surprise(x, probs).sum(-1) * math.log(2)
+    return bits(x, probs).sum(-1) * math.log(2)
 
 
 @wrong("dist.code_length", says="per pixel, not per image")
 def per_pixel(x, probs):
-    return surprise(x, probs).mean(-1)
+    return bits(x, probs).mean(-1)
 
 
 @wrong("dist.code_length", says="a code length is positive")
 def log_probability(x, probs):
-    return -surprise(x, probs).sum(-1)
+    return -bits(x, probs).sum(-1)
 
 
 @wrong("dist.code_length", says="black pixels only")
@@ -498,13 +498,13 @@ def black_only(x, probs):
 
 
 @wrong("dist.code_length", says="Black and white are swapped")
-def swapped_colours(x, probs):
-    return surprise(1 - x, probs).sum(-1)
+def swapped_colors(x, probs):
+    return bits(1 - x, probs).sum(-1)
 
 
 @wrong("dist.code_length", says="entropy of the model")
 def entropy(x, probs):
-    return surprise(probs.expand_as(x), probs).sum(-1)
+    return bits(probs.expand_as(x), probs).sum(-1)
 
 
 @wrong("dist.code_length", says="you compute 0 · log 0")
@@ -519,12 +519,12 @@ def product(x, probs):
 
 @wrong("dist.code_length", says="round each pixel up")
 def whole_bits(x, probs):
-    return surprise(x, probs).ceil().sum(-1)
+    return bits(x, probs).ceil().sum(-1)
 
 
 @wrong("dist.code_length", says="you sum over the images")
 def over_images(x, probs):
-    return surprise(x, probs).sum(0)
+    return bits(x, probs).sum(0)
 
 
 # --- dist.compress ---------------------------------------------------------------------------------------------------
@@ -559,17 +559,17 @@ def independent(x_train):
 
 
 @wrong("dist.compress", says="too little of the pixels before")
-def one_neighbour(x_train):
+def one_neighbor(x_train):
     return table(x_train, [(-1, 0)])
 
 
 @wrong("dist.compress", says="too little of the pixels before")
-def two_neighbours(x_train):
+def two_neighbors(x_train):
     return table(x_train, [(0, -1), (-1, 0)])
 
 
 @wrong("dist.compress", says="depends on later pixels")
-def neighbours_all_around(x_train):
+def neighbors_all_around(x_train):
     return table(x_train, [(0, -1), (-1, 0), (0, 1), (1, 0)])
 
 

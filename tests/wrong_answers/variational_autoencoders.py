@@ -375,7 +375,7 @@ def in_the_variance(f, mean, log_variance, noise):
 
 
 @wrong("vae.score_function_gradient", says="does not see the jumps")
-def reparameterised(f, mean, log_variance, noise):
+def reparameterized(f, mean, log_variance, noise):
     mean, log_variance = mean.clone().requires_grad_(), log_variance.clone().requires_grad_()
     value = f(mean + (log_variance / 2).exp() * noise).mean()
     return torch.autograd.grad(value, (mean, log_variance))
@@ -598,7 +598,7 @@ def by_divergence(mean, log_variance):
 
 
 @wrong("vae.active_latents", says="near 3 for every image")
-def not_centred(mean, log_variance):
+def not_centered(mean, log_variance):
     return mean.square().mean(0) > 0.01
 
 
@@ -773,7 +773,7 @@ def left_in_training(x_train):
 
 
 @wrong("vae.train", says="which other codes are decoded with it")
-def normalised_over_the_batch(x_train):
+def normalized_over_the_batch(x_train):
     encode, decoder = trained(x_train, epochs=2)
     return encode, lambda z: decoder(z - z[:1])
 

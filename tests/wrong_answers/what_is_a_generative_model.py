@@ -106,7 +106,7 @@ def prior_in_the_sum(log_prior, probs, x):
 
 
 @wrong("generative.log_joint", says="this is the posterior")
-def normalised(log_prior, probs, x):
+def normalized(log_prior, probs, x):
     return joint(log_prior, probs, x).log_softmax(-1)
 
 
@@ -192,7 +192,7 @@ def draw(log_prior, probs, u_class, u_pixels):
 
 
 @wrong("generative.sample", says="Black and white are swapped")
-def swapped_colours(log_prior, probs, u_class, u_pixels):
+def swapped_colors(log_prior, probs, u_class, u_pixels):
     x, y = draw(log_prior, probs, u_class, u_pixels)
     return 1 - x, y
 
@@ -482,8 +482,8 @@ def gaussians(x, share, own=0.0, ridge=0.3):
     """log p(x, y) of ten Gaussians, up to a constant, fitted to examples that are shared out among the classes."""
     sizes = share.sum(0)
     means = share.T @ x / sizes[:, None]
-    centred = x[:, None] - means
-    scatter = torch.einsum("bk,bki,bkj->kij", share, centred, centred)
+    centered = x[:, None] - means
+    scatter = torch.einsum("bk,bki,bkj->kij", share, centered, centered)
     pooled = scatter.sum(0) / sizes.sum()
     spread = own * scatter / sizes[:, None, None] + (1 - own) * pooled
     spread = (1 - ridge) * spread + ridge * pooled.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
@@ -531,6 +531,6 @@ def classes_of_the_unlabelled(x_labelled, y_labelled, x_unlabelled):
 
 
 @wrong("generative.few_labels", says="which other images you are asked about")
-def centred_with_the_questions(x_labelled, y_labelled, x_unlabelled):
+def centered_with_the_questions(x_labelled, y_labelled, x_unlabelled):
     log_joint = gaussians(x_labelled - x_labelled.mean(0), one_hot(y_labelled, 10).double())
     return lambda x: log_joint(x - x.mean(0)).argmax(-1)

@@ -16,8 +16,8 @@ from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
 
-# Nats by which an answer must beat penalised logistic regressions on 500 held-out binarised digits; both see the same
-# 1,297 images. What is gained, over three seeds: a MADE that sees one binarisation −0.2 to −0.1, logistic regressions
+# Nats by which an answer must beat penalized logistic regressions on 500 held-out binarized digits; both see the same
+# 1,297 images. What is gained, over three seeds: a MADE that sees one binarization −0.2 to −0.1, logistic regressions
 # that see a new one in each epoch 0.3, such a MADE with 256 units and 60 epochs 0.4 to 0.5, one with 512 units and 130
 # or 150 epochs 1.2 to 1.5.
 HELD_OUT_GAIN = 0.8
@@ -257,14 +257,6 @@ def fvsbn_gradient(answer: Callable, generator: Generator) -> None:
     )
 
 
-def _shuffled(generator: Generator, n: int) -> Tensor:
-    """An order in which mistakes show: neither sorted nor reversed, and not its own inverse."""
-    while True:
-        order = torch.randperm(n, generator=generator)
-        if order[0] != 0 and order[0] != n - 1 and not torch.equal(order.argsort(), order):
-            return order
-
-
 def _chain_model(generator: Generator, order: Tensor) -> Callable[[Tensor], Tensor]:
     """Logits of logistic regressions along this order, steep enough that the drawn pixels matter."""
     dim = len(order)
@@ -305,7 +297,7 @@ def _walk(
 @exercise("ar.sample", call="sample(model, order, uniforms)")
 def sample(answer: Callable, generator: Generator) -> None:
     n, dim = 60, 7
-    order = _shuffled(generator, dim)
+    order = draw.order(generator, dim)
     model, u = _chain_model(generator, order), draw.uniform(generator, n, dim)
     zeros = torch.zeros(n, dim, dtype=torch.float64)
     truth = _walk(model, order, u, zeros)
@@ -379,7 +371,7 @@ def sample(answer: Callable, generator: Generator) -> None:
 def complete(answer: Callable, generator: Generator) -> None:
     n, dim = 60, 8
     for first in (False, True):
-        order = _shuffled(generator, dim)
+        order = draw.order(generator, dim)
         model, u, x = _chain_model(generator, order), draw.uniform(generator, n, dim), draw.bits(generator, n, dim)
         known = torch.zeros(dim, dtype=torch.bool)
         # Known first in the order, as an upper half is; or every other pixel, the last one too.
@@ -475,7 +467,7 @@ def complete(answer: Callable, generator: Generator) -> None:
 def made_masks(answer: Callable, generator: Generator) -> None:
     dim = 5
     for sizes in ((7,), (9, 6)):
-        place = _shuffled(generator, dim)
+        place = draw.order(generator, dim)
         degrees = [torch.randint(dim - 1, (size,), generator=generator) for size in sizes]
         for layer in degrees:
             layer[: dim - 1] = torch.arange(dim - 1)  # every degree occurs
@@ -580,7 +572,7 @@ def causal_mask(answer: Callable, generator: Generator) -> None:
         middle = size // 2
         row, column = (index.double() for index in torch.meshgrid(*[torch.arange(size) - middle] * 2, indexing="ij"))
         above, left, here = row < 0, (row == 0) & (column < 0), (row == 0) & (column == 0)
-        centre = here if kind == "B" else torch.zeros_like(here)
+        center = here if kind == "B" else torch.zeros_like(here)
         other = torch.zeros_like(here) if kind == "B" else here
         earlier = "The rows above, and in the centre's row the pixels to its left."
         sees = {
@@ -589,29 +581,29 @@ def causal_mask(answer: Callable, generator: Generator) -> None:
         }[kind]
         close(
             value,
-            (above | left | centre).double(),
+            (above | left | center).double(),
             [
                 Mistake(above | left | other, sees, 'The centre is 0 for "A" and 1 for "B".'),
                 Mistake(
-                    (column < 0) | ((column == 0) & (row < 0)) | centre,
+                    (column < 0) | ((column == 0) & (row < 0)) | center,
                     "The mask is transposed: it goes column by column.",
                     earlier,
                 ),
-                Mistake(~(above | left | here) | centre, "The mask shows what comes after the centre.", earlier),
+                Mistake(~(above | left | here) | center, "The mask shows what comes after the centre.", earlier),
                 Mistake(
-                    above | left | centre | (row > 0),
+                    above | left | center | (row > 0),
                     "The mask includes the rows below the centre.",
                     "They come later: set them to 0.",
                 ),
                 Mistake(
-                    above | (row == 0) & ((column != 0) | centre),
+                    above | (row == 0) & ((column != 0) | center),
                     "The mask includes the pixels to the right of the centre.",
                     "They come later: set them to 0.",
                 ),
-                Mistake(above | centre, "The pixels to the left of the centre are missing.", earlier),
-                Mistake(left | centre, "The rows above the centre are missing.", earlier),
+                Mistake(above | center, "The pixels to the left of the centre are missing.", earlier),
+                Mistake(left | center, "The rows above the centre are missing.", earlier),
                 Mistake(
-                    ((row < 0) & (column <= 0)) | left | centre,
+                    ((row < 0) & (column <= 0)) | left | center,
                     "In the rows above, the pixels to the right are missing.",
                     "A row above is earlier over its full width.",
                 ),
@@ -959,7 +951,7 @@ def draw_level(answer: Callable, generator: Generator) -> None:
             Mistake((truth + 1).clamp_max(k - 1), "Your levels are one too high.", "Count the sums that are ≤ u."),
             Mistake(
                 invert((logits / temperature).softmax(0), u),
-                "You normalise over the rows: each row is a distribution of its own.",
+                "You normalize over the rows: each row is a distribution of its own.",
                 "`softmax(-1)`.",
             ),
         ]
@@ -973,7 +965,7 @@ def draw_level(answer: Callable, generator: Generator) -> None:
                 Mistake(
                     invert(plain, u),
                     "The temperature has no effect.",
-                    f"{divide} Dividing probabilities by it and normalising again changes nothing.",
+                    f"{divide} Dividing probabilities by it and normalizing again changes nothing.",
                 ),
                 Mistake(
                     invert((plain / temperature).softmax(-1), u),
@@ -1015,21 +1007,21 @@ def draw_level(answer: Callable, generator: Generator) -> None:
 
 
 def _logistic_regressions(x: Tensor, x_new: Tensor, penalty: float = 1e-3) -> float:
-    """log p of new images, nats an image, by one penalised logistic regression for each pixel."""
+    """log p of new images, nats an image, by one penalized logistic regression for each pixel."""
     x, x_new = x.float(), x_new.float()
     dim = x.shape[1]
     with torch.enable_grad():
         weights = torch.zeros(dim, dim, requires_grad=True)
         bias = torch.zeros(dim, requires_grad=True)
-        optimiser = torch.optim.LBFGS([weights, bias], max_iter=150, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS([weights, bias], max_iter=150, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             value = -_log_prob(bias + x @ weights.tril(-1).T, x).sum(1).mean() + penalty * weights.square().sum()
             value.backward()
             return value
 
-        optimiser.step(loss)
+        optimizer.step(loss)
     with torch.no_grad():
         return _log_prob(bias + x_new @ weights.tril(-1).T, x_new).sum(1).mean().item()
 
@@ -1037,9 +1029,9 @@ def _logistic_regressions(x: Tensor, x_new: Tensor, penalty: float = 1e-3) -> fl
 @exercise("ar.train", call="train_logits(x_train)", seconds=60)
 def train(answer: Callable, generator: Generator) -> str:
     digits = load("digits").flat()
-    grey = torch.cat([digits.x_train, digits.x_test]).double()
-    grey = grey[torch.randperm(len(grey), generator=generator)]
-    x_train, x_test = grey[: len(digits.x_train)], binarize(grey[len(digits.x_train) :], generator)
+    gray = torch.cat([digits.x_train, digits.x_test]).double()
+    gray = gray[torch.randperm(len(gray), generator=generator)]
+    x_train, x_test = gray[: len(digits.x_train)], binarize(gray[len(digits.x_train) :], generator)
     dim = x_test.shape[1]
 
     returned = answer(x_train)
@@ -1068,7 +1060,7 @@ def train(answer: Callable, generator: Generator) -> str:
     if not torch.allclose(logits(x_test[:7]), value[:7], rtol=1e-3, atol=1e-3):
         raise Wrong(
             "The logits of an image depend on which other images you are asked about.",
-            "Batch normalisation does so: call `eval()`, or leave it out.",
+            "Batch normalization does so: call `eval()`, or leave it out.",
         )
     _looks_ahead(logits, x_test[:3], generator)
     if 0 <= value.min() < value.max() <= 1:
@@ -1079,28 +1071,28 @@ def train(answer: Callable, generator: Generator) -> str:
     reached = _log_prob(value, x_test).sum(1).mean().item()
     binary = binarize(x_train, generator)
     p = (binary.sum(0) + 1) / (len(binary) + 2)
-    dull = _log_prob(p.logit(), x_test).sum(1).mean().item()
+    simple = _log_prob(p.logit(), x_test).sum(1).mean().item()
     baseline = _logistic_regressions(binary, x_test)
     goal = baseline + HELD_OUT_GAIN
     if reached < goal:
         says = f"You reach {reached:.2f} nats a held-out image; the goal is {goal:.2f}"
-        if reached < dull - 0.1:
+        if reached < simple - 0.1:
             raise Wrong(
-                f"{says}. That is worse than independent pixels, {dull:.2f}.",
+                f"{says}. That is worse than independent pixels, {simple:.2f}.",
                 "Does the loss take logits? Is it falling? Are the pixels in their order, row by row?",
             )
-        if reached < dull + 0.3:
+        if reached < simple + 0.3:
             raise Wrong(
-                f"{says}. That is no better than independent pixels, {dull:.2f}.",
+                f"{says}. That is no better than independent pixels, {simple:.2f}.",
                 "Does a logit depend on earlier pixels at all? More epochs, larger steps.",
             )
-        tips = "Binarise the grey images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
+        tips = "Binarize the grey images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
         if reached < baseline + 0.15:
             raise Wrong(f"{says}. That is no better than logistic regressions, {baseline:.2f}.", tips)
         raise Wrong(f"{says}. You beat the logistic regressions, {baseline:.2f}, but not by enough.", tips)
     return (
         f"{reached:.2f} nats a held-out image (the goal was {goal:.2f}; logistic regressions reach {baseline:.2f}, "
-        f"independent pixels {dull:.2f})."
+        f"independent pixels {simple:.2f})."
     )
 
 

@@ -75,8 +75,8 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
     variance = number(variance, "the variance")
     rows, targets = _rows(y, p)
     truth = _least_squares(rows, targets)
-    centred = y - y.mean()
-    without = torch.cat([y.new_zeros(1), _least_squares(_rows(centred, p)[0][:, 1:], centred[p:])])
+    centered = y - y.mean()
+    without = torch.cat([y.new_zeros(1), _least_squares(_rows(centered, p)[0][:, 1:], centered[p:])])
     close(
         coefficients,
         truth,
@@ -433,7 +433,7 @@ def causal_convolution(answer: Callable, generator: Generator) -> None:
             Mistake((15,), "it is longer than the series", "Pad on the left only."),
         ],
     )
-    centred = torch.nn.functional.conv1d(
+    centered = torch.nn.functional.conv1d(
         y[None, None], weights.flip(0)[None, None], padding=dilation, dilation=dilation
     )[0, 0]
     close(
@@ -450,12 +450,12 @@ def causal_convolution(answer: Callable, generator: Generator) -> None:
                 direct(weights.flip(0), sign=-1), "This looks into the future.", "Pad on the left, not on the right."
             ),
             Mistake(
-                centred,
+                centered,
                 "The kernel is centred: half of it looks into the future.",
                 "Pad on the left only, by (K − 1) d.",
             ),
             Mistake(
-                centred.flip(0), "The kernel is centred: half of it looks into the future.", "Pad on the left only."
+                centered.flip(0), "The kernel is centred: half of it looks into the future.", "Pad on the left only."
             ),
             Mistake(
                 torch.nn.functional.conv1d(y[None, None], weights[None, None], padding=dilation, dilation=dilation)[

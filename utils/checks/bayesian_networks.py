@@ -348,7 +348,7 @@ def enumerate_posterior(answer: Callable, generator: Generator) -> None:
             mistakes = [
                 Mistake(
                     joint,
-                    "This is p(query, evidence): it is not normalised.",
+                    "This is p(query, evidence): it is not normalized.",
                     "Divide by its sum, which is p(evidence).",
                 ),
                 Mistake(prior, "This is the prior: your evidence changes nothing.", "Keep only what agrees with it."),
@@ -360,12 +360,12 @@ def enumerate_posterior(answer: Callable, generator: Generator) -> None:
                 Mistake(
                     likelihood,
                     "This is p(evidence | query): the query's own probability is missing.",
-                    "Bayes: multiply with it, then normalise.",
+                    "Bayes: multiply with it, then normalize.",
                 ),
                 Mistake(
                     likelihood / likelihood.sum(),
-                    "You normalise p(evidence | query): the query's own probability is missing.",
-                    "Normalise the joint p(query, evidence).",
+                    "You normalize p(evidence | query): the query's own probability is missing.",
+                    "Normalize the joint p(query, evidence).",
                 ),
                 Mistake(truth.log(), "You return logarithms.", "Probabilities are asked for."),
                 Mistake(
@@ -383,7 +383,7 @@ def enumerate_posterior(answer: Callable, generator: Generator) -> None:
             truth,
             mistakes,
             name=f"your p({query} | {', '.join(evidence) or 'nothing'})",
-            hint="Multiply all tables into the joint, keep what agrees with the evidence, sum out the rest, normalise.",
+            hint="Multiply all tables into the joint, keep what agrees with the evidence, sum out the rest, normalize.",
         )
 
 
@@ -409,7 +409,7 @@ def _multiply(factors: Iterable[tuple[tuple[str, ...], Tensor]], keep: str) -> T
 
 def _eliminate_once(answer: Callable, factors: list[tuple], name: str, sizes: dict[str, int]) -> None:
     touching = [(names, values) for names, values in factors if name in names]
-    neighbours = sorted({other for names, _ in touching for other in names} - {name})
+    neighbors = sorted({other for names, _ in touching for other in names} - {name})
     names, values = parts(answer(factors, name), ("names", "values"))
     if isinstance(names, str) or not isinstance(names, tuple | list) or not all(isinstance(one, str) for one in names):
         raise Wrong(f"Your names are {names!r}, expected a tuple of names.", "One name for each axis of the values.")
@@ -418,12 +418,12 @@ def _eliminate_once(answer: Callable, factors: list[tuple], name: str, sizes: di
         raise Wrong(f"Your new factor has a name twice: {names}.", "A product has one axis for each variable.")
     if name in names:
         raise Wrong(f"Your new factor still has an axis for `{name}`.", f"Sum `{name}` out.")
-    if extra := set(names) - set(neighbours):
+    if extra := set(names) - set(neighbors):
         raise Wrong(
             f"Your new factor has an axis for `{min(extra)}`: you multiply factors that do not hold `{name}`.",
             "They stay as they are: this is what saves the work.",
         )
-    if lost := set(neighbours) - set(names):
+    if lost := set(neighbors) - set(names):
         raise Wrong(
             f"Your new factor lacks an axis for `{min(lost)}`.",
             f"Multiply all factors that hold `{name}`, and sum over `{name}` alone.",
@@ -443,16 +443,16 @@ def _eliminate_once(answer: Callable, factors: list[tuple], name: str, sizes: di
         Mistake(
             _joint_maximum(touching, name, keep),
             f"You take the maximum over `{name}`.",
-            "Maximising finds the likeliest state; a probability needs the sum.",
+            "Maximizing finds the likeliest state; a probability needs the sum.",
         ),
         Mistake(
             _multiply(factors, keep),
             f"You multiply factors that do not hold `{name}`, too.",
             "They stay as they are: this is what saves the work.",
         ),
-        Mistake(truth / truth.sum(), "You normalise the new factor.", "It need not sum to one: do that at the end."),
+        Mistake(truth / truth.sum(), "You normalize the new factor.", "It need not sum to one: do that at the end."),
         Mistake(
-            _multiply([*touching, *[(s, f) for s, f in others if set(s) <= set(neighbours)]], keep),
+            _multiply([*touching, *[(s, f) for s, f in others if set(s) <= set(neighbors)]], keep),
             f"You multiply a factor that does not hold `{name}`, too.",
             "It stays as it is.",
         ),
@@ -603,7 +603,7 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(
                     log_weights.log_softmax(0),
-                    "Your log-weights are normalised already.",
+                    "Your log-weights are normalized already.",
                     "Return Σ log p(e | parents); their mean weight estimates p(evidence).",
                 ),
                 Mistake(
@@ -629,7 +629,7 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
                     "You count all rows alike: the weights do not enter your posterior.",
                     "Sum the weights of the rows in each state.",
                 ),
-                Mistake(shares, "Your posterior is not normalised: these are sums of weights.", "Divide by their sum."),
+                Mistake(shares, "Your posterior is not normalized: these are sums of weights.", "Divide by their sum."),
                 Mistake(
                     shares / n,
                     "You divide by the number of rows: the weights do not sum to it.",
@@ -686,12 +686,12 @@ def fit_table(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(
                     (count + alpha) / (count + alpha).sum(),
-                    "You normalise the whole table: this is p(parents, x), not p(x | parents).",
+                    "You normalize the whole table: this is p(parents, x), not p(x | parents).",
                     "Each row sums to one: divide by the sum over the last axis.",
                 ),
                 Mistake(
                     (count + alpha) / (count + alpha).sum(0, keepdim=True),
-                    "You normalise over the first axis: that sums over a parent's states.",
+                    "You normalize over the first axis: that sums over a parent's states.",
                     "Each row sums to one over the variable itself, the last axis.",
                 ),
             ]
@@ -786,14 +786,14 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
         mistakes = [
             Mistake(truth.log(), "You return logarithms.", "Probabilities are asked for."),
             Mistake(
-                blanket.exp(), "Your probabilities are not normalised.", "Each row sums to one: divide by its sum."
+                blanket.exp(), "Your probabilities are not normalized.", "Each row sums to one: divide by its sum."
             ),
             Mistake(
-                log_joint.exp(), "Your probabilities are not normalised: this is the joint.", "Divide by the row's sum."
+                log_joint.exp(), "Your probabilities are not normalized: this is the joint.", "Divide by the row's sum."
             ),
             Mistake(
                 blanket.softmax(0),
-                "You normalise over the rows of `x`, not over the states.",
+                "You normalize over the rows of `x`, not over the states.",
                 "Each row of the result sums to one.",
             ),
         ]
@@ -834,7 +834,7 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
             truth,
             mistakes,
             name=f"your p({name} | all others)",
-            hint="For each state: its own table's entry times the entries of its children's tables; then normalise.",
+            hint="For each state: its own table's entry times the entries of its children's tables; then normalize.",
         )
         other = with_state(x, at, 0)
         if not torch.allclose(answer(other, name, HOUSE, tables), answer(x, name, HOUSE, tables)):
@@ -847,7 +847,7 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
     tables, x = _tables(generator, star, sizes, spread=0.05), _rows(generator, sizes, 2)
     truth = torch.stack([_log_joint(with_state(x, 0, state), star, tables) for state in range(3)], dim=-1).softmax(-1)
     says = "With 800 children the product of the entries underflows, and your result is 0/0."
-    hint = "Add logarithms and normalise with `softmax`."
+    hint = "Add logarithms and normalize with `softmax`."
     close(tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint)), truth, hint=hint)
 
 

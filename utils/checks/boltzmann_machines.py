@@ -14,7 +14,7 @@ from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, number, parts, tensor
 from utils.data import binarize, load
 
-# Exact nats per held-out binarised digit, 1,297 training images, over twelve seeds: independent pixels reach −27.4 to
+# Exact nats per held-out binarized digit, 1,297 training images, over twelve seeds: independent pixels reach −27.4 to
 # −26.9, one epoch of CD-1 the same, 100 epochs of CD-1 with steps from 0.05 down −25.1 to −24.6; PCD with 600 epochs,
 # steps from 0.2 down and 16 hidden units −23.6 to −22.9, with 8 units −24.2 to −23.5.
 HELD_OUT_GOAL = -24.0
@@ -77,8 +77,8 @@ def ising_conditional(answer: Callable, generator: Generator) -> None:
     padded[1:-1, 1:-1] = spins
     open_ends = padded[2:, 1:-1] + padded[:-2, 1:-1] + padded[1:-1, 2:] + padded[1:-1, :-2]
 
-    def formula(neighbours=around, f=field, b=beta, two=2):
-        return torch.sigmoid(two * b * (neighbours + f))
+    def formula(neighbors=around, f=field, b=beta, two=2):
+        return torch.sigmoid(two * b * (neighbors + f))
 
     value = tensor(
         answer(spins, beta, field), (rows, columns), shapes=[Mistake((), "one number", "Every site has its own.")]
@@ -349,7 +349,7 @@ def free_energy(answer: Callable, generator: Generator) -> None:
                 "Sum over all h: log(1 + exp(c + vW)) for each unit.",
             ),
             Mistake(truth + hidden * math.log(2), "You average over h instead of summing.", "Z counts every h with 1."),
-            Mistake((-truth).exp(), "This is exp(−F(v)), the unnormalised probability.", "Take −log of it."),
+            Mistake((-truth).exp(), "This is exp(−F(v)), the unnormalized probability.", "Take −log of it."),
         ],
         name="your free energy",
         hint="Compare with −log Σ_h exp(−E(v, h)) over all h, for two hidden units by hand.",
@@ -843,7 +843,7 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
             Mistake(
                 pull.softmax(0), "Your probabilities sum to one over the people.", "Softmax over the last axis, levels."
             ),
-            Mistake(pull, "The softmax is missing.", "Exponentiate and normalise over the levels."),
+            Mistake(pull, "The softmax is missing.", "Exponentiate and normalize over the levels."),
             Mistake(pull.log_softmax(-1), "These are logarithms of probabilities.", "`softmax`, not `log_softmax`."),
             Mistake(pull_given(h, 0 * b).softmax(-1), "You forgot the visible biases.", "b tells how films are liked."),
             Mistake(
@@ -898,7 +898,7 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
             Mistake(truth - 2 * entropy, "The entropy of q has the wrong sign.", "E_q[log p(v, h)] + entropy of q."),
             Mistake(
                 truth + log_z,
-                "You forgot log Z of the second machine: p(h) is not normalised.",
+                "You forgot log Z of the second machine: p(h) is not normalized.",
                 "log p(h) = −F₂(h) − log Z₂.",
             ),
             Mistake(truth + 2 * log_z, "You add log Z of the second machine.", "log p(h) = −F₂(h) − log Z₂."),
@@ -914,7 +914,7 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 (q * (prior + scores - log_q)).sum(-1),
-                "Your p(v | h) is not normalised.",
+                "Your p(v | h) is not normalized.",
                 "log p(v | h) = v·(b + Wh) − Σ softplus(b + Wh).",
             ),
             Mistake((q * likelihood).sum(-1) + entropy, "You forgot log p(h) of the second machine.", "Add it."),
@@ -933,7 +933,7 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
             Mistake(-truth, "The sign is wrong: this is a loss.", "The bound is higher where it is better."),
         ],
         name=name,
-        hint="Take one v: compute q(h | v), log p(v | h) and log p(h) for all h, each must be normalised.",
+        hint="Take one v: compute q(h | v), log p(v | h) and log p(h) for all h, each must be normalized.",
     )
     # A second machine that is the first one upside down: the stack is the first machine, and q its exact posterior.
     tied = tensor(answer(v, *first, weights.mT, c, b), (batch,), name=name)
@@ -970,7 +970,7 @@ def train(answer: Callable, generator: Generator) -> str:
         return _exact_log_prob(v, weights, visible_bias, hidden_bias).mean().item()
 
     p = (x_train.sum(0) + 1) / (len(x_train) + 2)
-    dull = (torch.xlogy(x_test, p) + torch.xlogy(1 - x_test, 1 - p)).sum(-1).mean().item()
+    simple = (torch.xlogy(x_test, p) + torch.xlogy(1 - x_test, 1 - p)).sum(-1).mean().item()
     reached = score(x_test)
     if reached < HELD_OUT_GOAL:
         says = f"Your held-out log-likelihood is {reached:.2f} nats an image, the goal is {HELD_OUT_GOAL}"
@@ -979,18 +979,18 @@ def train(answer: Callable, generator: Generator) -> str:
                 f"{says}; all your hidden units are alike.",
                 "Units that start equal stay equal: begin with small random weights.",
             )
-        if abs(reached - dull) < 0.3:
+        if abs(reached - simple) < 0.3:
             raise Wrong(
-                f"{says}; that is no better than independent pixels, {dull:.2f}.",
+                f"{says}; that is no better than independent pixels, {simple:.2f}.",
                 "Do the weights grow at all? More epochs, or larger steps.",
             )
-        if reached < dull:
+        if reached < simple:
             raise Wrong(
-                f"{says}; that is worse than independent pixels, {dull:.2f}.",
+                f"{says}; that is worse than independent pixels, {simple:.2f}.",
                 "Look at the sign of the gradient (data minus model), then at the size of the steps.",
             )
         raise Wrong(
             f"{says}; on the training images it is {score(x_train):.2f}: you underfit.",
             "More epochs, steps that get smaller towards the end, persistent chains, all the hidden units.",
         )
-    return f"{reached:.2f} nats a held-out image (the goal was {HELD_OUT_GOAL}; independent pixels reach {dull:.2f})."
+    return f"{reached:.2f} nats a held-out image (the goal was {HELD_OUT_GOAL}; independent pixels reach {simple:.2f})."

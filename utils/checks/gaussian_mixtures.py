@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
-from utils.checks import draw, expect
+from utils.checks import draw, expect, integral
 from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import spirals
@@ -17,15 +17,6 @@ from utils.toys import spirals
 # Nats per held-out point of `spirals` with 800 training points, over five seeds: one Gaussian reaches −2.82 to −2.79,
 # K = 10 −2.57 to −2.40, K = 100 −2.62 to −2.38; K = 20 to 40 reach −1.90 to −1.74, the truth −1.59 to −1.56.
 HELD_OUT_GOAL = -2.0
-
-
-def _weights(generator: Generator, *shape: int) -> Tensor:
-    return (1.5 * draw.normal(generator, *shape)).softmax(-1)
-
-
-def _covariances(generator: Generator, *shape: int, dim: int) -> Tensor:
-    a = draw.normal(generator, *shape, dim, dim)
-    return a @ a.mT / dim + 0.3 * torch.eye(dim, dtype=torch.float64)
 
 
 @exercise("gmm.log_sum_exp", call="log_sum_exp(a)")
@@ -66,18 +57,18 @@ def log_sum_exp(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.gaussian_log_prob", call="gaussian_log_prob(x, mean, covariance)")
 def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
-    x, mean, covariance = draw.normal(generator, 5, 3), draw.normal(generator, 3), _covariances(generator, dim=3)
+    x, mean, covariance = draw.normal(generator, 5, 3), draw.normal(generator, 3), draw.covariances(generator, dim=3)
     truth = MultivariateNormal(mean, covariance).log_prob(x)
-    centred = x - mean
-    quadratic = (centred @ covariance.inverse() * centred).sum(-1)
+    centered = x - mean
+    quadratic = (centered @ covariance.inverse() * centered).sum(-1)
     log_det, constant = covariance.logdet(), 3 * math.log(2 * math.pi)
     factor = torch.linalg.cholesky(covariance)
 
     def formula(q=quadratic, d=log_det, c=constant):
         return -0.5 * (q + d + c)
 
-    cholesky_squared = torch.linalg.solve(covariance, centred.mT).square().sum(0)
-    transposed = torch.linalg.solve(factor.mT, centred.mT).square().sum(0)
+    cholesky_squared = torch.linalg.solve(covariance, centered.mT).square().sum(0)
+    transposed = torch.linalg.solve(factor.mT, centered.mT).square().sum(0)
     value = tensor(answer(x, mean, covariance), (5,))
     close(
         value,
@@ -109,7 +100,7 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
             Mistake(formula(c=2 * constant), "The constant lacks its ½: it is −D/2 · log 2π.", ""),
             Mistake(formula(c=-constant), "The constant has the wrong sign.", "It is −D/2 · log 2π."),
             Mistake(
-                formula(q=(centred @ covariance * centred).sum(-1)),
+                formula(q=(centered @ covariance * centered).sum(-1)),
                 "You multiply with the covariance where its inverse belongs.",
                 "Solve L y = x − μ; then the quadratic form is |y|².",
             ),
@@ -140,7 +131,7 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.e_step", call="e_step(log_weights, log_prob)")
 def e_step(answer: Callable, generator: Generator) -> None:
-    weights, log_prob = _weights(generator, 3), 2 * draw.normal(generator, 5, 3)
+    weights, log_prob = draw.weights(generator, 3), 2 * draw.normal(generator, 5, 3)
     log_weights, joint = weights.log(), weights * log_prob.exp()
     truth = joint / joint.sum(-1, keepdim=True)
     value = tensor(answer(log_weights, log_prob), (5, 3))
@@ -151,7 +142,7 @@ def e_step(answer: Callable, generator: Generator) -> None:
             Mistake(
                 joint / joint.sum(0),
                 "Your responsibilities sum to one over data points, not over components.",
-                "Each point is shared out among the K components: normalise over the last axis.",
+                "Each point is shared out among the K components: normalize over the last axis.",
             ),
             Mistake(
                 log_prob.softmax(-1),
@@ -170,9 +161,9 @@ def e_step(answer: Callable, generator: Generator) -> None:
             ),
             Mistake((log_prob - log_weights).softmax(-1), "You divide by the mixture weights.", "Add log_weights."),
             Mistake(truth.log(), "You return the logarithms of the responsibilities.", "Take `exp` at the end."),
-            Mistake(joint, "Your responsibilities are not normalised: these are weight × density.", "Divide by p(x)."),
+            Mistake(joint, "Your responsibilities are not normalized: these are weight × density.", "Divide by p(x)."),
             Mistake(
-                joint.log(), "Your responsibilities are not normalised: these are log joints.", "Subtract log p(x)."
+                joint.log(), "Your responsibilities are not normalized: these are log joints.", "Subtract log p(x)."
             ),
             Mistake(
                 torch.nn.functional.one_hot(truth.argmax(-1), 3).double(),
@@ -184,21 +175,21 @@ def e_step(answer: Callable, generator: Generator) -> None:
         hint="Bayes: weight × density, divided by its sum over the components.",
     )
     says = "Far from all components your responsibilities are 0/0: every density underflows."
-    hint = "Normalise in log space: subtract log_sum_exp before you take `exp`."
+    hint = "Normalize in log space: subtract log_sum_exp before you take `exp`."
     far = tensor(answer(log_weights, log_prob - 2000), (5, 3), not_finite=(says, hint))
     close(far, truth, name="your responsibilities of points far from all components", hint=hint)
 
 
 def _moments(x: Tensor, weights: Tensor, means: Tensor) -> Tensor:
     """Σ_b weights[b, k] (x_b − m_k)(x_b − m_k)ᵀ, for each k."""
-    centred = x[:, None] - means
-    return torch.einsum("bk,bki,bkj->kij", weights, centred, centred)
+    centered = x[:, None] - means
+    return torch.einsum("bk,bki,bkj->kij", weights, centered, centered)
 
 
 @exercise("gmm.m_step", call="m_step(x, responsibilities)")
 def m_step(answer: Callable, generator: Generator) -> None:
     n, k, dim = 40, 3, 2
-    x, r = 1 + draw.normal(generator, n, dim), _weights(generator, n, k)
+    x, r = 1 + draw.normal(generator, n, dim), draw.weights(generator, n, k)
     count = r.sum(0)
     means = r.T @ x / count[:, None]
     covariances = _moments(x, r, means) / count[:, None, None]
@@ -258,7 +249,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
             Mistake(
                 covariances * per_component / (per_component - 1),
                 "You divide the covariances by N_k − 1.",
-                "The M-step maximises the likelihood: divide by N_k.",
+                "The M-step maximizes the likelihood: divide by N_k.",
             ),
             Mistake(
                 _moments(x, r, x.mean(0).expand(k, dim)) / per_component,
@@ -297,7 +288,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")
 def elbo(answer: Callable, generator: Generator) -> None:
-    log_joint, q = 2 * draw.normal(generator, 6, 4), _weights(generator, 6, 4)
+    log_joint, q = 2 * draw.normal(generator, 6, 4), draw.weights(generator, 6, 4)
     evidence = log_joint.exp().sum(-1).log()
     energy, entropy = (q * log_joint).sum(-1), -(q * q.log()).sum(-1)
     truth = energy + entropy
@@ -346,7 +337,7 @@ def conditional(answer: Callable, generator: Generator) -> None:
     dim = 5
     order = torch.randperm(dim, generator=generator)
     for seen in (order[:3], order[:1]):
-        mean, covariance = draw.normal(generator, dim), _covariances(generator, dim=dim)
+        mean, covariance = draw.normal(generator, dim), draw.covariances(generator, dim=dim)
         values = draw.normal(generator, len(seen))
         hidden = torch.tensor([i for i in range(dim) if i not in seen.tolist()])
         # By the precision matrix: another way than the one the exercise derives.
@@ -381,7 +372,7 @@ def conditional(answer: Callable, generator: Generator) -> None:
                 Mistake(
                     mean[hidden] + gain @ values,
                     "You forgot to subtract the mean of the observed coordinates.",
-                    "What moves the mean is the surprise, x_o − μ_o.",
+                    "What moves the mean is the deviation, x_o − μ_o.",
                 ),
                 Mistake(
                     mean[hidden] - gain @ (values - mean[seen]),
@@ -437,8 +428,8 @@ def conditional(answer: Callable, generator: Generator) -> None:
 @exercise("gmm.complete", call="complete(weights, means, covariances, observed, values)")
 def complete(answer: Callable, generator: Generator) -> None:
     k, dim, n = 3, 5, 6
-    weights, means = _weights(generator, k), 1.5 * draw.normal(generator, k, dim)
-    covariances = _covariances(generator, k, dim=dim)
+    weights, means = draw.weights(generator, k), 1.5 * draw.normal(generator, k, dim)
+    covariances = draw.covariances(generator, k, dim=dim)
     order = torch.randperm(dim, generator=generator)
     seen = order[:3]
     hidden = torch.tensor(sorted(order[3:].tolist()))
@@ -581,7 +572,7 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
     dim = 3
     eye = torch.eye(dim, dtype=torch.float64)
     x = 3 * draw.normal(generator, 300, dim)
-    healthy = _covariances(generator, dim=dim)
+    healthy = draw.covariances(generator, dim=dim)
     point = 1e-9 * eye
     direction = torch.nn.functional.normalize(draw.normal(generator, dim).abs() + 0.3, dim=0)
     # Flat across `direction`, with ordinary variances on the diagonal.
@@ -650,11 +641,11 @@ def held_out(answer: Callable, generator: Generator) -> str:
             "The log-density of a point depends on which other points you are asked about.",
             "Use only x_train in `fit_density`; treat each new point by itself.",
         )
-    mass = _integral(log_prob, generator)
+    mass = integral.over_square(log_prob, generator)
     if not 0.9 < mass < 1.1:
         raise Wrong(
             f"This is no density: over the plane it integrates to {mass:.3g}, not to 1.",
-            "Mixture weights sum to one, and each component carries its full normalising constant.",
+            "Mixture weights sum to one, and each component carries its full normalizing constant.",
         )
     reached = value.mean().item()
     if reached < HELD_OUT_GOAL:
@@ -664,12 +655,3 @@ def held_out(answer: Callable, generator: Generator) -> str:
             raise Wrong(f"{says}; on the training points it is {seen:.3f}: you overfit.", "Fewer or wider components.")
         raise Wrong(f"{says}; on the training points it is {seen:.3f}: you underfit.", "More components, more starts.")
     return f"{reached:.2f} nats a held-out point (the goal was {HELD_OUT_GOAL}), and it integrates to {mass:.2f}."
-
-
-def _integral(log_prob: Callable, generator: Generator, half_width: float = 4.0, cells: int = 300) -> float:
-    """∫ p(x) dx over a square, one random point in each cell: unbiased, however narrow the components are."""
-    side = 2 * half_width / cells
-    corner = torch.arange(cells, dtype=torch.float64) * side - half_width
-    corners = torch.cartesian_prod(corner, corner)
-    points = corners + side * torch.rand(corners.shape, generator=generator, dtype=torch.float64)
-    return sum(log_prob(part).exp().sum().item() for part in points.split(5000)) * side**2

@@ -17,11 +17,6 @@ from utils.checks.expect import Mistake, close, number, parts, tensor
 RAREST_CORNER, NEAR_A_CORNER, NEAR = 0.04, 0.6, 0.15
 
 
-def _covariance(generator: Generator, dim: int) -> Tensor:
-    a = draw.normal(generator, dim, dim)
-    return a @ a.T / dim + 0.2 * torch.eye(dim, dtype=torch.float64)
-
-
 @exercise("gan.optimal_discriminator", call="optimal_discriminator(log_p, log_q)")
 def optimal_discriminator(answer: Callable, generator: Generator) -> None:
     log_p, log_q = 2 * draw.normal(generator, 6), 2 * draw.normal(generator, 6)
@@ -146,7 +141,7 @@ def generator_slopes(answer: Callable, generator: Generator) -> None:
 
 @exercise("gan.js_divergence", call="js_divergence(p, q)")
 def js_divergence(answer: Callable, generator: Generator) -> None:
-    p, q = (1.5 * draw.normal(generator, 2, 5)).softmax(-1)
+    p, q = draw.weights(generator, 2, 5)
     m = (p + q) / 2
 
     def kl(a: Tensor, b: Tensor) -> Tensor:
@@ -181,10 +176,10 @@ def js_divergence(answer: Callable, generator: Generator) -> None:
 @exercise("gan.hinge_losses", call="hinge_losses(real, fake)")
 def hinge_losses(answer: Callable, generator: Generator) -> None:
     real, fake = 2 + 2 * draw.normal(generator, 30), 2 * draw.normal(generator, 40) - 2
-    critic, maker = parts(answer(real, fake), ("discriminator's loss", "generator's loss"))
+    of_discriminator, of_generator = parts(answer(real, fake), ("discriminator's loss", "generator's loss"))
     first = (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()
     close(
-        number(critic, "the discriminator's loss"),
+        number(of_discriminator, "the discriminator's loss"),
         first,
         [
             Mistake(
@@ -219,7 +214,7 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
         name="the discriminator's loss",
     )
     close(
-        number(maker, "the generator's loss"),
+        number(of_generator, "the generator's loss"),
         -fake.mean(),
         [
             Mistake(fake.mean(), "The generator's loss has the wrong sign.", "It wants high answers: −f."),
@@ -452,7 +447,7 @@ def count_modes(answer: Callable, generator: Generator) -> None:
 @exercise("gan.frechet", call="frechet(mean, covariance, other_mean, other_covariance)")
 def frechet(answer: Callable, generator: Generator) -> None:
     mean, other = draw.normal(generator, 3), draw.normal(generator, 3)
-    a, b = _covariance(generator, 3), _covariance(generator, 3)
+    a, b = draw.covariances(generator, dim=3, least=0.2), draw.covariances(generator, dim=3, least=0.2)
 
     def root(matrix: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(matrix)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks import draw, expect
+from utils.checks import draw, expect, integral
 from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.toys import checkerboard
@@ -709,9 +709,9 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
     mean, names = rows.mean(1), ("shift", "log_scale", "log_det")
     shift, log_scale, log_det = parts(answer(x), names)
     per_pixel = Mistake(
-        (channels, height, width), "one for each pixel", "A channel is normalised over all images and all pixels."
+        (channels, height, width), "one for each pixel", "A channel is normalized over all images and all pixels."
     )
-    per_image = Mistake((batch, channels), "one for each image", "A channel is normalised over all images and pixels.")
+    per_image = Mistake((batch, channels), "one for each image", "A channel is normalized over all images and pixels.")
     whole = Mistake((), "one for all channels", "Each channel has its own.")
     shapes = [per_pixel, per_image, whole]
     shift = tensor(shift, (channels,), name="your shift", shapes=shapes)
@@ -1183,7 +1183,7 @@ def held_out(answer: Callable, generator: Generator) -> str:
         z, log_det = ask(x)
         return _log_normal(z) + log_det
 
-    mass = _integral(log_prob, generator)
+    mass = integral.over_square(log_prob, generator, cells=200)
     if not 0.9 < mass < 1.1:
         raise Wrong(
             f"This is no density: over the plane it integrates to {mass:.3g}, not to 1.",
@@ -1203,12 +1203,3 @@ def held_out(answer: Callable, generator: Generator) -> str:
             "Curves that bend (splines with many bins), more steps, a learning rate that falls to 0.",
         )
     return f"{reached:.2f} nats a held-out point (the goal was {goal:.2f}), and it integrates to {mass:.2f}."
-
-
-def _integral(log_prob: Callable, generator: Generator, half_width: float = 4.0, cells: int = 200) -> float:
-    """∫ p(x) dx over a square, one random point in each cell."""
-    side = 2 * half_width / cells
-    corner = torch.arange(cells, dtype=torch.float64) * side - half_width
-    corners = torch.cartesian_prod(corner, corner)
-    points = corners + side * torch.rand(corners.shape, generator=generator, dtype=torch.float64)
-    return sum(log_prob(part).exp().sum().item() for part in points.split(5000)) * side**2

@@ -20,11 +20,6 @@ from utils.data import load
 COMPRESS_GOAL = 5 / 6
 
 
-def _covariance(generator: Generator, dim: int) -> Tensor:
-    a = draw.normal(generator, dim, dim)
-    return a @ a.mT / dim + 0.3 * torch.eye(dim, dtype=torch.float64)
-
-
 def _determined(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
     """The answer, if it is the same when asked twice."""
     result, again = answer(*inputs), answer(*inputs)
@@ -199,7 +194,7 @@ def box_muller(answer: Callable, generator: Generator) -> None:
 @exercise("dist.multivariate_normal_sample", call="multivariate_normal_sample(noise, mean, covariance)")
 def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
     dim = 3
-    mean, covariance = 1 + draw.normal(generator, dim).abs(), _covariance(generator, dim)
+    mean, covariance = 1 + draw.normal(generator, dim).abs(), draw.covariances(generator, dim=dim)
     if covariance[0, 1] > 0:  # a negative entry, of which no one can take the root
         flip = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
         covariance = covariance * torch.outer(flip, flip)
@@ -284,7 +279,7 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
 @exercise("dist.fit_multivariate_normal", call="fit_multivariate_normal(x)")
 def fit_multivariate_normal(answer: Callable, generator: Generator) -> None:
     n, dim = 30, 3
-    x = 2 + draw.normal(generator, n, dim) @ torch.linalg.cholesky(_covariance(generator, dim)).mT
+    x = 2 + draw.normal(generator, n, dim) @ torch.linalg.cholesky(draw.covariances(generator, dim=dim)).mT
 
     def ask(x: Tensor) -> tuple[Tensor, Tensor]:
         mean, covariance = parts(answer(x), ("mean", "covariance"))
@@ -303,8 +298,8 @@ def fit_multivariate_normal(answer: Callable, generator: Generator) -> None:
 
     mean, covariance = ask(x)
     true_mean = x.sum(0) / n
-    centred = x - true_mean
-    scatter = sum(torch.outer(row, row) for row in centred)
+    centered = x - true_mean
+    scatter = sum(torch.outer(row, row) for row in centered)
     truth = scatter / n
     close(
         mean,
@@ -475,7 +470,7 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
 
     dim = 3
     mean_p, mean_q = draw.normal(generator, dim), draw.normal(generator, dim)
-    p, q = _covariance(generator, dim), 1.5 * _covariance(generator, dim)
+    p, q = draw.covariances(generator, dim=dim), 1.5 * draw.covariances(generator, dim=dim)
     q[0, 0] += 0.5
     difference = mean_p - mean_q
 

@@ -15,17 +15,10 @@ from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.data import binarize, load
 
-# Nats per image, over five binarisations of the test digits: independent pixels reach −27.1 to −27.0, mixtures of 20 to
-# 40 fitted to one binarisation −23.3 to −23.0. Networks with one hidden layer and 8 latents: 128 units after 100 epochs
-# −23.1 to −23.0; 256 units after 300 epochs −22.4, with one binarisation instead of fresh ones −23.0 to −22.8.
+# Nats per image, over five binarizations of the test digits: independent pixels reach −27.1 to −27.0, mixtures of 20 to
+# 40 fitted to one binarization −23.3 to −23.0. Networks with one hidden layer and 8 latents: 128 units after 100 epochs
+# −23.1 to −23.0; 256 units after 300 epochs −22.4, with one binarization instead of fresh ones −23.0 to −22.8.
 HELD_OUT_GOAL = -22.8
-
-
-def _away_from_zero(generator: Generator, *shape: int) -> Tensor:
-    """Numbers of either sign between ½ and 1½ in size, both signs present: no mistake is hidden by a number near 0."""
-    value = 0.5 + torch.rand(shape, generator=generator, dtype=torch.float64)
-    sign = 1 - 2 * (torch.arange(value.numel()) % 2).double()
-    return value * sign[torch.randperm(value.numel(), generator=generator)].reshape(shape)
 
 
 def _gradients(value: Tensor, inputs: Sequence[Tensor], names: Sequence[str], weights: Tensor) -> list[Tensor]:
@@ -45,7 +38,7 @@ def _gradients(value: Tensor, inputs: Sequence[Tensor], names: Sequence[str], we
 @exercise("vae.gaussian_kl", call="gaussian_kl(mean_q, log_variance_q, mean_p, log_variance_p)")
 def gaussian_kl(answer: Callable, generator: Generator) -> None:
     batch, latent = 4, 3
-    mean_q, log_q, mean_p, log_p = (_away_from_zero(generator, batch, latent) for _ in range(4))
+    mean_q, log_q, mean_p, log_p = (draw.away_from_zero(generator, batch, latent) for _ in range(4))
     shift = (mean_q - mean_p).square()
     widths, in_widths = (log_q - log_p).exp(), shift / log_p.exp()
     q, p = Normal(mean_q, (log_q / 2).exp()), Normal(mean_p, (log_p / 2).exp())
@@ -136,7 +129,7 @@ def gaussian_kl(answer: Callable, generator: Generator) -> None:
 @exercise("vae.reparameterise", call="reparameterise(mean, log_variance, noise)")
 def reparameterise(answer: Callable, generator: Generator) -> None:
     samples, batch, latent = 5, 4, 3
-    mean, log_variance = (_away_from_zero(generator, batch, latent).requires_grad_() for _ in range(2))
+    mean, log_variance = (draw.away_from_zero(generator, batch, latent).requires_grad_() for _ in range(2))
     noise = draw.normal(generator, samples, batch, latent)
     m, deviation = mean.detach(), (log_variance.detach() / 2).exp()
     says = "Your samples are NaN: a log-variance may be negative, so it stands under no root and in no logarithm."
@@ -205,7 +198,7 @@ def reparameterise(answer: Callable, generator: Generator) -> None:
 def elbo(answer: Callable, generator: Generator) -> None:
     samples, batch, pixels, latent = 3, 5, 6, 2
     x = (torch.rand(batch, pixels, generator=generator) < 0.5).double()
-    mean, log_variance = (_away_from_zero(generator, batch, latent) for _ in range(2))
+    mean, log_variance = (draw.away_from_zero(generator, batch, latent) for _ in range(2))
     noise = draw.normal(generator, samples, batch, latent)
     first, second = draw.normal(generator, latent, 4), 1.5 * draw.normal(generator, 4, pixels)
 
@@ -313,7 +306,7 @@ def elbo(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 (x * odds).sum(-1).mean(0) - price,
-                "You forgot −softplus(a): your p(x | z) is not normalised.",
+                "You forgot −softplus(a): your p(x | z) is not normalized.",
                 "log p of a pixel is x a − log(1 + eᵃ).",
             ),
             Mistake(
@@ -430,9 +423,9 @@ def iwae(answer: Callable, generator: Generator) -> None:
 @exercise("vae.score_function_gradient", call="score_function_gradient(f, mean, log_variance, noise)")
 def score_function_gradient(answer: Callable, generator: Generator) -> None:
     samples, latent = 6, 3
-    mean, log_variance = (_away_from_zero(generator, latent) for _ in range(2))
+    mean, log_variance = (draw.away_from_zero(generator, latent) for _ in range(2))
     noise = draw.normal(generator, samples, latent)
-    slopes, jumps = _away_from_zero(generator, 2, latent)
+    slopes, jumps = draw.away_from_zero(generator, 2, latent)
 
     def f(z: Tensor) -> Tensor:
         if z.shape[-1] != latent:
@@ -481,7 +474,7 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
 
     hint = "Write down one sample's term first: (f(z_s) − b_s) times the derivative of log q."
     jump = (
-        "This is the reparameterised gradient: it does not see the jumps of f.",
+        "This is the reparameterized gradient: it does not see the jumps of f.",
         "Use values of f only, and the derivative of log q.",
     )
     close(
@@ -545,9 +538,9 @@ def linear_posterior(answer: Callable, generator: Generator) -> None:
     covariance = eye - weights.mT @ torch.linalg.solve(of_x, weights)
     gram = weights.mT @ weights
 
-    def posterior(precision: Tensor, scale: float = variance, centred: Tensor = x - bias) -> tuple[Tensor, Tensor]:
+    def posterior(precision: Tensor, scale: float = variance, centered: Tensor = x - bias) -> tuple[Tensor, Tensor]:
         spread = precision.inverse()
-        return centred @ weights @ spread / scale, spread
+        return centered @ weights @ spread / scale, spread
 
     no_prior, deviation = posterior(gram / variance), posterior(eye + gram / variance**2, variance**2)
     root = posterior(eye + gram / variance**0.5, variance**0.5)
@@ -606,9 +599,9 @@ def linear_posterior(answer: Callable, generator: Generator) -> None:
         mean,
         [
             Mistake(
-                posterior(eye + gram / variance, centred=x)[0], "You forgot to subtract the bias from x.", "x − b."
+                posterior(eye + gram / variance, centered=x)[0], "You forgot to subtract the bias from x.", "x − b."
             ),
-            Mistake(posterior(eye + gram / variance, centred=x + bias)[0], "You add the bias to x.", "x − b."),
+            Mistake(posterior(eye + gram / variance, centered=x + bias)[0], "You add the bias to x.", "x − b."),
             Mistake(no_prior[0], "You forgot the prior in the means: this is least squares.", prior_hint),
             Mistake(mean * variance, "In the means the division by σ² is missing.", "Λ⁻¹ Wᵀ (x − b) / σ²."),
             Mistake(mean / variance, "You divide the means by σ² twice.", "Λ⁻¹ Wᵀ (x − b) / σ²."),
@@ -655,7 +648,7 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
             Mistake(
                 marginal,
                 "These are the marginal variances, the diagonal of Λ⁻¹: a q with them is too wide.",
-                f"They minimise KL(p‖q). Here it is KL(q‖p). {best_hint}",
+                f"They minimize KL(p‖q). Here it is KL(q‖p). {best_hint}",
             ),
             Mistake(own, "These are precisions: variances are their inverses.", best_hint),
             Mistake(own.rsqrt(), "These are standard deviations.", "Return the variances, without the root."),
@@ -994,9 +987,9 @@ def train(answer: Callable, generator: Generator) -> str:
     with torch.no_grad():
         model.examine(x_test[:40], generator)
         reached, single, price = model.bound(x_test, generator)
-        dull = _independent(x_test, digits.x_train)
+        simple = _independent(x_test, digits.x_train)
         if reached >= HELD_OUT_GOAL:
-            others = f"the goal was {HELD_OUT_GOAL}; independent pixels reach {dull:.2f}"
+            others = f"the goal was {HELD_OUT_GOAL}; independent pixels reach {simple:.2f}"
             return f"{reached:.2f} nats a held-out image ({others}); its code costs {price:.1f} nats."
         seen, _, _ = model.bound(x_seen, generator)
     says = f"Your held-out bound is {reached:.2f} nats an image, the goal is {HELD_OUT_GOAL}"
@@ -1010,10 +1003,10 @@ def train(answer: Callable, generator: Generator) -> str:
             f"{says}; with one sample it is {single:.2f}: most codes that `encode` draws do not fit their image.",
             "Does it give the log-variance, as in the training, and not the variance or the standard deviation?",
         )
-    if reached < dull - 0.3:
+    if reached < simple - 0.3:
         raise Wrong(
-            f"{says}; that is worse than independent pixels, {dull:.2f}.",
-            "Does the loss fall? Look at the sign of each term, then whether the optimiser has all weights.",
+            f"{says}; that is worse than independent pixels, {simple:.2f}.",
+            "Does the loss fall? Look at the sign of each term, then whether the optimizer has all weights.",
         )
     if price < 0.5:
         raise Wrong(
@@ -1023,7 +1016,7 @@ def train(answer: Callable, generator: Generator) -> str:
     if seen - reached > 0.3:
         raise Wrong(
             f"{says}; on the training images it is {seen:.2f}: you overfit.",
-            "Train on all images, binarised anew for every batch, or with a smaller network.",
+            "Train on all images, binarized anew for every batch, or with a smaller network.",
         )
     raise Wrong(
         f"{says}; on the training images it is {seen:.2f}: you underfit.",
@@ -1061,7 +1054,7 @@ class _Model:
         if not torch.allclose(odds.flip(0), self.decode(z.flip(0)), rtol=1e-3, atol=1e-3):
             raise Wrong(
                 "The log-odds of one image depend on which other codes are decoded with it.",
-                "`decode` works row by row: no normalisation over the batch, nothing remembered.",
+                "`decode` works row by row: no normalization over the batch, nothing remembered.",
             )
         if odds.min() >= 0 and odds.max() <= 1:
             raise Wrong("Your `decode` gives numbers between 0 and 1: probabilities.", "Return log-odds: no `sigmoid`.")
@@ -1086,7 +1079,7 @@ def _double(value: object) -> object:
     return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def _independent(x: Tensor, grey: Tensor) -> float:
+def _independent(x: Tensor, gray: Tensor) -> float:
     """What independent pixels reach."""
-    p = (grey.sum(0) + 1) / (len(grey) + 2)
+    p = (gray.sum(0) + 1) / (len(gray) + 2)
     return (torch.xlogy(x, p) + torch.xlogy(1 - x, 1 - p)).sum(-1).mean().item()

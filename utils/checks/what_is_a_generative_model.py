@@ -24,11 +24,6 @@ from utils.data import load
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 
 
-def _prior(generator: Generator, n_classes: int) -> Tensor:
-    """Different probabilities, none of them tiny."""
-    return (0.5 + draw.uniform(generator, n_classes) + torch.arange(n_classes)).log().softmax(0)
-
-
 def _binary(generator: Generator, *shape: int) -> Tensor:
     """Zeros and ones, with at least one of each in every column."""
     x = (draw.uniform(generator, *shape) < 0.5).double()
@@ -121,7 +116,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 (black + alpha) / (black + alpha).sum(1, keepdim=True),
-                "Your rows sum to one: you normalise over the pixels.",
+                "Your rows sum to one: you normalize over the pixels.",
                 "Each pixel is a coin of its own; divide by N_c + 2α.",
             ),
         ],
@@ -133,7 +128,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
 @exercise("generative.log_joint", call="log_joint(log_prior, probs, x)")
 def log_joint(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 6, 3, 4
-    log_prior, x = _prior(generator, classes).log(), _binary(generator, n, dim)
+    log_prior, x = draw.unequal_probabilities(generator, classes).log(), _binary(generator, n, dim)
     probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     joint = _joint(log_prior, probs, x)
     truth = joint.log()
@@ -173,7 +168,7 @@ def log_joint(answer: Callable, generator: Generator) -> None:
             Mistake(log_prior.exp() + black + white, "You add the prior itself.", "Add its logarithm, as given."),
             Mistake(
                 truth.log_softmax(-1),
-                "You normalise over the classes: this is the posterior log p(y | x).",
+                "You normalize over the classes: this is the posterior log p(y | x).",
                 "Return the joint; its sum over the classes is p(x).",
             ),
             Mistake(
@@ -218,7 +213,7 @@ def _certain_pixels(answer: Callable, log_prior: Tensor, probs: Tensor, x: Tenso
 @exercise("generative.posterior", call="posterior(log_joint)")
 def posterior(answer: Callable, generator: Generator) -> None:
     n, classes = 5, 3
-    joint = _prior(generator, classes) * draw.uniform(generator, n, classes) * 0.9 + 0.01
+    joint = draw.unequal_probabilities(generator, classes) * draw.uniform(generator, n, classes) * 0.9 + 0.01
     evidence = joint.sum(-1)
     probs, log_evidence = joint / evidence[:, None], evidence.log()
     names = ("probabilities", "log_evidence")
@@ -239,11 +234,11 @@ def posterior(answer: Callable, generator: Generator) -> None:
             Mistake(
                 joint / joint.sum(0),
                 "Your probabilities sum to one over the examples, not over the classes.",
-                "Each example belongs to some class: normalise over the last axis.",
+                "Each example belongs to some class: normalize over the last axis.",
             ),
-            Mistake(joint / joint.sum(), "You normalise over all examples at once.", "Each row sums to one."),
+            Mistake(joint / joint.sum(), "You normalize over all examples at once.", "Each row sums to one."),
             Mistake(probs.log(), "You return log p(y | x).", "Take `exp` at the end."),
-            Mistake(joint, "Your probabilities are not normalised: this is the joint.", "Divide by p(x)."),
+            Mistake(joint, "Your probabilities are not normalized: this is the joint.", "Divide by p(x)."),
             Mistake(
                 joint / joint.amax(-1, keepdim=True),
                 "You divide by the largest joint probability: your rows do not sum to one.",
@@ -251,7 +246,7 @@ def posterior(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 joint.log() / joint.log().sum(-1, keepdim=True),
-                "You normalise the logarithms, not the probabilities.",
+                "You normalize the logarithms, not the probabilities.",
                 "Subtract log p(x), then take `exp`.",
             ),
             Mistake(
@@ -300,7 +295,8 @@ def posterior(answer: Callable, generator: Generator) -> None:
 @exercise("generative.sample", call="sample(log_prior, probs, u_class, u_pixels)")
 def sample(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 60, 4, 5
-    prior, probs = _prior(generator, classes).flip(0), 0.1 + 0.8 * draw.uniform(generator, classes, dim)
+    prior = draw.unequal_probabilities(generator, classes).flip(0)
+    probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     u_class, u_pixels = draw.uniform(generator, n), draw.uniform(generator, n, dim)
     u_class[0], u_class[1] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
 
@@ -407,7 +403,7 @@ def sample(answer: Callable, generator: Generator) -> None:
 @exercise("generative.log_joint_missing", call="log_joint_missing(log_prior, probs, x)")
 def log_joint_missing(answer: Callable, generator: Generator) -> None:
     n, classes, dim = 6, 3, 5
-    log_prior, x = _prior(generator, classes).log(), _binary(generator, n, dim)
+    log_prior, x = draw.unequal_probabilities(generator, classes).log(), _binary(generator, n, dim)
     probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     hidden = draw.uniform(generator, n, dim) < 0.5
     hidden[0], hidden[1] = False, True  # a complete image, and one of which nothing is seen
