@@ -8,7 +8,7 @@ Checks draw float64 inputs; the tolerance leaves room for a constant that a stud
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,17 @@ class Mistake(NamedTuple):
     value: Any
     says: str
     hint: str = ""
+
+
+def repeatable(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
+    """The answer, if it is the same when asked twice."""
+    result, again = answer(*inputs), answer(*inputs)
+    both = isinstance(result, Tensor) and isinstance(again, Tensor) and result.shape == again.shape
+    if both and not torch.equal(result.isnan(), again.isnan()):
+        both = False
+    if both and not torch.allclose(result.double(), again.double(), rtol=1e-9, atol=1e-9, equal_nan=True):
+        raise Wrong("Your function draws random numbers of its own: the same inputs give different results.", hint)
+    return result
 
 
 def parts(result: Any, names: Sequence[str]) -> tuple:

@@ -20,22 +20,11 @@ from utils.data import load
 COMPRESS_GOAL = 5 / 6
 
 
-def _determined(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
-    """The answer, if it is the same when asked twice."""
-    result, again = answer(*inputs), answer(*inputs)
-    both = isinstance(result, Tensor) and isinstance(again, Tensor) and result.shape == again.shape
-    if both and not torch.equal(result.isnan(), again.isnan()):
-        both = False
-    if both and not torch.allclose(result.double(), again.double(), rtol=1e-9, atol=1e-9, equal_nan=True):
-        raise Wrong("Your function draws random numbers of its own: the same inputs give different results.", hint)
-    return result
-
-
 @exercise("dist.categorical_from_uniform", call="categorical_from_uniform(u, probs)")
 def categorical_from_uniform(answer: Callable, generator: Generator) -> None:
     def ask(u: Tensor, probs: Tensor) -> Tensor:
         k, name = len(probs), "your categories"
-        result = _determined(answer, u, probs)
+        result = expect.repeatable(answer, u, probs)
         if isinstance(result, Tensor) and result.dtype.is_floating_point and result.shape == u.shape:
             raise Wrong("Your categories are floating-point numbers.", "Count whole numbers: end with `.long()`.")
         each = [Mistake((len(u), k), f"one value for each of the {k} categories", "Return which one: a single index.")]
@@ -140,7 +129,7 @@ def box_muller(answer: Callable, generator: Generator) -> None:
     says = "Your numbers are NaN: under the root stands a negative number."
     hint = "The logarithm of a number below 1 is negative: r = √(−2 log(1 − u₁))."
     close(
-        tensor(_determined(answer, u), (30, 2), not_finite=(says, hint)),
+        tensor(expect.repeatable(answer, u), (30, 2), not_finite=(says, hint)),
         truth,
         [
             Mistake(
@@ -203,7 +192,7 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
     says = "Your samples are not finite: the root of a matrix is not the root of each of its entries."
     hint = "Use `torch.linalg.cholesky(covariance)`."
     name = "your samples"
-    x = tensor(_determined(answer, noise, mean, covariance), (8, dim), name=name, not_finite=(says, hint))
+    x = tensor(expect.repeatable(answer, noise, mean, covariance), (8, dim), name=name, not_finite=(says, hint))
     close(
         x[0],
         mean,
@@ -367,7 +356,7 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
 
     def ask(log_target: Tensor, log_proposal: Tensor, log_constant: float, u: Tensor) -> Tensor:
         try:
-            mask = _determined(answer, log_target, log_proposal, log_constant, u)
+            mask = expect.repeatable(answer, log_target, log_proposal, log_constant, u)
         except ValueError as error:
             raise Wrong(
                 f"Your function raises `ValueError: {error}`, but this envelope is nowhere below the target.",
@@ -465,7 +454,7 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
 @exercise("dist.kl_normals", call="kl_normals(mean_p, covariance_p, mean_q, covariance_q)")
 def kl_normals(answer: Callable, generator: Generator) -> None:
     def ask(*inputs: Tensor) -> Tensor:
-        result = _determined(answer, *inputs, hint="The closed form needs no samples.")
+        result = expect.repeatable(answer, *inputs, hint="The closed form needs no samples.")
         return expect.number(result, "your divergence")
 
     dim = 3
