@@ -136,7 +136,7 @@ def _imported(code: str, root: Path) -> list[Path]:
                 path = root.joinpath(*name.split("."))
                 found = [path.with_suffix(".py"), path / "__init__.py"]
                 if name.startswith("utils.checks"):
-                    found += (root / "utils" / "checks").glob("*.py")
+                    found += (root / "utils" / "checks").rglob("*.py")
                 for file in found:
                     if file.is_file() and file not in files:
                         files.add(file)

@@ -129,7 +129,7 @@ def _sandbox(limits: Limits, unsafe: bool) -> Sandbox:
 def _checks_version() -> str:
     """A hash of the checks: verdicts of other checks are other verdicts."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "utils" / "checks").glob("*.py")):
+    for path in sorted((ROOT / "utils" / "checks").rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
