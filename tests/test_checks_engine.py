@@ -125,15 +125,15 @@ class Hostile:
 @pytest.mark.parametrize(
     ("answer", "says", "hint"),
     [
-        (lambda log_weights, log_prob: None, "is `None`", "forget `return`"),
+        (lambda log_weights, log_prob: None, "not `None`", "forget `return`"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).numpy(), "`numpy.ndarray`", "torch functions"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).tolist(), "`list`", "torch functions"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).float(), "`torch.float32`", "dtype=x.dtype"),
-        (lambda log_weights, log_prob: right(log_weights, log_prob)[:, :2], "shape (5, 2), expected (5, 3)", ""),
+        (lambda log_weights, log_prob: right(log_weights, log_prob)[:, :2], "shape (5, 3), not (5, 2)", ""),
         (lambda log_weights, log_prob: right(log_weights, log_prob)[None], "an axis of size 1 too many", "squeeze"),
         (lambda log_weights, log_prob: log_prob / 0, "infinite at [", ""),
         (lambda log_weights, log_prob: log_prob * torch.nan, "NaN at [0, 0]", "0/0"),
-        (lambda log_weights, log_prob: right(log_weights, log_prob) + 0.1, "differs from the truth at [", ""),
+        (lambda log_weights, log_prob: right(log_weights, log_prob) + 0.1, "responsibilities should be ", ""),
         (lambda log_weights: log_weights, "cannot be called as `e_step(log_weights, log_prob)`", "first line"),
         (torch.zeros(2), "a value of type `Tensor`, not a function", "without calling it"),
         (None, "`NoneType`, not a function", "without calling it"),

@@ -146,8 +146,8 @@ def exercise(id: str, call: str, seconds: float = 10) -> Callable:
 
 def _load_all() -> None:
     package = importlib.import_module(__package__)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{__package__}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{__package__}."):
+        importlib.import_module(module.name)
 
 
 def exercise_ids() -> list[str]:
