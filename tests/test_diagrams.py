@@ -5,10 +5,10 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from utils.models.bayesnet import BayesianNetwork
 
 from utils.data import path
 from utils.diagrams import Box, Maps, diagram, graph
+from utils.models.bayesnets import BayesianNetwork
 
 
 @pytest.fixture(autouse=True)
