@@ -41,7 +41,7 @@ lab: AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS="--no-browser --port 9000")
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '$(SETTINGS)' > .venv/share/jupyter/lab/settings/overrides.json
-	$(if $(AS_ROOT),@echo "You are root, as in a container: on a machine of your own, run JupyterLab as yourself.")
+	$(if $(AS_ROOT),@echo "You are root: fine in a container; on a machine of your own run JupyterLab as yourself.")
 	@$(BIN)/course start
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
