@@ -228,7 +228,8 @@ class Trainer:
         if not all(column.isfinite().all() for column in batch):
             remedy = "the data of this batch hold NaN or infinity: clean them before training"
         before = "there was no finite loss before" if last is None else f"the last finite loss was {last:.6g}"
-        raise TrainingDiverged(f"step {self.step} (epoch {self.epoch}): the {what}; {before}: {remedy}", self.step, last)
+        where = f"step {self.step} (epoch {self.epoch})"
+        raise TrainingDiverged(f"{where}: the {what}; {before}: {remedy}", self.step, last)
 
     @torch.no_grad()
     def _validate(self, columns: tuple[Tensor, ...]) -> None:
