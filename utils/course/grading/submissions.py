@@ -92,7 +92,7 @@ def _nbgrader_layout(folder: Path, register: Register) -> list[HandedIn]:
             assignments[name] = Assignment(name, tuple(tasks_of(read(released[0]))))
         else:
             files = [file for place in places if place.name == name for file in place.glob("*.ipynb")]
-            assignments[name] = _recognised(name, files, register)
+            assignments[name] = _recognized(name, files, register)
     return [_choose(place.parent.name, assignments[place.name], place) for place in places]
 
 
@@ -105,7 +105,7 @@ def _one_each(folder: Path, register: Register) -> list[HandedIn]:
             students[place.stem] = place
     files = [file for place in students.values() for file in (place.glob("*.ipynb") if place.is_dir() else [place])]
     points = folder / "points.json"
-    assignment = _listed(points) if points.is_file() else _recognised(folder.name, files, register) if files else None
+    assignment = _listed(points) if points.is_file() else _recognized(folder.name, files, register) if files else None
     return [_choose(student, assignment, place) for student, place in students.items()]
 
 
@@ -132,7 +132,7 @@ def _listed(points: Path) -> Assignment:
         raise CourseError(f"{points} is not the list of points of a release: {error!r}") from None
 
 
-def _recognised(name: str, files: list[Path], register: Register) -> Assignment:
+def _recognized(name: str, files: list[Path], register: Register) -> Assignment:
     """The exercises that any of these notebooks checks, of the chapter that most of them are about."""
     votes, seen = Counter(), set()
     chapters = {chapter.slug: tasks_of(read(chapter.exercises)) for chapter in register.chapters}
