@@ -24,7 +24,7 @@ def without_radius(samples, centres, radius, least):
     return (torch.bincount(nearest, minlength=len(centres)) >= least).sum().item()
 
 
-@wrong("gan.count_modes", says="every centre it is near")
+@wrong("gan.count_modes", says="every center it is near")
 def not_the_nearest_alone(samples, centres, radius, least):
     return ((torch.cdist(samples, centres) <= radius).sum(0) >= least).sum().item()
 

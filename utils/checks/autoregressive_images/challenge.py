@@ -100,7 +100,7 @@ def train(answer: Callable, generator: Generator) -> str:
                 f"{says}. That is no better than independent pixels, {simple:.2f}.",
                 "Does a logit depend on earlier pixels at all? More epochs, larger steps.",
             )
-        tips = "Binarize the grey images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
+        tips = "Binarize the gray images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
         if reached < baseline + 0.15:
             raise Wrong(f"{says}. That is no better than logistic regressions, {baseline:.2f}.", tips)
         raise Wrong(f"{says}. You beat the logistic regressions, {baseline:.2f}, but not by enough.", tips)

@@ -16,8 +16,6 @@ from utils.data import binarize, load
 # −26.9, one epoch of CD-1 the same, 100 epochs of CD-1 with steps from 0.05 down −25.1 to −24.6; PCD with 600 epochs,
 # steps from 0.2 down and 16 hidden units −23.6 to −22.9, with 8 units −24.2 to −23.5.
 HELD_OUT_GOAL = -24.0
-
-
 MOST_HIDDEN = 16
 
 

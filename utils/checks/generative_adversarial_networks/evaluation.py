@@ -17,7 +17,7 @@ from utils.checks.expect import Mistake, close, number, parts
 def count_modes(answer: Callable, generator: Generator) -> None:
     centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 2.0]], dtype=torch.float64)
     radius, least = 0.2, 5
-    # 9 at the first centre, 5 at the second (just enough), 4 at the third (one short), 20 far around the fourth.
+    # 9 at the first center, 5 at the second (just enough), 4 at the third (one short), 20 far around the fourth.
     wanted = [(0, 9, 0.1), (1, 5, 0.1), (2, 4, 0.1), (3, 20, 0.3)]
     rows = []
     for k, count, distance in wanted:
@@ -36,7 +36,7 @@ def count_modes(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 4.0,
-                "Every centre that is nearest to some sample is counted.",
+                "Every center that is nearest to some sample is counted.",
                 "Count only near samples, and at least `least`.",
             ),
             Mistake(18.0, "You count samples, not modes.", "How many centres have enough of them?"),
@@ -44,17 +44,17 @@ def count_modes(answer: Callable, generator: Generator) -> None:
             Mistake(
                 0.0,
                 "No mode is found.",
-                "Compare distances with `radius`, not their squares with it; count each centre.",
+                "Compare distances with `radius`, not their squares with it; count each center.",
             ),
         ],
         name="the count",
     )
-    # Wide balls overlap: a sample counts for its nearest centre alone.
+    # Wide balls overlap: a sample counts for its nearest center alone.
     overlapping = centres[:1] + 0.01 * draw.normal(generator, 10, 2)
     close(
         number(answer(overlapping, centres[:3], 1.5, 5), "the count"),
         torch.tensor(1.0, dtype=torch.float64),
-        [Mistake(3.0, "A sample counts for every centre it is near.", "Only for the nearest: `argmin` over centres.")],
+        [Mistake(3.0, "A sample counts for every center it is near.", "Only for the nearest: `argmin` over centres.")],
         name="the count",
     )
 

@@ -15,7 +15,7 @@ from utils.data import load
 
 # Bits of new digits as a share of what independent pixels take on the same images (36.0 to 36.7), over seeds 0 to 20.
 # Counts over the pixel on the left: 0.954 to 0.961, above: 0.894 to 0.906, over both: 0.855 to 0.869. These fail.
-# Over four neighbours: 0.784 to 0.809, a logistic regression a pixel: 0.714 to 0.745, a mixture of 30: 0.708 to 0.736.
+# Over four neighbors: 0.784 to 0.809, a logistic regression a pixel: 0.714 to 0.745, a mixture of 30: 0.708 to 0.736.
 COMPRESS_GOAL = 5 / 6
 
 
@@ -53,7 +53,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     says = f"Your code takes {bits:.1f} bits an image, the goal is {goal:.1f}"
     if seen < bits - 4:
         raise Wrong(
-            f"{says}; on the training images it is {seen:.1f}: you overfit.", "Fewer neighbours, more smoothing."
+            f"{says}; on the training images it is {seen:.1f}: you overfit.", "Fewer neighbors, more smoothing."
         )
     if bits > 0.99 * base:
         raise Wrong(

@@ -13,7 +13,7 @@ from utils.data import load
 
 # Mean accuracy over five draws of five labels a class, for 21 seeds. With the labels alone naive Bayes reaches 0.77 to
 # 0.81, Gaussians with one covariance 0.83 to 0.87, logistic regression 0.85 to 0.88, a support vector machine 0.86 to
-# 0.89. With the unlabelled images, logistic regression that trains itself reaches 0.86 to 0.90 (8 seeds), EM with one
+# 0.89. With the unlabeled images, logistic regression that trains itself reaches 0.86 to 0.90 (8 seeds), EM with one
 # covariance 0.87 to 0.92, EM with a covariance for each class 0.93 to 0.96, spread labels 0.93 to 0.96.
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 
@@ -39,11 +39,11 @@ def few_labels(answer: Callable, generator: Generator) -> str:
     says += f"the goal is {FEW_LABELS_GOAL}"
     if torch.equal(_predict(answer(given[0], given[1], given[2][:25]), x_test), predicted):
         raise Wrong(
-            f"{says}; with 25 unlabelled images instead of all you predict the same: they go unused.",
+            f"{says}; with 25 unlabeled images instead of all you predict the same: they go unused.",
             "Guess their classes softly, p(y | x), fit the model to all images, and guess again.",
         )
     raise Wrong(
-        f"{says}; the unlabelled images are used, but not enough is made of them.",
+        f"{says}; the unlabeled images are used, but not enough is made of them.",
         "Let each class have its own covariance, drawn towards the one of all classes; keep the known labels fixed.",
     )
 
