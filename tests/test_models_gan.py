@@ -508,7 +508,7 @@ def test_senseless_latents_and_data_are_refused():
     model = small()
     with pytest.raises(TypeError, match=r"use torch\.as_tensor"):
         model.fit([[0.0, 1.0]])
-    with pytest.raises(ValueError, match=r"expected \(N, \.\.\.\) in floating point"):
+    with pytest.raises(ValueError, match=r"expected \(N, \.\.\.\) with N > 0 in floating point"):
         model.fit(torch.zeros(5, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="labels y are for a conditional GAN"):
         model.fit(torch.zeros(5, 2), torch.zeros(5, dtype=torch.long))
