@@ -52,7 +52,7 @@ def ours(x: torch.Tensor, start: torch.Tensor, steps: int) -> float:
     model = GaussianMixture(
         k, max_iter=steps, tol=0, weights_init=weights, means_init=start, covariances_init=covariances
     )
-    return model.fit(x).history[-1]
+    return model.fit(x).history_[-1]
 
 
 def sklearn(x: torch.Tensor, start: torch.Tensor, steps: int) -> float:

@@ -86,10 +86,10 @@ def test_all_images_in_patches_sum_to_one(name, shape):
 
 def test_log_prob_is_the_chain_rule_spelt_out():
     model, x = shaken(ImageMADE((3, 3), (8,), ORDER)), every(3, 3)[100:140]
-    chances = model(x).sigmoid().flatten(1)
-    expected = torch.where(x.flatten(1) == 1, chances, 1 - chances).log().sum(1)
+    probabilities = model(x).sigmoid().flatten(1)
+    expected = torch.where(x.flatten(1) == 1, probabilities, 1 - probabilities).log().sum(1)
     torch.testing.assert_close(model.log_prob(x), expected)
-    torch.testing.assert_close(-model.surprise(x).sum((1, 2)), expected)
+    torch.testing.assert_close(-model.nll_per_patch(x).sum((1, 2)), expected)
     assert model.nll(x, batch_size=7) == pytest.approx(-expected.mean().item())
 
 
@@ -244,17 +244,17 @@ def test_a_low_temperature_takes_the_likeliest():
     model = shaken(GatedPixelCNN((4, 4), channels=6, layers=1, patch=2))
     x = model.sample(5, generator(), temperature=1e-6)
     log_odds = torch.cat([torch.zeros(5, 1, 2, 2), model(x)], 1)
-    assert torch.equal(model.spell(x), log_odds.argmax(1))
+    assert torch.equal(model.encode(x), log_odds.argmax(1))
 
 
 def test_symbols_are_spelt_and_read_back():
     model = GatedPixelCNN((4, 4), channels=2, layers=0, patch=2)
     x = torch.randint(0, 2, (30, 1, 4, 4), generator=generator()).float()
-    symbols = model.spell(x)
+    symbols = model.encode(x)
     assert symbols.min() >= 0
     assert symbols.max() <= 15
     assert torch.equal(symbols[:, 0, 1], (x[:, 0, :2, 2:].flatten(1) @ torch.tensor([1.0, 2.0, 4.0, 8.0])).long())
-    bits = model.unspell(symbols.flatten()).view(30, 2, 2, 4).permute(0, 3, 1, 2)
+    bits = model.decode(symbols.flatten()).view(30, 2, 2, 4).permute(0, 3, 1, 2)
     assert torch.equal(bits.float(), model.bits(x))
 
 
@@ -282,7 +282,7 @@ def test_a_pixel_of_the_fvsbn_is_a_logistic_regression():
 
     def closure():
         optimizer.zero_grad()
-        loss = model.surprise(x).sum() + 0.5 * model.weight.square().sum()
+        loss = model.nll_per_patch(x).sum() + 0.5 * model.weight.square().sum()
         loss.backward()
         return loss
 
@@ -317,8 +317,8 @@ def test_training_starts_at_the_frequencies():
     x[:250] = 0
     for make in (FVSBN, GatedPixelCNN):
         model = make((2, 2)).fit(x, epochs=1, lr=1e-12, progress=False)
-        chances = model(x).sigmoid()[0, 0]
-        torch.testing.assert_close(chances, torch.tensor([[0.75, 0.0], [0.75, 0.75]]), atol=1e-3, rtol=0)
+        probabilities = model(x).sigmoid()[0, 0]
+        torch.testing.assert_close(probabilities, torch.tensor([[0.75, 0.0], [0.75, 0.75]]), atol=1e-3, rtol=0)
 
 
 def test_binarize_draws_anew_and_obeys_the_seed():

@@ -503,12 +503,12 @@ def test_senseless_options_are_refused(options, message):
 
 def test_senseless_latents_and_data_are_refused():
     for latent in (0, (), (5, 0), 2.0):
-        with pytest.raises(ValueError, match="expected a whole number of at least 1, or a shape"):
+        with pytest.raises(ValueError, match="latent is .*: expected a whole number of at least 1"):
             GAN(mlp(2, 2), OneNumber(mlp(2, 1)), latent)
     model = small()
     with pytest.raises(TypeError, match=r"use torch\.as_tensor"):
         model.fit([[0.0, 1.0]])
-    with pytest.raises(ValueError, match=r"expected \(N, \.\.\.\) in floating point"):
+    with pytest.raises(ValueError, match=r"expected \(N, \.\.\.\) with N > 0 in floating point"):
         model.fit(torch.zeros(5, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="labels y are for a conditional GAN"):
         model.fit(torch.zeros(5, 2), torch.zeros(5, dtype=torch.long))

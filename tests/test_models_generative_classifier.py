@@ -9,8 +9,8 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 
 from utils.models.classifiers import GenerativeClassifier
+from utils.models.estimator import NotFittedError
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
-from utils.models.validation import NotFittedError
 
 NAN = math.nan
 

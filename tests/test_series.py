@@ -195,7 +195,7 @@ def test_blocks_give_the_error_of_a_mean_of_dependent_values():
     from utils.models.time_series import Autoregression
 
     n, g = 2000, torch.Generator().manual_seed(1)
-    x = Autoregression.from_parameters(torch.tensor([0.8])).sample(40, n, g)
+    x = Autoregression.from_parameters(torch.tensor([0.8])).sample(40, g, steps=n)
     true = math.sqrt(1 / (1 - 0.8) ** 2 / n)
 
     def error(block):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from torch import Generator, Tensor
 
 from utils.checkout import NEEDED, ROOT, is_checkout
 from utils.toys import CLASSES, TOYS
+from utils.validation import whole
 
 FOLDER = ROOT / "data"
 # The binary test set is part of the course: every number measured on it compares with every other one.
@@ -143,17 +143,16 @@ def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset
     >>> load("moons", n=500, seed=3)
     moons: 500 + 500 examples of shape (2,), real values, 2 classes
     """
-    fixed = {"digits": _digits, "mnist": _mnist, "fashion": _fashion}
     if name in TOYS:
         return _toy(name, 2000 if n is None else n, 0 if seed is None else seed)
-    if name not in fixed:
-        names = [*fixed, *TOYS]
+    if name not in FIXED:
+        names = [*FIXED, *TOYS]
         near = difflib.get_close_matches(str(name).lower(), names, n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"expected one of {', '.join(names)}"
         raise ValueError(f"there is no dataset {name!r}: {hint}")
     if n is not None or seed is not None:
         raise ValueError(f"{name!r} is a fixed dataset: n= and seed= are for the drawn ones, {', '.join(TOYS)}")
-    return fixed[name]()
+    return FIXED[name]()
 
 
 def binarize(x: Tensor, generator: Generator | None = None) -> Tensor:
@@ -244,34 +243,12 @@ def _verified(folder: Path, name: str) -> Path:
     return verify(name)
 
 
-def _mnist() -> Dataset:
-    return Dataset(
-        "mnist",
-        *_packed("mnist.npz"),
-        classes=DIGIT_NAMES,
-        levels=256,
-        licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        source="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
-    )
-
-
-def _fashion() -> Dataset:
-    return Dataset(
-        "fashion",
-        *_packed("fashion.npz"),
-        classes=CLOTHES,
-        levels=256,
-        licence="MIT, Zalando SE",
-        source="Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, arXiv 1708.07747",
-    )
-
-
-def _packed(name: str) -> Iterator[Tensor]:
-    """Training images and labels, then those of the test, out of an archive of `data/`."""
-    with np.load(path(name), allow_pickle=False) as arrays:
-        for part in ("train", "test"):
-            yield _images(arrays[f"x_{part}"], 256)
-            yield torch.from_numpy(arrays[f"y_{part}"]).long()
+def _packed(name: str, classes: tuple[str, ...], licence: str, source: str) -> Dataset:
+    """Training and test part out of an archive of `data/`: grey images from 0 to 255, and labels."""
+    with np.load(path(f"{name}.npz"), allow_pickle=False) as arrays:
+        x_train, x_test = (_images(arrays[f"x_{part}"], 256) for part in ("train", "test"))
+        y_train, y_test = (torch.from_numpy(arrays[f"y_{part}"]).long() for part in ("train", "test"))
+    return Dataset(name, x_train, y_train, x_test, y_test, classes=classes, levels=256, licence=licence, source=source)
 
 
 def _digits() -> Dataset:
@@ -302,8 +279,7 @@ def _images(pixels: np.ndarray, levels: int) -> Tensor:
 
 
 def _toy(name: str, n: int, seed: int) -> Dataset:
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}: expected a whole number of points, at least 1")
+    n = whole("n", n)
     generator = torch.Generator().manual_seed(seed)
     return Dataset(
         name,
@@ -314,3 +290,22 @@ def _toy(name: str, n: int, seed: int) -> Dataset:
         licence="MIT, drawn by this course",
         source=f"utils.toys.{name}, n={n}, seed={seed}",
     )
+
+
+FIXED = {
+    "digits": _digits,
+    "mnist": functools.partial(
+        _packed,
+        "mnist",
+        DIGIT_NAMES,
+        "CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+        "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
+    ),
+    "fashion": functools.partial(
+        _packed,
+        "fashion",
+        CLOTHES,
+        "MIT, Zalando SE",
+        "Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, arXiv 1708.07747",
+    ),
+}

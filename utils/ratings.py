@@ -121,3 +121,14 @@ def load_ratings() -> Ratings:
         licence="GroupLens' conditions (data/movielens/README.txt): for research, no commercial use",
         source="Harper and Konstan: The MovieLens Datasets: History and Context, 2015",
     )
+
+
+def check_pairs(users: Tensor, films: Tensor, n_users: int, n_films: int) -> None:
+    """Refuse pairs of users and films that are no numbers of known ones."""
+    if users.shape != films.shape or users.ndim != 1 or not len(users):
+        raise ValueError(
+            f"users has shape {tuple(users.shape)} and films {tuple(films.shape)}: expected (N,) with N > 0 for both"
+        )
+    for name, index, size in (("users", users, n_users), ("films", films, n_films)):
+        if not (index.min() >= 0 and index.max() < size):
+            raise ValueError(f"{name} go from {index.min()} to {index.max()}: expected numbers from 0 to {size - 1}")

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from utils import checkpoints
 from utils.device import choose_autocast, choose_device
 from utils.output import progress_bar
+from utils.validation import whole
 
 # How much of the learning rate is left when the share `done` of the training is over.
 SCHEDULES = {
@@ -107,9 +108,8 @@ class Trainer:
         checkpoint: str | Path | None = None,
         progress: bool | None = None,
     ):
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience or 1)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}: expected a whole number of at least 1")
+        epochs, batch_size = whole("epochs", epochs), whole("batch_size", batch_size)
+        patience = None if patience is None else whole("patience", patience)
         if not callable(schedule) and schedule not in SCHEDULES:
             raise ValueError(f"schedule is {schedule!r}: expected one of {', '.join(SCHEDULES)}, or a function")
         if ema is not None and not 0 <= ema < 1:

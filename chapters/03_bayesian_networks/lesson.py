@@ -514,7 +514,13 @@ caption(
 evidence = {"either": "yes", "asia": "yes", "smoke": "no"}
 exact = asia.query("tub", evidence)
 answer, each = asia.gibbs(
-    "tub", evidence, n=100, burn_in=10, chains=40, generator=generator, return_chains=True
+    "tub",
+    evidence,
+    n_samples=100,
+    burn_in=10,
+    chains=40,
+    generator=generator,
+    return_chains=True,
 )
 weighted, size = asia.likelihood_weighting("tub", evidence, 4000, generator)
 at_yes = asia.states["tub"].index("yes")
@@ -701,7 +707,7 @@ print(
 )
 assert abs(mixture.log_prob(image[None]).item() - network.log_evidence(evidence)) < 1e-6
 assert torch.allclose(
-    network.query("z", evidence), mixture.posterior(image[None])[0].double(), atol=1e-6
+    network.query("z", evidence), mixture.predict_proba(image[None])[0].double(), atol=1e-6
 )
 
 # %% [markdown]

@@ -345,14 +345,12 @@ caption(
 # %% [markdown]
 # ## 6 · The library's model
 #
-# `utils/models/mixtures/gaussian.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it mends a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
+# `utils/models/mixtures/gaussian.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it re-initializes a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
 
 # %%
 import inspect
 
-from utils.models.mixtures import Mixture
-
-print(inspect.getsource(Mixture._e_step))
+print(inspect.getsource(GaussianMixture._e_step))
 print(inspect.getsource(GaussianMixture._m_step))
 
 # %% [markdown]
@@ -548,7 +546,7 @@ def accuracy(train_group: Tensor, test_group: Tensor) -> float:
 
 
 kinds = digit_mixture(train, digit_kinds, "tied", starts=2)
-groups = kinds.posterior(train).argmax(1), kinds.posterior(test).argmax(1)
+groups = kinds.predict_proba(train).argmax(1), kinds.predict_proba(test).argmax(1)
 with record_table():
     record("unlabelled_accuracy_mixture", accuracy(*groups), kind="score")
     kmeans = KMeans(digit_kinds, n_init=2, random_state=seed).fit(train)
@@ -810,11 +808,11 @@ cured = GaussianMixture(
     max_iter=200,
     generator=generator,
 ).fit(x)
-for repair in cured.repairs:
+for event in cured.reinitialized:
     print(
-        f"library, step {repair.step}: component {repair.component} was mended ({repair.reason})"
+        f"library, step {event.step}: component {event.component} began anew ({event.reason})"
     )
-assert cured.repairs
+assert cured.reinitialized
 assert torch.isfinite(cured.log_prob(x)).all()
 
 # %% jupyter={"source_hidden": true}
@@ -822,14 +820,14 @@ figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for ax, (means, covariances), name in zip(
     axes,
     (trap[1:], (cured.means, cured.covariances)),
-    ("the trap", "mended by the library"),
+    ("the trap", "re-initialized by the library"),
     strict=False,
 ):
     ax.scatter(*x.T, s=4, color="0.6")
     ellipses(ax, means, covariances)
     ax.set(title=name)
 axes[2].plot(broken, marker="o", color=PALETTE[4], label="from scratch")
-axes[2].plot(cured.history[:30], marker="s", markersize=3, label="library")
+axes[2].plot(cured.history_[:30], marker="s", markersize=3, label="library")
 axes[2].set(xlabel="EM step", title="mean log p(x) in nats")
 axes[2].legend()
 caption(
@@ -838,7 +836,7 @@ caption(
 )
 
 # %% [markdown]
-# The cures: a small ridge on the variances (`reg_covar`), and moving a collapsed component to a point that is badly explained (`repairs` tells when it happened). Neither is hidden: a model that had to be mended says so.
+# The cures: a small ridge on the variances (`reg_covar`), and moving a collapsed component to a point that is badly explained (`reinitialized` tells when it happened). Neither is hidden: a model that had to be mended says so.
 #
 # ### A bad start
 #

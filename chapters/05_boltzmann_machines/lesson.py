@@ -1019,7 +1019,7 @@ strength = (
 )  # (32,)
 log_joint = (h @ field)[:, None] + five.level_bias + strength[:, None] * levels  # (32, K)
 enumerated = log_joint.logsumexp(0).softmax(0)
-by_hand = five.predict_probs(torch.tensor([user]), torch.tensor([film]))[0]
+by_hand = five.predict_proba(torch.tensor([user]), torch.tensor([film]))[0]
 print(f"largest difference to enumeration: {(enumerated - by_hand).abs().max():.1e}")
 assert torch.allclose(enumerated, by_hand, atol=1e-5)
 

@@ -306,7 +306,7 @@ circle = torch.linspace(0, 2 * math.pi, 200)
 left.plot(circle.cos(), circle.sin(), color="0.6")
 left.scatter(zeros.real, zeros.imag, color=PALETTE[4], zorder=3)
 left.set(aspect="equal", title="zeros of the polynomial")
-drawn = nine.sample(1, 200, generator)[0].clamp(min=0).square()
+drawn = nine.sample(1, generator, steps=200)[0].clamp(min=0).square()
 right.plot(sunspots.values[-200:], color="0.3", label="the Sun, 1809 to 2008")
 right.plot(drawn - 260, color=PALETTE[0], label="drawn from the AR(9)")
 right.set(yticks=(), xlabel="years")
@@ -1030,7 +1030,7 @@ with record_table():
 # %%
 source = Autoregression.from_parameters(torch.tensor([0.8]))
 estimates = {"left out": [], "filled with the mean": [], "straight lines": []}
-for series in source.sample(100, 600, generator):
+for series in source.sample(100, generator, steps=600):
     holed = series.clone()
     holed[torch.rand(600, generator=generator) < 1 / 3] = math.nan
     tables = (

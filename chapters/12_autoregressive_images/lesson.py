@@ -65,7 +65,7 @@ from utils.models.autoregressive import NeighbourTable
 table = NeighbourTable((28, 28)).fit(binary.x_train)
 shown = test[:10]
 guesses = table(shown)[:, 0].sigmoid()  # p(black | ten neighbours), (10, 28, 28)
-surprise = table.surprise(shown)  # −log p of what came, in nats, (10, 28, 28)
+surprise = table.nll_per_patch(shown)  # −log p of what came, in nats, (10, 28, 28)
 neighbours_nll = table.nll(test)
 record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
 
@@ -351,7 +351,7 @@ optimiser = torch.optim.LBFGS(
 
 def objective():
     optimiser.zero_grad()
-    loss = pixel.surprise(crop.view(-1, 1, 7, 7))[:, -1, -1].sum()
+    loss = pixel.nll_per_patch(crop.view(-1, 1, 7, 7))[:, -1, -1].sum()
     loss = loss + 0.5 * pixel.weight[-1].square().sum()
     loss.backward()
     return loss
@@ -634,9 +634,9 @@ assert pixelcnn_nll < made_nll - 3
 some = test[:2000]
 with torch.no_grad():
     maps = {
-        "ten neighbours": table.surprise(some).mean(0),
-        "MADE": hidden.surprise(some).mean(0),
-        "PixelCNN": pixelcnn.surprise(some).mean(0),
+        "ten neighbours": table.nll_per_patch(some).mean(0),
+        "MADE": hidden.nll_per_patch(some).mean(0),
+        "PixelCNN": pixelcnn.nll_per_patch(some).mean(0),
     }
 
 # %% jupyter={"source_hidden": true}
@@ -858,10 +858,10 @@ tops = pixelcnn.sample(1000, generator)
 pasted = digits.repeat(100, 1, 1, 1)
 pasted[:, :, :14] = tops[:, :, :14]
 with torch.no_grad():
-    fit = pixelcnn.surprise(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
+    fit = pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
 best = fit.argmin(0)
 chosen = pasted.view(100, 10, 1, 28, 28)[best, torch.arange(10)]
-given_top = pixelcnn.surprise(digits)[:, 7:].sum((1, 2)).mean().item()
+given_top = pixelcnn.nll_per_patch(digits)[:, 7:].sum((1, 2)).mean().item()
 with record_table():
     record("lower_half_own_top", given_top, unit="nats", kind="score")
     record("lower_half_random_top", fit.mean().item(), unit="nats", kind="score")

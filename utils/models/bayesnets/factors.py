@@ -83,21 +83,21 @@ def _check_size(factors: Sequence[Factor]) -> None:
 def eliminate(factors: Sequence[Factor], order: Sequence[str]) -> tuple[Factor, list[list[Factor]]]:
     """Sum out the variables of `order`, one after the other, from the product of `factors`.
 
-    Each factor waits in the bucket of its variable that comes first; when that one's turn comes, the bucket holds all
+    Each factor waits in the bucket of its variable that comes first; when that one is eliminated, the bucket holds all
     factors of it, and the sum of their product goes into a later bucket.
 
     Returns:
         The factor of all variables that are left, and the bucket of each one that was summed out.
     """
     last = len(order)
-    turn = defaultdict(lambda: last, {name: at for at, name in enumerate(order)}).__getitem__
+    place = defaultdict(lambda: last, {name: at for at, name in enumerate(order)}).__getitem__
     for scaled in (False, True):  # scaling costs time, and is needed only where numbers get too small
         buckets: list[list[Factor]] = [[] for _ in range(last + 1)]
         for factor in factors:
-            buckets[min(map(turn, factor.names), default=last)].append(factor)
+            buckets[min(map(place, factor.names), default=last)].append(factor)
         for name, bucket in zip(order, buckets, strict=False):
             message = product(bucket, name, scaled)
-            buckets[min(map(turn, message.names), default=last)].append(message)
+            buckets[min(map(place, message.names), default=last)].append(message)
         *steps, rest = buckets
         result = product([Factor((), np.ones(())), *rest], None, scaled)
         if result.values.sum() > SMALL:

@@ -53,8 +53,12 @@ class DigitClassifier(nn.Module):
         return torch.cat([self(rows).argmax(1) for rows in _images(x).split(chunk)])
 
     def fit(self, x: Tensor, y: Tensor, **options) -> Self:
-        """Minimise the cross-entropy; `options` are those of `utils.training.Trainer`. Returns the classifier."""
-        Trainer(self, lambda x, y, training: cross_entropy(self(x), y), **options).fit((_images(x), y))
+        """Minimize the cross-entropy; `history_` has its mean in each epoch. Returns the classifier itself.
+
+        `options` are those of `utils.training.Trainer`.
+        """
+        trainer = Trainer(self, lambda x, y, training: cross_entropy(self(x), y), **options)
+        self.history_ = trainer.fit((_images(x), y)).history
         return self
 
 

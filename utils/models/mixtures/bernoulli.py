@@ -35,8 +35,8 @@ class BernoulliForm(Linear):
 class BernoulliMixture(Mixture):
     """p(x) = Σ_k w_k Π_d p_kd^x_d (1 − p_kd)^(1 − x_d) for x in {0, 1}^D, fitted with EM.
 
-    After `fit`: `weights` `(K,)`, `probs` `(K, D)`, `n_iter`, `converged`, `history` and `repairs` (empty components
-    that were placed anew). Missing pixels (NaN) are handled exactly.
+    After `fit`: `weights` `(K,)`, `probs` `(K, D)`, `n_iter`, `converged`, `history_` and `reinitialized` (empty
+    components that began anew). Missing pixels (NaN) are handled exactly.
 
     Args:
         n_components: K.
@@ -86,7 +86,7 @@ class BernoulliMixture(Mixture):
 
     def _m_step(self, count: Tensor, on: Tensor) -> None:
         """n_k, Σ r x → weights, probs."""
-        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and is mended
+        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and begins anew
         probs = (on + self.alpha) / (count + 2 * self.alpha)[:, None]
         self._parameters = {"weights": count / count.sum(), "probs": probs.clamp(EDGE, 1 - EDGE)}
 
@@ -98,7 +98,7 @@ class BernoulliMixture(Mixture):
 
     # --- the start ---
 
-    def _survey(self, x: Tensor) -> bool:
+    def _patterns(self, x: Tensor) -> bool:
         return bool(x.isnan().any())
 
     def _start(self, x: Tensor) -> None:
@@ -156,7 +156,7 @@ class BernoulliMixture(Mixture):
         Given the component, pixels are independent: only the weights change, to p(k | x_o).
         """
         row, _, unknown = self._check_given(given)
-        return self._over(unknown, self.posterior(row)[0])
+        return self._over(unknown, self.predict_proba(row)[0])
 
     def _over(self, dims: Tensor, weights: Tensor) -> BernoulliMixture:
         model = type(self)(self.n_components, alpha=self.alpha, generator=self.generator)

@@ -1,4 +1,4 @@
-"""Autoregressive variance: calm and stormy times of a series of which the values themselves cannot be foretold."""
+"""Autoregressive variance: calm and stormy times of a series of which the values themselves cannot be predicted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Generator, Tensor
 from torch.distributions import StudentT
 from torch.nn.functional import softplus
 
-from utils.models.validation import NotFittedError
+from utils.models.estimator import Estimator
+from utils.validation import whole
 
 INNOVATIONS = ("gaussian", "student")
-FITTED = ("mean", "intercept", "coefficients", "degrees", "log_likelihood", "n_used")
 
 
-class ARCH:
+class ARCH(Estimator):
     """ARCH(q): x_t = μ + σ_t ε_t with σ_t² = ω + Σ_i α_i (x_{t−i} − μ)², i = 1 … q, ω > 0, α_i ≥ 0.
 
     An autoregression of the squares: E[x_t | past] is always μ, the spread around it moves. ε has mean 0 and variance
@@ -38,12 +38,13 @@ class ARCH:
     inflation", 1982; with Student's t after T. Bollerslev, 1987.
     """
 
+    names = ("mean", "intercept", "coefficients", "degrees")
+    results = ("log_likelihood", "n_used")
+
     def __init__(self, order: int, innovations: str = "gaussian"):
-        if not isinstance(order, int) or order < 0:
-            raise ValueError(f"order is {order!r}: expected a whole number of at least 0")
         if innovations not in INNOVATIONS:
             raise ValueError(f"innovations is {innovations!r}: expected one of {', '.join(INNOVATIONS)}")
-        self.order, self.innovations = order, innovations
+        self.order, self.innovations = whole("order", order, 0), innovations
 
     @classmethod
     def from_parameters(
@@ -113,6 +114,7 @@ class ARCH:
 
     def sample_paths(self, past: Tensor, steps: int, n: int, generator: Generator | None = None) -> Tensor:
         """n futures after `past` `(T,)`, `(n, steps)`."""
+        n, steps = whole("n", n), whole("steps", steps)
         noise = torch.rand(n, steps, generator=generator, dtype=torch.float64).clamp_min(1e-16)
         if self.innovations == "gaussian":
             noise = torch.special.ndtri(noise)
@@ -133,9 +135,10 @@ class ARCH:
         return intercept + centred.square().unfold(0, self.order, 1) @ coefficients.flip(0)
 
     def _series(self, x: Tensor) -> Tensor:
-        if x.ndim != 1 or not x.isfinite().all() or len(x) < self.order:
+        least = max(1, self.order)
+        if x.ndim != 1 or not x.isfinite().all() or len(x) < least:
             raise ValueError(
-                f"the series has shape {tuple(x.shape)}: expected (T,) of finite values, at least {self.order} of them"
+                f"the series has shape {tuple(x.shape)}: expected (T,) of finite values, at least {least} of them"
             )
         return x.double()
 
@@ -143,11 +146,6 @@ class ARCH:
         values = (torch.as_tensor(value, dtype=torch.float64) for value in (mean, intercept, coefficients, degrees))
         self.mean, self.intercept, self.coefficients, self.degrees = values
         return self
-
-    def __getattr__(self, name: str):
-        if name in FITTED:
-            raise NotFittedError(f"this ARCH has no {name} yet: call fit(x) first")
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
 def _log_density(centred: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
