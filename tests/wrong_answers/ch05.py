@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid, one_hot, softplus
 
-from wrong_answers import wrong
+from wrong_answers import stored, wrong
 
 # --- ising.conditional -----------------------------------------------------------------------------------------------
 
@@ -690,7 +690,8 @@ def bound_at_the_mean(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias
 # --- rbm.train -------------------------------------------------------------------------------------------------------
 
 
-def fit(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
+@stored
+def contrastive_divergence(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
     """CD-1 that starts from the pixels' own frequencies."""
     generator = torch.Generator().manual_seed(0)
 
@@ -706,7 +707,12 @@ def fit(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
             model = (uniform(*v.shape) < torch.sigmoid(b + h @ w.T)).double()
             steps = minus(statistics(v, w, c), statistics(model, w, c))
             w, b, c = (old + sign * rate * step for old, step in zip((w, b, c), steps, strict=True))
-    return w, b, c
+    return {"w": w, "b": b, "c": c}
+
+
+def fit(x, **how):
+    trained = contrastive_divergence(x, **how)
+    return trained["w"], trained["b"], trained["c"]
 
 
 @wrong("rbm.train", says="no better than independent pixels")

@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy, logsigmoid, softplus
 
 from utils.data import binarize
 from utils.nets import mlp
-from wrong_answers import wrong
+from wrong_answers import stored, wrong
 
 # --- vae.gaussian_kl -------------------------------------------------------------------------------------------------
 
@@ -708,9 +708,14 @@ def pairs_first(start, end, steps):
 # --- vae.train -------------------------------------------------------------------------------------------------------
 
 
-def trained(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=False, hidden=64):
+def untrained(latent, hidden):
+    return nn.ModuleList([mlp(64, hidden, 2 * latent), mlp(latent, hidden, 64)])
+
+
+@stored
+def vae_weights(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=False, hidden=64):
     torch.manual_seed(0)
-    encoder, decoder = mlp(64, hidden, 2 * latent), mlp(latent, hidden, 64)
+    encoder, decoder = networks = untrained(latent, hidden)
     optimizer = torch.optim.Adam([*encoder.parameters(), *(() if frozen else decoder.parameters())], lr=3e-3)
     for _ in range(epochs):
         for rows in torch.randperm(len(x_train)).split(64):
@@ -722,6 +727,12 @@ def trained(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    return networks.state_dict()
+
+
+def trained(x_train, *, latent=8, hidden=64, **how):
+    encoder, decoder = networks = untrained(latent, hidden)
+    networks.load_state_dict(vae_weights(x_train, latent=latent, hidden=hidden, **how))
     return lambda x: tuple(encoder(x).chunk(2, dim=1)), decoder
 
 
