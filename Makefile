@@ -45,12 +45,12 @@ lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS
 	@$(BIN)/course start
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
-test: quick ## everything that CI runs
+test: quick ## everything that CI runs (more draws of the inputs of each check: make test SEEDS=5)
 	$(BIN)/python -m pytest -m lesson
 
 # Two processes with one thread each: with two threads each they would be slower than one after the other.
 quick: lint ## the same without executing lessons
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist worksteal
 
 lint: $(VENV)/.test-ready ## style and simple mistakes
 	$(BIN)/ruff check .
