@@ -70,8 +70,10 @@ neighbours_nll = table.nll(test)
 record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9, 3.2))
-images(torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]), axes=ax)
+images(
+    torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]),
+    rows=["test image", "guess", "surprise"],
+)
 caption(
     "Top: test images. Middle: the guess before each pixel, the darker the surer of black. "
     "Bottom: the surprise afterwards: it sits on the edges."
@@ -118,9 +120,9 @@ print(f"sum of the true p(x): {truth.sum():.12f};  entropy: {entropy:.4f} nats")
 drawn = torch.multinomial(truth, 14, replacement=True, generator=generator)
 
 # %% jupyter={"source_hidden": true}
-images(0.15 + 0.85 * every[drawn].reshape(-1, 3, 3), columns=14)
+images(every[drawn].reshape(-1, 3, 3), columns=14, frames=True)
 caption(
-    "Fourteen images of the little world; white pixels are drawn in light grey. The third "
+    "Fourteen images of the little world. The third "
     "row is black where exactly one of the two pixels above is."
 )
 
@@ -194,6 +196,15 @@ for name, (model, sizes) in shapes.items():
         curves[name].append(loss.item() - entropy)
     parameters[name] = [weight.detach() for weight in weights]
 
+toy_kl = {name: curve[-1] for name, curve in curves.items()}
+with record_table():
+    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
+    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
+    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
+assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
+assert min(toy_kl.values()) > 0, "no model can beat the truth"
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.8))
 for name, curve in curves.items():
     ax.semilogy(curve, "--" if name == "FVSBN" else "-", label=name)
@@ -203,13 +214,6 @@ caption(
     "How far from the truth. Weighted sums cannot say 'exactly one of the two'; a few "
     "hidden units can."
 )
-toy_kl = {name: curve[-1] for name, curve in curves.items()}
-with record_table():
-    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
-    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
-    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
-assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
-assert min(toy_kl.values()) > 0, "no model can beat the truth"
 
 # %% [markdown]
 # "Exactly one of the two" is the **exclusive or**, the old enemy of weighted sums. To an FVSBN the third row looks like three more fair coins, and its divergence must be exactly what that costs: three times $\log 2$ minus the entropy of one error.
@@ -436,10 +440,11 @@ caption(
 )
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
-drawers = {"ten neighbours": table, "FVSBN": linear, "MADE": hidden}
-for ax, (name, model) in zip(axes, drawers.items(), strict=True):
-    images(model.sample(25, generator), columns=5, title=name, axes=ax)
+drawers = {"ten neighbors": table, "FVSBN": linear, "MADE": hidden}
+samples = [model.sample(25, generator)[:24] for model in drawers.values()]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(samples), columns=12, rows=list(drawers))
 caption(
     "Samples. Ten neighbours make strokes, not digits. Those who see all earlier pixels "
     "make things that want to be digits."
@@ -498,20 +503,24 @@ def awake(model):
 
 
 side, row, column = 15, 11, 7
+seen = {
+    layers + 1: reach(awake(PixelCNN((side, side), channels=8, layers=layers)), row, column)
+    for layers in (0, 1, 3, 11)
+}
+before = torch.arange(side * side).view(side, side) < row * side + column
+blind = before & ~seen[12]
+record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
+assert blind.any()
+assert not seen[12][~before].any()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    plain = awake(PixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(plain, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "Receptive field of the black pixel, kernels of 3 × 3. Blue: seen. Orange: earlier, "
     "but not seen. More layers see more, yet a wedge on the right stays orange."
 )
-before = torch.arange(side * side).view(side, side) < row * side + column
-blind = before & ~seen
-record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
-assert blind.any()
-assert not seen[~before].any()
 
 # %% [markdown]
 # ### The blind spot, and two stacks that remove it
@@ -532,15 +541,21 @@ print(inspect.getsource(gate))
 print(inspect.getsource(GatedLayer))
 
 # %%
+seen_by_gated = {
+    layers + 1: reach(
+        awake(GatedPixelCNN((side, side), channels=8, layers=layers)), row, column
+    )
+    for layers in (0, 1, 3, 11)
+}
+assert (seen_by_gated[12] == before).all()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    gated = awake(GatedPixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(gated, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen_by_gated.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "The same with two stacks: in the end everything before is seen, and nothing after."
 )
-assert (seen == before).all()
 
 # %% [markdown]
 # ### Does it matter?
@@ -746,7 +761,7 @@ record("sampling_speedup", sampling_speedup, kind="score")
 print(f"64 images: {fast_seconds:.2f} s with memory, {7 * two_rows:.1f} s without")
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 images(test[:64], columns=8, title="test images", axes=left)
 images(drawn, columns=8, title="samples of PixelCNN", axes=right)
 caption(
@@ -770,8 +785,7 @@ frames = torch.stack(
 )  # (5, 7, 1, 28, 28)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.6))
-images(frames.flatten(0, 1), columns=len(film), axes=ax)
+images(frames.flatten(0, 1), columns=len(film))
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
 
 # %% [markdown]
@@ -780,20 +794,21 @@ caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet
 # Divide all log-odds by a number, the **temperature**, before drawing. Below 1, likely symbols become likelier: plain, clean images. Above 1, rare ones get their chance. It is a knob for taste, not a new model of the data: and it is *not* the same as raising $p(x)$ to a power, because each place is sharpened on its own, without looking at what it leads to.
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-ink = {}
-for ax, temperature in zip(axes, (0.5, 0.8, 1.0, 1.4), strict=True):
-    hot = pixelcnn.sample(36, generator, temperature=temperature)
-    ink[temperature] = pixelcnn.nll(hot)
-    images(hot, columns=6, title=f"temperature {temperature}", axes=ax)
+ink, hot = {}, {}
+for temperature in (0.5, 0.8, 1.0, 1.4):
+    hot[temperature] = pixelcnn.sample(36, generator, temperature=temperature)
+    ink[temperature] = pixelcnn.nll(hot[temperature])
     print(
         f"temperature {temperature}: the model's own surprise {ink[temperature]:.1f} nats"
     )
+assert ink[0.5] < ink[1.0] < ink[1.4]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(list(hot.values())), columns=12, rows=list(map(str, hot)))
 caption(
     "The same model at four temperatures. Cold: plain shapes, and few ways to write them. "
     "Hot: blots that no longer hang together."
 )
-assert ink[0.5] < ink[1.0] < ink[1.4]
 
 # %% [markdown]
 # ### Completion
@@ -808,8 +823,11 @@ covered[:, :, 14:] = torch.nan
 assert all((c[:, :, :14] == digits[:, :, :14]).all() for c in completions)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.2))
-images(torch.cat([digits, covered, *completions]), columns=10, axes=ax)
+images(
+    torch.cat([digits, covered, *completions]),
+    columns=10,
+    rows=["image", "what is seen", *(f"draw {i}" for i in range(1, 5))],
+)
 caption(
     "From the top: the image; what the model sees; four ways to go on. They differ where "
     "the upper half leaves a choice."
@@ -872,10 +890,13 @@ with record_table():
 assert given_top < fit.mean()
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 3.2))
 lower = digits.clone()
 lower[:, :, :14] = torch.nan
-images(torch.cat([lower, pasted[:10], chosen]), columns=10, axes=ax)
+images(
+    torch.cat([lower, pasted[:10], chosen]),
+    columns=10,
+    rows=["given", "first draw", "best of 100"],
+)
 caption(
     "Given: lower halves. Second row: upper halves drawn without looking. Third: of 100 "
     "such, the one after which the model finds the lower half least surprising."
