@@ -43,6 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
 
@@ -379,6 +380,36 @@ caption(
 # $$p(v) = \frac{e^{-F(v)}}{Z}, \qquad F(v) = -b^\top v - \sum_j \log\!\big(1 + e^{\,c_j + v^\top W_{\cdot j}}\big).$$
 #
 # $F$ is called the **free energy**; $\log(1 + e^a)$ is the *softplus*. Only $Z$ stays out of reach, and for a small layer not even that.
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+hidden = {f"h{j}": Box(j + 0.5, 1, f"$h_{j}$", "latent", circle=True) for j in range(1, 4)}
+visible = {f"v{i}": Box(i, 0, f"$v_{i}$", circle=True) for i in range(1, 5)}
+diagram(left, hidden | visible, lines=[(v, h) for v in visible for h in hidden])
+chain = {
+    "start": Box(0, 0, "$v$"),
+    "h": Box(0.5, 1, "$h$", "latent"),
+    "step 1": Box(1, 0, "$v'$"),
+    "h'": Box(1.5, 1, "$h'$", "latent"),
+    "step 2": Box(2, 0, "$v''$"),
+    "more": Box(2.5, 1, "…", "latent"),
+}
+diagram(
+    right,
+    chain,
+    [
+        ("start", "h", "$p(h|v)$"),
+        ("h", "step 1", "$p(v|h)$"),
+        ("step 1", "h'"),
+        ("h'", "step 2"),
+        ("step 2", "more"),
+    ],
+)
+caption(
+    "Left: the graph of a restricted Boltzmann machine; no edge joins two units of one layer. "
+    "Right: its Gibbs chain; a whole layer is drawn at once, then the other."
+)
 
 
 # %%

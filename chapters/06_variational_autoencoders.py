@@ -43,6 +43,7 @@ from torch.distributions import LowRankMultivariateNormal, Normal, kl_divergence
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record, record_table
@@ -222,6 +223,34 @@ caption(
 # - **Reparameterisation**: write the draw as $z = \mu + \sigma \varepsilon$ with $\varepsilon \sim \mathcal N(0, I)$. Now the randomness has no parameters, and the gradient goes through: $\nabla_\phi \mathbb E_\varepsilon[g(\mu + \sigma\varepsilon)] = \mathbb E_\varepsilon[\nabla_\phi\, g(\mu + \sigma \varepsilon)]$. It uses the slope of $g$.
 #
 # Both are right on average. Section 5 measures how they scatter.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.9))
+boxes = {
+    "x": Box(0, 0, "image\n$x$"),
+    "encoder": Box(1, 0, "encoder\n$\\phi$", "network"),
+    "mean": Box(2, 1, "mean $\\mu$", "latent"),
+    "deviation": Box(2, -1, "deviation $\\sigma$", "latent"),
+    "noise": Box(3.1, -1, "noise $\\varepsilon$"),
+    "z": Box(3.1, 0.4, "$z = \\mu + \\sigma\\varepsilon$", "latent"),
+    "decoder": Box(4.2, 0.4, "decoder\n$\\theta$", "network"),
+    "p": Box(5.4, 0.4, "$p_\\theta(x\\,|\\,z)$"),
+}
+arrows = [
+    ("x", "encoder"),
+    ("encoder", "mean"),
+    ("encoder", "deviation"),
+    ("mean", "z"),
+    ("deviation", "z"),
+    ("noise", "z"),
+    ("z", "decoder"),
+    ("decoder", "p"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "A variational autoencoder: the encoder gives each image a Gaussian of codes, one code is drawn "
+    "from it, and the decoder gives each pixel of the image a probability."
+)
 
 # %% [markdown]
 # ## 3 · From scratch

@@ -42,6 +42,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
@@ -72,6 +73,23 @@ caption(
 
 # %% [markdown]
 # How should $G$ learn without a likelihood? Ask a second network. The **discriminator** $D$ sees an example and says with which probability it is real. It learns as any classifier does. And the generator learns to make what $D$ calls real. Think of a forger and a detective: both start clumsy, and each is the other's teacher.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.7))
+boxes = {
+    "z": Box(0, 0, "noise $z$", "latent"),
+    "G": Box(1.2, 0, "generator $G$", "network"),
+    "made": Box(2.5, 0, "made: $G(z)$"),
+    "real": Box(2.5, 1, "real: $x$"),
+    "D": Box(3.9, 0.5, "discriminator $D$", "network"),
+    "p": Box(5.3, 0.5, "probability\nthat it is real"),
+}
+arrows = [("z", "G"), ("G", "made"), ("made", "D"), ("real", "D"), ("D", "p")]
+diagram(ax, boxes, arrows)
+caption(
+    "Two networks. The discriminator sees real and made examples and learns to tell them apart; "
+    "the generator learns from the slope of its answer on the made ones."
+)
 
 # %% [markdown]
 # ## 2 · The mathematics

@@ -41,6 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.data import load
+from utils.diagrams import Box, Maps, diagram
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record, record_table
 
@@ -205,6 +206,35 @@ assert abs(area(wave(corner + 0.001 * (outline - 0.5))) / 0.001**2 - determinant
 # This is an **affine coupling** (Dinh, Sohl-Dickstein and Bengio, 2017). Undoing it never needs the network's inverse: $x_a$ is still there, so we compute $s$ and $t$ again and take them off. The Jacobian is triangular, with ones and $e^{s}$ on its diagonal, so `log_det` is just the sum of $s$. The network may be anything.
 #
 # One coupling leaves half of the coordinates untouched, so the halves take turns. $s$ is kept between $-3$ and $3$ by a $\tanh$, so that no step of training can blow a coordinate up.
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+ends = {
+    "xa": Box(0, 1, "$x_a$"),
+    "xb": Box(0, 0, "$x_b$"),
+    "net": Box(1, 0.55, "network", "network"),
+    "za": Box(3.2, 1, "$z_a$", "latent"),
+    "zb": Box(3.2, 0, "$z_b$", "latent"),
+}
+there = ends | {"move": Box(2, 0, "$\\times\\, e^{s} + t$", "operation")}
+back = ends | {"move": Box(2, 0, "$(\\cdot - t)\\, e^{-s}$", "operation")}
+diagram(
+    left,
+    there,
+    [("xa", "za"), ("xa", "net"), ("net", "move", "s, t"), ("xb", "move"), ("move", "zb")],
+)
+diagram(
+    right,
+    back,
+    [("za", "xa"), ("za", "net"), ("net", "move", "s, t"), ("zb", "move"), ("move", "xb")],
+)
+left.set_title("forward: x → z")
+right.set_title("inverse: z → x")
+caption(
+    "An affine coupling, both ways. The half a passes unchanged, so the same network is asked "
+    "for the same s and t in both directions."
+)
 
 # %%
 from utils.nets import MLP
@@ -860,6 +890,33 @@ assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
 # Now a flow of images: **Glow** in small. At each **level** it *squeezes* (blocks of 2 × 2 pixels become four channels), takes some steps of actnorm, 1 × 1 and coupling, and then **factors out**: half of the channels are declared finished and go to the base as they are, the other half goes on to the next level, at half the size. This **multiscale** form saves work, and fine detail leaves early. The networks inside are small convolutions.
 #
 # The training set is small, so a fifth of it is kept aside to say when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(10.4, 2.4))
+boxes = {
+    "x": Maps(0, 1, (1, 8, 8)),
+    "first": Maps(1.2, 1, (4, 4, 4)),
+    "steps 1": Box(2.35, 1, "steps", "network"),
+    "rest": Maps(3.5, 1, (2, 4, 4)),
+    "second": Maps(4.7, 1, (8, 2, 2)),
+    "steps 2": Box(5.85, 1, "steps", "network"),
+    "z1": Box(2.35, 0, "z: 32 numbers", "latent"),
+    "z2": Box(5.85, 0, "z: 32 numbers", "latent"),
+}
+arrows = [
+    ("x", "first", "squeeze"),
+    ("first", "steps 1"),
+    ("steps 1", "z1", "half: factored out"),
+    ("steps 1", "rest", "half"),
+    ("rest", "second", "squeeze"),
+    ("second", "steps 2"),
+    ("steps 2", "z2"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "A multiscale flow with two levels, for an image of 8 × 8 pixels. Shapes are channels × "
+    "height × width. A squeeze moves numbers about; half of what the first level made goes to z at once."
+)
 
 # %%
 from utils.models.multiscale import coarse_to_fine, glow

@@ -42,6 +42,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table, recorded
 
@@ -381,6 +382,30 @@ source = inspect.getsource(MADE.__init__)
 print(source[source.index("        place =") :])
 print(inspect.getsource(MADE.weights))
 
+# %% jupyter={"source_hidden": true}
+with torch.random.fork_rng(
+    devices=[]
+):  # its first weights take no random number from others
+    six_pixels = MADE(6, hidden=(8, 8))
+figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.4))
+masks = [getattr(six_pixels, f"mask{i}").double() for i in range(3)]
+connected = masks[2] @ masks[1] @ masks[0] > 0  # what is connected through all three layers
+names = [
+    "hidden 1 from inputs",
+    "hidden 2 from hidden 1",
+    "outputs from hidden 2",
+    "all three",
+]
+for ax, mask, name in zip(axes, [*masks, connected], names, strict=True):
+    ax.imshow(mask, vmin=0, vmax=1.4)
+    ax.set(title=name, xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
+    ax.title.set_fontsize(9)
+caption(
+    "The masks of a MADE for six pixels; black: a weight may stand here. Right: their product. "
+    "Each output is connected to earlier pixels alone."
+)
+
 # %% [markdown]
 # **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its grey value as probability. Training: the grey training images, drawn **anew as zeros and ones in each batch**. So the model never sees the very same binary image twice. This is a form of data augmentation: numbers of models that were trained on one fixed draw are a little higher, and should not be mixed with ours in one ranking. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
 
@@ -533,6 +558,35 @@ caption(
 # - The **horizontal stack** $h$ looks at the own row, to the left. In each layer it also asks the vertical stack, at its own place, for news from above.
 #
 # And a **gate**. What the convolutions found is split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ goes on: $b$ decides how much of $a$ counts here. Products let a network say "this, *if* that", which sums can do only clumsily. This is the code of the library:
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.9))
+boxes = {
+    "v": Box(0, 1, "vertical $v$", "latent"),
+    "above": Box(
+        1.5, 1, "convolution over this row of $v$\nand the one above, ReLU", "network"
+    ),
+    "next v": Box(3, 1, "next $v$", "latent"),
+    "h": Box(0, 0, "horizontal $h$", "latent"),
+    "left": Box(
+        1.5, 0, "convolution over this place of $h$\nand the one at its left", "network"
+    ),
+    "gate": Box(3, 0, "sum, gate, 1 × 1", "operation"),
+    "next h": Box(4.1, 0, "next $h$", "latent"),
+}
+arrows = [
+    ("v", "above"),
+    ("above", "next v", "+ v"),
+    ("next v", "gate", "1 × 1"),
+    ("h", "left"),
+    ("left", "gate"),
+    ("gate", "next h", "+ h"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "One layer with two stacks. News from above goes from the vertical stack to the horizontal "
+    "one, never back: the vertical stack knows the rows above alone."
+)
 
 # %%
 from utils.models.pixelcnn import GatedLayer, gate
