@@ -247,16 +247,18 @@ class _Stack:
 
 
 def _label(axes: Axes, tail: Text, head: Text, label: str, fontsize: float) -> None:
-    """Write beside the middle of what is visible of an arrow: above it, or at the right of a steep one."""
+    """Write beside the middle of what is visible of an arrow: above it, or at the right of a vertical one."""
     ends = axes.transData.transform([tail.get_position(), head.get_position()])
     path = np.linspace(*ends, 200)
     free = [point for point in path if not (_holds(tail, point) or _holds(head, point))]
-    (x0, y0), (x1, y1) = ends
-    flat = abs(y1 - y0) < abs(x1 - x0)
+    x, y = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    up, right = abs(x), -y * np.sign(x or 1)  # the direction across the arrow that points upwards
+    if abs(x) < 0.1:
+        up, right = 0.0, 1.0
     axes.annotate(
-        label, axes.transData.inverted().transform(np.mean(free, axis=0)), (0, 4) if flat else (5, 0),
-        textcoords="offset points", ha="center" if flat else "left", va="bottom" if flat else "center",
-        fontsize=fontsize, color=DARK,
+        label, axes.transData.inverted().transform(np.mean(free, axis=0)), (5 * right, 5 * up),
+        textcoords="offset points", ha="center" if abs(right) < 0.2 else "left" if right > 0 else "right",
+        va="bottom" if up else "center", fontsize=fontsize, color=DARK,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
 
@@ -208,8 +209,11 @@ rows = torch.cat([patterns, damaged, recalled["hebb"], recalled["projection"]])
 assert (recalled["projection"] == patterns).double().mean() > 0.92
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 4.2))
-images(rows.reshape(-1, 28, 28) / 2 + 0.5, columns=stored_digits, axes=ax)
+images(
+    rows.reshape(-1, 28, 28) / 2 + 0.5,
+    columns=stored_digits,
+    rows=["stored", "given", "Hebb's rule", "projection"],
+)
 caption(
     "From the top: what was stored; what the network is given; what it makes of it with Hebb's rule, and with the projection."
 )
@@ -377,6 +381,36 @@ caption(
 #
 # $F$ is called the **free energy**; $\log(1 + e^a)$ is the *softplus*. Only $Z$ stays out of reach, and for a small layer not even that.
 
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+hidden = {f"h{j}": Box(j + 0.5, 1, f"$h_{j}$", "latent", circle=True) for j in range(1, 4)}
+visible = {f"v{i}": Box(i, 0, f"$v_{i}$", circle=True) for i in range(1, 5)}
+diagram(left, hidden | visible, lines=[(v, h) for v in visible for h in hidden])
+chain = {
+    "start": Box(0, 0, "$v$"),
+    "h": Box(0.5, 1, "$h$", "latent"),
+    "step 1": Box(1, 0, "$v'$"),
+    "h'": Box(1.5, 1, "$h'$", "latent"),
+    "step 2": Box(2, 0, "$v''$"),
+    "more": Box(2.5, 1, "…", "latent"),
+}
+diagram(
+    right,
+    chain,
+    [
+        ("start", "h", "$p(h|v)$"),
+        ("h", "step 1", "$p(v|h)$"),
+        ("step 1", "h'"),
+        ("h'", "step 2"),
+        ("step 2", "more"),
+    ],
+)
+caption(
+    "Left: the graph of a restricted Boltzmann machine; no edge joins two units of one layer. "
+    "Right: its Gibbs chain; a whole layer is drawn at once, then the other."
+)
+
 
 # %%
 def free_energy(v, W, b, c):
@@ -440,8 +474,7 @@ pictures = bars_and_stripes(4)  # (30, 16)
 start = small_weights(16, 10)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 1.4))
-images(pictures.reshape(-1, 4, 4), columns=15, axes=ax)
+images(pictures.reshape(-1, 4, 4), columns=15, frames=True)
 caption("All thirty bars and stripes: the whole world of the next two sections.")
 
 # %% [markdown]
@@ -522,20 +555,23 @@ def tiny_nll(parameters) -> float:
     return (free_energy(pictures, *parameters).mean() + log_partition(*parameters)).item()
 
 
-figure, ax = plt.subplots(figsize=(7.5, 3))
+histories = {name: [tiny_nll(step) for step in path] for name, path in paths.items()}
 with record_table():
-    for name, path in paths.items():
-        history = [tiny_nll(parameters) for parameters in path]
-        ax.plot(np.arange(len(history)) * 50, history, label=name)
+    for name, history in histories.items():
         record(f"tiny_nll_{name}", history[-1], unit="nats", kind="exact")
+assert (
+    tiny_nll(paths["cd1"][-1]) > tiny_nll(paths["cd10"][-1]) > tiny_nll(paths["exact"][-1])
+)
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(7.5, 3))
+for name, history in histories.items():
+    ax.plot(np.arange(len(history)) * 50, history, label=name)
 ax.axhline(math.log(30), color="0.6", linestyle="--", label="log 30")
 ax.set(xlabel="step", ylabel="exact NLL in nats", ylim=(3, 8))
 ax.legend(ncols=3)
 caption(
     "The same machine, the same start, four ways to dream. CD-1 stops far from the truth; PCD strays while the steps are large and comes back as they shrink."
-)
-assert (
-    tiny_nll(paths["cd1"][-1]) > tiny_nll(paths["cd10"][-1]) > tiny_nll(paths["exact"][-1])
 )
 
 # %% [markdown]
@@ -556,7 +592,7 @@ in_data = (v_all[:, None] == small).all(2).any(1).double() / len(
 small_path = train(small, small_weights(9, 8), exact_dream)
 
 lengths = [1, 3, 10, 30, 100]
-figure, ax = plt.subplots(figsize=(6.5, 2.8))
+all_cosines = {}  # steps of learning → cosine for each length
 with record_table():
     for moment in (2, 10, 40):
         W, b, c = small_path[moment]
@@ -574,11 +610,14 @@ with record_table():
             if k in lengths:
                 step = flat_statistics(in_data) - flat_statistics(p)
                 cosines.append(F.cosine_similarity(step, truth, dim=0).item())
-        ax.semilogx(
-            lengths, cosines, marker="o", label=f"after {50 * moment} steps of learning"
-        )
+        all_cosines[50 * moment] = cosines
         record(f"cd1_cosine_step_{50 * moment}", cosines[0], kind="exact")
         assert cosines[-1] > cosines[0]
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(6.5, 2.8))
+for steps, cosines in all_cosines.items():
+    ax.semilogx(lengths, cosines, marker="o", label=f"after {steps} steps of learning")
 ax.set(xlabel="k", ylabel="cosine to the gradient", ylim=(0, 1.05))
 ax.legend(loc="lower right")
 caption(
@@ -622,20 +661,24 @@ measures = {
     ),
     "− log-likelihood (nats, exact)": tiny_nll,
 }
+curves = {
+    name: [measure(parameters) for parameters in paths["cd1"]]
+    for name, measure in measures.items()
+}
+best = {name: int(np.argmin(curve)) for name, curve in curves.items()}
+for cheap in ("reconstruction error (squared)", "− pseudo-log-likelihood (nats)"):
+    assert best[cheap] > best["− log-likelihood (nats, exact)"]
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.7))
-curves = {}
-for ax, (name, measure) in zip(axes, measures.items(), strict=True):
-    curves[name] = [measure(parameters) for parameters in paths["cd1"]]
-    ax.plot(np.arange(len(curves[name])) * 50, curves[name])
-    ax.plot(50 * int(np.argmin(curves[name])), min(curves[name]), "o", color=PALETTE[4])
+for ax, (name, curve) in zip(axes, curves.items(), strict=True):
+    ax.plot(np.arange(len(curve)) * 50, curve)
+    ax.plot(50 * best[name], min(curve), "o", color=PALETTE[4])
     ax.set(xlabel="step of CD-1", title=name)
     ax.title.set_fontsize(9)
 caption(
     "One fit, three measures; the dot is each one's best. The two cheap ones look no further than a step from the data and promise progress to the end. The likelihood turned long before."
 )
-best = {name: int(np.argmin(curve)) for name, curve in curves.items()}
-for cheap in ("reconstruction error (squared)", "− pseudo-log-likelihood (nats)"):
-    assert best[cheap] > best["− log-likelihood (nats, exact)"]
 
 # %% [markdown]
 # ## 6 · A number for Z: annealed importance sampling
@@ -682,7 +725,7 @@ def estimate_with_interval(log_weights):
 
 tiny = paths["exact"][-1]
 exact_log_z = log_partition(*tiny).item()
-figure, ax = plt.subplots(figsize=(7, 2.8))
+weights_of = {}  # number of rungs → log weights
 for rungs in (10, 100, 1000):
     log_weights = ais(
         tiny,
@@ -694,6 +737,12 @@ for rungs in (10, 100, 1000):
     print(
         f"{rungs:>4} rungs: log Z = {value:.3f}, between {low:.3f} and {high:.3f}; exact {exact_log_z:.3f}"
     )
+    weights_of[rungs] = log_weights
+assert abs(value - exact_log_z) < 0.2
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(7, 2.8))
+for rungs, log_weights in weights_of.items():
     ax.hist(log_weights.numpy(), bins=40, alpha=0.7, density=True, label=f"{rungs} rungs")
 ax.axvline(exact_log_z, color="black", linestyle="--", label="exact log Z")
 ax.set(xlabel="log weight of a chain", yticks=[])
@@ -701,7 +750,6 @@ ax.legend()
 caption(
     "The more rungs, the closer each chain's weight to the truth. Few rungs leave the mean to a few lucky chains."
 )
-assert abs(value - exact_log_z) < 0.2
 
 # %% [markdown]
 # ## 7 · The library's machine
@@ -833,7 +881,7 @@ lively = rbm.weights.norm(dim=0).argsort(descending=True)[:60]
 filters = rbm.weights.T[lively].reshape(-1, 28, 28)
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
+figure, (left, right) = plt.subplots(2, 1, figsize=(9.2, 8.4))
 images(
     filters / filters.abs().amax() / 2 + 0.5,
     columns=12,
@@ -842,7 +890,7 @@ images(
 )
 images(samples.reshape(-1, 28, 28), columns=12, title="samples", axes=right)
 caption(
-    "Left: each hidden unit looks for a stroke here and for its absence there. Right: sixty chains that began with noise, after 1,000 steps of block Gibbs sampling."
+    "Top: each hidden unit looks for a stroke here and for its absence there. Bottom: sixty chains that began with noise, after 1,000 steps of block Gibbs sampling."
 )
 
 # %% [markdown]
@@ -922,8 +970,11 @@ assert code_error["pca_numbers"] < code_error["rbm_numbers"]
 assert code_error["rbm_bits"] < code_error["pca_bits"]
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8.5, 4))
-images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["image", "PCA, numbers", "RBM, numbers", "PCA, bits", "RBM, bits"],
+)
 caption(
     "From the top: binarised test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
 )
@@ -945,8 +996,11 @@ for _ in range(3):
 assert torch.equal(rows[2][:, seen], chosen[:, seen])
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8.5, 4))
-images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["image", "what is seen", "start 1", "start 2", "start 3"],
+)
 caption(
     "From the top: the image; what is seen (blue is hidden); three completions from three random starts."
 )
@@ -1056,14 +1110,13 @@ assert shared[0] < shared[1]
 # CD-1 looks only one step away from the data. What the machine thinks likely *elsewhere*, it never learns to doubt. One switch, `persistent`, on 10,000 images and with everything else equal:
 
 # %%
-dreamers = {}
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.2))
+dreamers, dreams_of = {}, {}
 with record_table():
-    for ax, persistent in zip(axes, (False, True), strict=True):
-        name = "pcd" if persistent else "cd1"
+    for name, persistent in (("cd1", False), ("pcd", True)):
         machine = RBM(200, learning_rate=0.1, persistent=persistent, generator=generator)
         machine.fit(mnist.x_train[:10000])
         dreams = machine.sample(100, generator, steps=1000)
+        dreams_of[f"trained with {'PCD' if persistent else 'CD-1'}"] = dreams[:36]
         back = machine.visible_probs(machine.transform(mnist.x_test))
         error = (back - mnist.x_test).square().sum(1).mean().item()
         record(
@@ -1074,12 +1127,14 @@ with record_table():
         record(
             f"largest_group_{name}", dreamers[name], unit="share of dreams", kind="score"
         )
-        title = f"dreams after {'PCD' if persistent else 'CD-1'}"
-        images(dreams[:36].reshape(-1, 28, 28), columns=12, axes=ax, title=title)
+assert dreamers["cd1"] > dreamers["pcd"] + 0.2
+
+# %% jupyter={"source_hidden": true}
+sheet = torch.cat(list(dreams_of.values())).reshape(-1, 28, 28)
+images(sheet, columns=12, rows=list(dreams_of))
 caption(
     "Chains from noise, 1,000 steps. Both machines reconstruct equally well. Trained with CD-1, one has fallen into a single dream."
 )
-assert dreamers["cd1"] > dreamers["pcd"] + 0.2
 
 # %% [markdown]
 # ### Chains that stay at home

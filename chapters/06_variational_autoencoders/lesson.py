@@ -43,6 +43,7 @@ from torch.distributions import LowRankMultivariateNormal, Normal, kl_divergence
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record, record_table
@@ -146,10 +147,20 @@ def shortfalls(size: int, n: int = 5000, points: int = 20) -> tuple[Tensor, Tens
     return tuple((estimate - truth).mean(1) for estimate in estimates)
 
 
+sizes = (1, 2, 4, 8, 16)
+shortfall = {
+    size: shortfalls(size) for size in sizes
+}  # L → from the prior, near the posterior
+both = shortfall[sizes[-1]]
+with record_table():
+    for name, curve in zip(("prior", "posterior"), both, strict=True):
+        record(f"shortfall_{name}_draws", curve[-1].item(), unit="nats", kind="score")
+assert both[0][-1] < -3 < -0.3 < both[1][-1] < 0.3
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 2.8))
-for size, colour in zip((1, 2, 4, 8, 16), PALETTE, strict=False):
-    both = shortfalls(size)
-    for ax, curve in zip(axes, both, strict=True):
+for (size, curves), colour in zip(shortfall.items(), PALETTE, strict=False):
+    for ax, curve in zip(axes, curves, strict=True):
         ax.semilogx(range(1, len(curve) + 1), curve, color=colour, label=f"L = {size}")
 axes[0].set(
     ylabel="estimate − log p(x), nats", title="draws from the prior", xlabel="draws"
@@ -160,10 +171,6 @@ caption(
     "Left: in 16 dimensions thousands of draws from the prior miss log p(x) by many nats. "
     "Right: with draws near the posterior a few suffice."
 )
-with record_table():
-    for name, curve in zip(("prior", "posterior"), both, strict=True):
-        record(f"shortfall_{name}_draws", curve[-1].item(), unit="nats", kind="score")
-assert both[0][-1] < -3 < -0.3 < both[1][-1] < 0.3
 
 # %% [markdown]
 # So the integral is easy for whoever knows roughly where the posterior $p_\theta(z \mid x)$ is. That is what the encoder will learn.
@@ -216,6 +223,34 @@ assert both[0][-1] < -3 < -0.3 < both[1][-1] < 0.3
 # - **Reparameterisation**: write the draw as $z = \mu + \sigma \varepsilon$ with $\varepsilon \sim \mathcal N(0, I)$. Now the randomness has no parameters, and the gradient goes through: $\nabla_\phi \mathbb E_\varepsilon[g(\mu + \sigma\varepsilon)] = \mathbb E_\varepsilon[\nabla_\phi\, g(\mu + \sigma \varepsilon)]$. It uses the slope of $g$.
 #
 # Both are right on average. Section 5 measures how they scatter.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.9))
+boxes = {
+    "x": Box(0, 0, "image\n$x$"),
+    "encoder": Box(1, 0, "encoder\n$\\phi$", "network"),
+    "mean": Box(2, 1, "mean $\\mu$", "latent"),
+    "deviation": Box(2, -1, "deviation $\\sigma$", "latent"),
+    "noise": Box(3.1, -1, "noise $\\varepsilon$"),
+    "z": Box(3.1, 0.4, "$z = \\mu + \\sigma\\varepsilon$", "latent"),
+    "decoder": Box(4.2, 0.4, "decoder\n$\\theta$", "network"),
+    "p": Box(5.4, 0.4, "$p_\\theta(x\\,|\\,z)$"),
+}
+arrows = [
+    ("x", "encoder"),
+    ("encoder", "mean"),
+    ("encoder", "deviation"),
+    ("mean", "z"),
+    ("deviation", "z"),
+    ("noise", "z"),
+    ("z", "decoder"),
+    ("decoder", "p"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "A variational autoencoder: the encoder gives each image a Gaussian of codes, one code is drawn "
+    "from it, and the decoder gives each pixel of the image a probability."
+)
 
 # %% [markdown]
 # ## 3 · From scratch
@@ -270,16 +305,19 @@ with torch.no_grad():
     x_sampled = tiny.decoder(randn(tiny_points, 1))
     x_sampled += (0.5 * tiny.log_variance).exp() * randn(tiny_points, 2)
     codes = tiny.encoder(x)[:, :1]
-    figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.5))
-    axes[0].plot(history, linewidth=0.5)
-    axes[0].set(title="ELBO, nats", xlabel="step", ylim=(-4, 0))
-    axes[1].scatter(*x[:300].T, s=3, c=codes[:300, 0], cmap="viridis")
-    axes[1].plot(*tiny.decoder(ridge).T, color="black")
-    axes[1].set(title="learned curve, codes as colours")
-    axes[2].scatter(*x_sampled[:300].T, s=3, color="0.4")
-    axes[2].set(title="samples")
-    axes[3].scatter(z[:300], codes[:300], s=3)
-    axes[3].set(title="its code, the true z", xlabel="true z")
+    curve = tiny.decoder(ridge)
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.5))
+axes[0].plot(history, linewidth=0.5)
+axes[0].set(title="ELBO, nats", xlabel="step", ylim=(-4, 0))
+axes[1].scatter(*x[:300].T, s=3, c=codes[:300, 0], cmap="viridis")
+axes[1].plot(*curve.T, color="black")
+axes[1].set(title="learned curve, codes as colours")
+axes[2].scatter(*x_sampled[:300].T, s=3, color="0.4")
+axes[2].set(title="samples")
+axes[3].scatter(z[:300], codes[:300], s=3)
+axes[3].set(title="its code, the true z", xlabel="true z")
 for ax in axes[1:3]:
     ax.set(xlim=(-3, 3), ylim=(-2, 2), aspect="equal")
 caption(
@@ -471,12 +509,15 @@ for size in sizes:
     for name, each in zip(measured, draws, strict=True):
         measured[name].append(each.var(0).mean().item())
 
+expected = {name: [rule(size) for size in sizes] for name, rule in formulas.items()}
+for name, values in measured.items():
+    assert np.allclose(values, expected[name], rtol=0.25)
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 3.2))
 for (name, values), marker in zip(measured.items(), "osD", strict=True):
-    formula = [formulas[name](size) for size in sizes]
-    [line] = ax.loglog(sizes, formula)
+    [line] = ax.loglog(sizes, expected[name])
     ax.loglog(sizes, values, marker, color=line.get_color(), label=name)
-    assert np.allclose(values, formula, rtol=0.25)
 ax.set(xlabel="size of the code, L", ylabel="variance of one draw")
 ax.legend()
 caption(
@@ -650,12 +691,14 @@ draws = {
 }
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 4, figsize=(8.5, 2.6))
-for ax, (name, drawn) in zip(axes, draws.items(), strict=True):
-    images(drawn.reshape(-1, 28, 28), columns=4, title=name, axes=ax)
+images(
+    torch.cat([drawn[:12] for drawn in draws.values()]).reshape(-1, 28, 28),
+    columns=12,
+    rows=list(draws),
+)
 caption(
     "New digits. The mixture's pixels know only their component; the VAE's strokes hang "
-    "together. Right: the same 16 codes, before the last draw."
+    "together. Last row: the same codes as in the row above, before the last draw."
 )
 
 # %% [markdown]
@@ -779,7 +822,7 @@ totals = np.add(rates, distortions)
 assert totals.argmin() == prices.index(1)
 
 # %% jupyter={"source_hidden": true}
-figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 5.6), width_ratios=(1, 1.15))
 left.plot(rates, distortions, marker="o")
 for beta, rate, distortion in zip(prices, rates, distortions, strict=True):
     left.annotate(
@@ -790,7 +833,12 @@ left.plot(ends, totals.min() - ends, "--", color="0.6", label="the lowest sum of
 left.set(xlabel="rate, nats", ylabel="distortion, nats", ylim=(0, None))
 left.set_xlim(0, 1.2 * max(rates))
 left.legend()
-images(torch.cat(rebuilt).reshape(-1, 28, 28), columns=6, axes=right)
+images(
+    torch.cat(rebuilt).reshape(-1, 28, 28),
+    columns=6,
+    axes=right,
+    rows=["image", *(f"β = {beta}" for beta in prices)],
+)
 caption(
     "Left: what an image costs in the code and beside it; only β = 1 touches the line. "
     "Right: six images, rebuilt at β = 0.01 (second row) to 20 (last row)."
@@ -834,7 +882,7 @@ with torch.no_grad():
     places = flatland.encode(x_test[:400])[0]
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.5))
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.6, 6.8), width_ratios=(1.9, 1))
 images(sheet.reshape(-1, 28, 28), columns=9, axes=left)
 colours = plt.get_cmap("tab10")(np.arange(10))
 for digit in range(10):
@@ -904,8 +952,7 @@ with torch.no_grad():
     )
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(7.5, 1.8))
-images(strip.reshape(-1, 28, 28), columns=11, axes=ax)
+images(strip.reshape(-1, 28, 28), columns=11, rows=["$z_1$ changes", "$z_2$ changes"])
 caption(
     "What the sliders do. Top: z1 goes from −2.5 to 2.5 while z2 stays 0. Bottom: the other way round."
 )
@@ -936,11 +983,8 @@ with record_table():
 assert greyness(decoded[3]) < greyness(faded[3]) - 0.05
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 2, figsize=(8, 1.6))
-for ax, path, name in zip(
-    axes, (decoded, faded), ("between codes", "between pixels"), strict=True
-):
-    images(path[:, :2].transpose(0, 1).reshape(-1, 28, 28), columns=7, axes=ax, title=name)
+sheet = [path[:, :2].transpose(0, 1).reshape(-1, 28, 28) for path in (decoded, faded)]
+images(torch.cat(sheet), columns=7, rows=["between codes", "between pixels"])
 caption(
     "Two walks from one digit to another. Between codes the strokes move and bend; "
     "between pixels one image is laid over the other."
@@ -994,11 +1038,11 @@ with torch.no_grad():
     rows = [vae.decode(code + steps * d) for d in directions.values() for code in base[:3]]
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.7))
-for ax, some, name in zip(axes, (rows[:3], rows[3:]), directions, strict=True):
-    images(
-        torch.cat(some).reshape(-1, 28, 28), columns=7, axes=ax, title=f"code + a · {name}"
-    )
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=7,
+    rows=[f"code + a · {name}" for name in directions],
+)
 caption(
     "Three test images; their codes moved along two vectors, from a = −1 to 1. One "
     "leans any digit, the other makes it heavier."
@@ -1069,12 +1113,17 @@ with record_table():
 assert at_60["VAE"] < at_60["PCA"] - 5
 
 # %% jupyter={"source_hidden": true}
-figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.7), width_ratios=(1, 1.2))
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 3), width_ratios=(1, 1.4))
 for (name, curve), marker in zip(curves.items(), "os", strict=True):
     left.plot(*np.array(curve).T, marker=marker, label=name)
 left.set(xlabel="bits/image", ylabel="squared error/image", xlim=(0, 200))
 left.legend()
-images(torch.cat(list(pictures.values())).reshape(-1, 28, 28), columns=6, axes=right)
+images(
+    torch.cat(list(pictures.values())).reshape(-1, 28, 28),
+    columns=6,
+    axes=right,
+    rows=list(pictures),
+)
 caption(
     "Left: bits kept and error made; lower left is better. Right, from the top: the image, "
     "and what is left of it in at most 70 bits: the VAE's code, then PCA's."
@@ -1123,10 +1172,11 @@ with record_table():
 assert wrong["search"] < min(wrong[name] for name in ("nothing", "vote", "pca", "encoder"))
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(4.6, 4.4))
 shown = [clean, *restored.values()]
 images(
-    torch.cat([p[:6] for p in shown]).clamp(0, 1).reshape(-1, 28, 28), columns=6, axes=ax
+    torch.cat([p[:8] for p in shown]).clamp(0, 1).reshape(-1, 28, 28),
+    columns=8,
+    rows=["clean", "noisy", "vote", "PCA", "one pass", "search"],
 )
 caption(
     "From the top: clean; noisy; vote of neighbours; PCA; one pass of the encoder, which "
@@ -1173,7 +1223,7 @@ with torch.no_grad():
 front = torch.cat([x_test[[0, 2], None], all_labels(hands)], dim=1)
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 2, figsize=(8, 1.4))
+figure, axes = plt.subplots(2, 1, figsize=(9, 4.2))
 titles = "codes from the prior", "codes of the images in front"
 for ax, sheet, title in zip(axes, (all_labels(styles), front), titles, strict=True):
     images(sheet.reshape(-1, 28, 28), columns=sheet.shape[1], axes=ax, title=title)
@@ -1249,11 +1299,13 @@ assert sharp["pca_2"] < sharp["vae_2"] < 0.9
 assert sharp[f"pca_{latent}"] < sharp[f"vae_{latent}"] < 0.95
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(4.6, 3.8))
+names = [
+    name.replace("pca", "PCA").replace("vae", "VAE").replace("_", ", ") for name in views
+]
 images(
-    torch.cat([view[:6] for view in (real, *views.values())]).reshape(-1, 28, 28),
-    columns=6,
-    axes=ax,
+    torch.cat([view[:8] for view in (real, *views.values())]).reshape(-1, 28, 28),
+    columns=8,
+    rows=["true pixels", *names],
 )
 caption(
     f"From the top: true pixels; 2 numbers of PCA; 2 of a VAE; {latent} numbers of PCA; {latent} of a VAE. "
@@ -1290,9 +1342,12 @@ assert alike > 0.9
 assert alike > alone
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(6.5, 3.4))
 sheet = torch.cat([drawn, averages, grey.x_train[near[:, 0]], grey.x_train[near[:, 1]]])
-images(sheet.reshape(-1, 28, 28), columns=8, axes=ax)
+images(
+    sheet.reshape(-1, 28, 28),
+    columns=8,
+    rows=["decoder", "mean of 100", "nearest", "second nearest"],
+)
 caption(
     "Eight addresses. From the top: what the decoder draws there; the mean of the 100 nearest "
     "training images; two of them. The decoder draws the mean."
@@ -1327,8 +1382,7 @@ class PeekingVAE(VAE):
 
 
 cures = {"plain": {}, "warm_up": {"warm_up": 0.5}, "free_bits": {"free_bits": 0.5}}
-kls, nlls, told = {}, {}, {}
-figure, axes = plt.subplots(1, 2, figsize=(8.5, 2.6))
+kls, nlls, told, histories = {}, {}, {}, {}
 with record_table():
     for name, options in cures.items():
         torch.manual_seed(seed)
@@ -1357,19 +1411,24 @@ with record_table():
         )
         record(f"collapse_kl_{name}", kls[name], unit="nats/image", kind="score")
         record(f"collapse_accuracy_{name}", told[name], kind="score")
-        axes[0].plot(model.history_["kl"], label=name.replace("_", " "))
+        histories[name.replace("_", " ")] = model.history_["kl"]
+assert max(nlls.values()) - min(nlls.values()) < 0.6
+assert kls["plain"] < 1 < 2 < min(kls["warm_up"], kls["free_bits"])
+assert min(told["warm_up"], told["free_bits"]) > told["plain"] + 0.15
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(8.5, 2.6))
+for name, history in histories.items():
+    axes[0].plot(history, label=name)
 axes[0].set(xlabel="epoch", ylabel="KL, nats")
 axes[0].legend()
-axes[1].bar([name.replace("_", " ") for name in cures], told.values(), color=PALETTE[:3])
+axes[1].bar(list(histories), told.values(), color=PALETTE[:3])
 axes[1].axhline(0.1, color="0.5", linestyle="--")
 axes[1].set(ylabel="digits read from the code", ylim=(0, 1))
 caption(
     "Left: without a cure the code is empty after a few epochs. Right: how often a linear "
     "classifier reads the digit from the code's mean; dashed: guessing."
 )
-assert max(nlls.values()) - min(nlls.values()) < 0.6
-assert kls["plain"] < 1 < 2 < min(kls["warm_up"], kls["free_bits"])
-assert min(told["warm_up"], told["free_bits"]) > told["plain"] + 0.15
 
 # %% [markdown]
 # Two cures, each one switch of `fit`:

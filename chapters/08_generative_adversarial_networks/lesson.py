@@ -42,6 +42,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
@@ -72,6 +73,23 @@ caption(
 
 # %% [markdown]
 # How should $G$ learn without a likelihood? Ask a second network. The **discriminator** $D$ sees an example and says with which probability it is real. It learns as any classifier does. And the generator learns to make what $D$ calls real. Think of a forger and a detective: both start clumsy, and each is the other's teacher.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.7))
+boxes = {
+    "z": Box(0, 0, "noise $z$", "latent"),
+    "G": Box(1.2, 0, "generator $G$", "network"),
+    "made": Box(2.5, 0, "made: $G(z)$"),
+    "real": Box(2.5, 1, "real: $x$"),
+    "D": Box(3.9, 0.5, "discriminator $D$", "network"),
+    "p": Box(5.3, 0.5, "probability\nthat it is real"),
+}
+arrows = [("z", "G"), ("G", "made"), ("made", "D"), ("real", "D"), ("D", "p")]
+diagram(ax, boxes, arrows)
+caption(
+    "Two networks. The discriminator sees real and made examples and learns to tell them apart; "
+    "the generator learns from the slope of its answer on the made ones."
+)
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -376,20 +394,6 @@ def on_the_ring(samples: Tensor) -> tuple[Tensor, Tensor]:
 
 
 ring_runs = {"momentum": ring_gan(momentum), "no momentum": ring_gan(no_momentum)}
-figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
-for row, (name, snapshots) in zip(axes, ring_runs.items(), strict=True):
-    for at, (ax, samples) in enumerate(zip(row, snapshots, strict=True)):
-        ax.plot(*ring_centres().T, "x", color="0.6", markersize=5)
-        ax.scatter(*samples[:600, 0].T, s=2, color=PALETTE[axes[1][0] is row[0]])
-        found = on_the_ring(samples)[0][0]
-        ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
-        if row is axes[1]:
-            ax.set_xlabel(f"step {(at + 1) * ring_steps // 6}")
-    row[0].set_ylabel(name)
-caption(
-    "One seed over time. Above, the generator runs from mode to mode, the discriminator "
-    "after it. Below, it opens out to all eight."
-)
 with record_table():
     for name, snapshots in ring_runs.items():
         found = on_the_ring(snapshots[-1])[0]
@@ -397,6 +401,22 @@ with record_table():
         key = f"ring_modes_{name.replace(' ', '_')}"
         record(key, found.double().mean().item(), unit="of 8", kind="score")
 assert on_the_ring(ring_runs["no momentum"][-1])[0].double().mean() >= 7
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
+for row, (name, snapshots), colour in zip(axes, ring_runs.items(), PALETTE, strict=False):
+    for ax, samples in zip(row, snapshots, strict=True):
+        ax.plot(*ring_centres().T, "x", color="0.6", markersize=5)
+        ax.scatter(*samples[:600, 0].T, s=2, color=colour)
+        found = on_the_ring(samples)[0][0]
+        ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
+    row[0].set_ylabel(name)
+for at, ax in enumerate(axes[1], 1):
+    ax.set_xlabel(f"step {at * ring_steps // 6}")
+caption(
+    "One seed over time. Above, the generator runs from mode to mode, the discriminator "
+    "after it. Below, it opens out to all eight."
+)
 
 # %% [markdown]
 # That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good forgery does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
@@ -518,8 +538,10 @@ early = {
 assert early["non-saturating"] > early["non-saturating, momentum"] + 2
 
 # %%
-figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
 truth = mixture_points(grid_centres(), GRID_NOISE, 2500, generator=generator)
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
 panels = {"the data": truth} | {name: runs[:, 0] for name, runs in grid_runs.items()}
 for ax, (name, samples) in zip(axes.flat, panels.items(), strict=True):
     ax.scatter(*samples.T, s=0.8, color="0.3" if name == "the data" else PALETTE[0])
@@ -537,19 +559,6 @@ caption(
 plain = grid_gan(grid_steps, **ladder["minimax, momentum"])
 cured = grid_gan(grid_steps, **ladder["relativistic + R1"])
 
-figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
-for row, (name, runs), colour in zip(
-    axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
-):
-    for member, ax in enumerate(row):
-        found = on_the_grid(runs)[0][member]
-        ax.scatter(*runs[:, member].T, s=0.8, color=colour)
-        ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
-    row[0].set_ylabel(name)
-caption(
-    "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
-    "threads remain between the modes: a continuous function cannot tear its noise apart."
-)
 with record_table():
     for name, samples in {"plain": plain, "cured": cured}.items():
         found, near = on_the_grid(samples)
@@ -567,6 +576,21 @@ with record_table():
     )
 assert on_the_grid(plain)[0].double().mean() <= 15
 assert on_the_grid(cured)[0].double().mean() >= 22
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
+for row, (name, runs), colour in zip(
+    axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
+):
+    for member, ax in enumerate(row):
+        found = on_the_grid(runs)[0][member]
+        ax.scatter(*runs[:, member].T, s=0.8, color=colour)
+        ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    row[0].set_ylabel(name)
+caption(
+    "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
+    "threads remain between the modes: a continuous function cannot tear its noise apart."
+)
 
 # %% [markdown]
 # ## 7 · Images: a convolutional pair
@@ -606,10 +630,12 @@ gan.fit(
 gan.cpu()
 print(f"trained in {time.perf_counter() - began:.0f} s")
 
-# %% tags=["picture"]
+# %%
 samples = gan.sample(judged, generator)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
 some = torch.randperm(len(mnist.x_train), generator=generator)[:64]
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 images(mnist.x_train[some], columns=8, title="real", axes=left)
 images(samples[:64], columns=8, title="made by the GAN, not chosen", axes=right)
 caption(
@@ -701,10 +727,9 @@ assert averages.recall < 0.3
 assert measured["gan"][0] < measured["mixture"][0]
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.9))
-names = ("GAN", "VAE, means", "VAE, binary draws", "mixture, means")
-for ax, key, name in zip(axes, ("gan", "vae", "vae_binary", "mixture"), names, strict=True):
-    images(sets[key][:36].reshape(-1, 28, 28), columns=6, title=name, axes=ax)
+names = ["GAN", "VAE, means", "VAE, binary draws", "mixture, means"]
+sheet = [sets[key][:36] for key in ("gan", "vae", "vae_binary", "mixture")]
+images(torch.cat(sheet).reshape(-1, 28, 28), columns=12, rows=names)
 caption(
     "The first 36 samples of each. The GAN's strokes are whole; the VAE's are often torn; "
     "the mixture's are averages."
@@ -730,10 +755,14 @@ print(f"the nearest of all: {closest:.2f}; a copy would have 0")
 assert ratio > 0.5
 assert closest > 0.5
 
-rows = [samples[:14].flatten(1), train[nearest["samples"].indices[:14]]]
+rows = [samples[:12].flatten(1), train[nearest["samples"].indices[:12]]]
 
 # %% jupyter={"source_hidden": true}
-images(torch.cat(rows).reshape(-1, 28, 28), columns=14)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["sample", "nearest"],
+)
 caption(
     "Above: samples. Below: the training image nearest to each. They are alike, and they "
     "are not the same: no copying."
@@ -804,7 +833,7 @@ assert curve[0][2].recall < curve[-1][2].recall
 assert curve[0][0] > curve[-1][0]
 
 # %% jupyter={"source_hidden": true}
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3.4))
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.4, 3.4))
 images(drawn_named[0.3][:60], columns=10, title="truncated at 0.3", axes=left)
 images(drawn_named[math.inf][:60], columns=10, title="not truncated", axes=middle)
 precision, recall, _ = zip(*(some for *_, some in curve), strict=True)

@@ -41,6 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.data import load
+from utils.diagrams import Box, Maps, diagram
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record, record_table
 
@@ -205,6 +206,35 @@ assert abs(area(wave(corner + 0.001 * (outline - 0.5))) / 0.001**2 - determinant
 # This is an **affine coupling** (Dinh, Sohl-Dickstein and Bengio, 2017). Undoing it never needs the network's inverse: $x_a$ is still there, so we compute $s$ and $t$ again and take them off. The Jacobian is triangular, with ones and $e^{s}$ on its diagonal, so `log_det` is just the sum of $s$. The network may be anything.
 #
 # One coupling leaves half of the coordinates untouched, so the halves take turns. $s$ is kept between $-3$ and $3$ by a $\tanh$, so that no step of training can blow a coordinate up.
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+ends = {
+    "xa": Box(0, 1, "$x_a$"),
+    "xb": Box(0, 0, "$x_b$"),
+    "net": Box(1, 0.55, "network", "network"),
+    "za": Box(3.2, 1, "$z_a$", "latent"),
+    "zb": Box(3.2, 0, "$z_b$", "latent"),
+}
+there = ends | {"move": Box(2, 0, "$\\times\\, e^{s} + t$", "operation")}
+back = ends | {"move": Box(2, 0, "$(\\cdot - t)\\, e^{-s}$", "operation")}
+diagram(
+    left,
+    there,
+    [("xa", "za"), ("xa", "net"), ("net", "move", "s, t"), ("xb", "move"), ("move", "zb")],
+)
+diagram(
+    right,
+    back,
+    [("za", "xa"), ("za", "net"), ("net", "move", "s, t"), ("zb", "move"), ("move", "xb")],
+)
+left.set_title("forward: x → z")
+right.set_title("inverse: z → x")
+caption(
+    "An affine coupling, both ways. The half a passes unchanged, so the same network is asked "
+    "for the same s and t in both directions."
+)
 
 # %%
 from utils.nets import MLP
@@ -502,14 +532,18 @@ eight = {
     "linear mixing": InvertibleLinear(8, generator),
     "four couplings": Chain([Coupling(8, net, swap=i % 2 == 1) for i in range(4)]),
 }
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
-for ax, (name, transform) in zip(axes, eight.items(), strict=True):
+jacobians = {}
+for name, transform in eight.items():
     transform = transform.double()
     for parameter in transform.parameters():
         parameter.data += 0.3 * randn(*parameter.shape)
-    slopes = flat_jacobian(transform, randn(8)).abs()
-    if name in ("coupling", "autoregressive"):
-        assert (slopes.triu(1) == 0).all(), "an output depends on a later input"
+    jacobians[name] = flat_jacobian(transform, randn(8)).abs()
+for name in ("coupling", "autoregressive"):
+    assert (jacobians[name].triu(1) == 0).all(), "an output depends on a later input"
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+for ax, (name, slopes) in zip(axes, jacobians.items(), strict=True):
     ax.imshow(slopes.sqrt(), cmap="Blues", vmax=slopes.max().sqrt())
     ax.set(title=name, xticks=[], yticks=[], xlabel="input")
 axes[0].set_ylabel("output")
@@ -534,17 +568,23 @@ curves = {
     "affine": (Affine(), torch.tensor([0.2, 0.5], dtype=torch.float64)),
     "spline": (spline, numbers),
 }
-figure, axes = plt.subplots(1, 3, figsize=(10, 3))
-for colour, (name, (curve, params)) in zip(PALETTE, curves.items(), strict=False):
+drawn = {}  # name → z and p(x) along the line
+for name, (curve, params) in curves.items():
     y, log_slope = curve.forward(line, params.expand(len(line), -1))
-    axes[0].plot(line, y, color=colour, label=name)
     density = (normal(y[:, None]) + log_slope).exp()
-    axes[1].plot(line, density, color=colour)
+    drawn[name] = y, density
     mass = torch.trapezoid(density, line).item()
     print(f"{name:9} the density has mass {mass:.4f} between −3.5 and 3.5")
+assert abs(mass - 1) < 1e-3
 bars = torch.tensor([1.5, -2.0, 0.0, 1.0])
 unit = torch.linspace(0, 0.9999, 1000, dtype=torch.float64)
 y, log_slope = Histogram(edges).forward(unit, bars.double().expand(len(unit), -1))
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10, 3))
+for colour, (name, (z, density)) in zip(PALETTE, drawn.items(), strict=False):
+    axes[0].plot(line, z, color=colour, label=name)
+    axes[1].plot(line, density, color=colour)
 axes[2].plot(unit, y, color=PALETTE[2], label="curve")
 axes[2].plot(unit, log_slope.exp(), color=PALETTE[2], linestyle="--", label="its slope")
 axes[2].legend()
@@ -556,7 +596,6 @@ caption(
     "Left: two rising curves. Middle: what they make of a Gaussian base; steep means dense, so "
     "one spline gives two peaks. Right: straight pieces make a bar chart."
 )
-assert abs(mass - 1) < 1e-3
 
 # %% [markdown]
 # ### Autoregressive flows, and their slow direction
@@ -583,31 +622,35 @@ def seconds(call, repeats: int = 5) -> float:
 
 
 dims = [4, 16, 64, 128]
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3))
-ratios = {}
-for ax, (name, build) in zip(axes, {"coupling": real_nvp, "MAF": maf}.items(), strict=True):
+times, ratios = {}, {}  # times: name → seconds for a density, for samples, at each D
+for name, build in {"coupling": real_nvp, "MAF": maf}.items():
     with torch.no_grad():
         models = [build(d, 5, (64, 64), generator=generator) for d in dims]
         points = [torch.randn(500, d, generator=generator) for d in dims]
         pairs = zip(models, points, strict=True)
         evaluate = [seconds(partial(model.log_prob, x)) for model, x in pairs]
         draw = [seconds(partial(m.sample, 500, generator)) for m in models]
+    times[name] = evaluate, draw
+    ratios[name] = [s / e for s, e in zip(draw, evaluate, strict=True)]
+with record_table():
+    for name, ratio in ratios.items():
+        key = f"sample_over_density_{name.lower()}"
+        record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
+assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3))
+for ax, (name, (evaluate, draw)) in zip(axes, times.items(), strict=True):
     ax.loglog(dims, [1e3 * t for t in evaluate], "o-", label="density of 500 points")
     ax.loglog(dims, [1e3 * t for t in draw], "s--", label="500 samples")
     ax.set(title=name, xlabel="D", xticks=dims, xticklabels=dims)
     ax.minorticks_off()
-    ratios[name] = [s / e for s, e in zip(draw, evaluate, strict=True)]
 axes[0].set_ylabel("milliseconds")
 axes[0].legend()
 caption(
     "A coupling flow takes as long one way as the other. An autoregressive flow draws one "
     "coordinate after the other: its samples cost more and more, its densities hardly so."
 )
-with record_table():
-    for name, ratio in ratios.items():
-        key = f"sample_over_density_{name.lower()}"
-        record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
-assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
 
 # %% [markdown]
 # ## 6 · Moons, spirals, checkerboard
@@ -729,7 +772,7 @@ with torch.no_grad():
         assert gaps[name, "flow"] < gaps[name, "gaussian"] - 0.3
         assert gaps[name, "flow"] < gaps[name, "zuko"] + 0.15
 
-# %% tags=["picture"]
+# %% jupyter={"source_hidden": true} tags=["picture"]
 shown = {"kernel": "kernel density", "mixture_chosen": "mixture", "flow": "spline flow"}
 figure, axes = plt.subplots(3, 4, figsize=(10, 7.8))
 with torch.no_grad():
@@ -858,6 +901,33 @@ assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
 #
 # The training set is small, so a fifth of it is kept aside to say when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
 
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(10.4, 2.4))
+boxes = {
+    "x": Maps(0, 1, (1, 8, 8)),
+    "first": Maps(1.2, 1, (4, 4, 4)),
+    "steps 1": Box(2.35, 1, "steps", "network"),
+    "rest": Maps(3.5, 1, (2, 4, 4)),
+    "second": Maps(4.7, 1, (8, 2, 2)),
+    "steps 2": Box(5.85, 1, "steps", "network"),
+    "z1": Box(2.35, 0, "z: 32 numbers", "latent"),
+    "z2": Box(5.85, 0, "z: 32 numbers", "latent"),
+}
+arrows = [
+    ("x", "first", "squeeze"),
+    ("first", "steps 1"),
+    ("steps 1", "z1", "half: factored out"),
+    ("steps 1", "rest", "half"),
+    ("rest", "second", "squeeze"),
+    ("second", "steps 2"),
+    ("steps 2", "z2"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "A multiscale flow with two levels, for an image of 8 × 8 pixels. Shapes are channels × "
+    "height × width. A squeeze moves numbers about; half of what the first level made goes to z at once."
+)
+
 # %%
 from utils.models.flows import Logit, coarse_to_fine, glow
 
@@ -953,14 +1023,8 @@ drawn = candidates["coarse_to_fine"].sample(40, generator)
 glow_drawn = candidates["glow_variational"].sample(40, generator)
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.5))
-for ax, x, title in zip(
-    axes,
-    (grey_test[:40], glow_drawn, drawn),
-    ("real", "Glow in small", "coarse to fine"),
-    strict=True,
-):
-    images(x / (levels - 1), columns=8, title=title, axes=ax)
+sheet = torch.cat([grey_test[:36], glow_drawn[:36], drawn[:36]]) / (levels - 1)
+images(sheet, columns=12, rows=["real", "Glow in small", "coarse to fine"])
 caption("Digits drawn by two flows that saw a thousand images.")
 
 # %% [markdown]
@@ -1097,19 +1161,18 @@ same[12:, :-49] = z[12:36, :-49]  # other fine numbers, the same coarse ones
 with torch.no_grad():
     variants = exact_flow.inverse(same)[0]
     fresh = exact_flow.inverse(z[36:])[0]
-figure, axes = plt.subplots(2, 1, figsize=(9, 5.8), height_ratios=(5, 4))
-images(fresh / 255, columns=15, title="samples", axes=axes[0])
 coarse = nn.functional.interpolate(variants[:12, :, 3::4, 3::4], scale_factor=4)
 assert torch.equal(variants[:12, :, 3::4, 3::4], variants[12:24, :, 3::4, 3::4])
 assert not torch.equal(variants[:12], variants[12:24])
+
+# %% jupyter={"source_hidden": true}
 images(
-    torch.cat([coarse, variants]) / 255,
+    torch.cat([fresh, coarse, variants]) / 255,
     columns=12,
-    title="7 × 7 coarse pixels, and three ways to fill in the rest",
-    axes=axes[1],
+    rows=[*5 * [""], "7 × 7 coarse", "fine 1", "fine 2", "fine 3"],
 )
 caption(
-    "Top: samples, drawn in 49 small steps and four big ones. Bottom: the coarse grid decides what "
+    "Top five rows: samples, drawn in 49 small steps and four big ones. Below: the coarse grid decides what "
     "it is, the fine numbers how it is written."
 )
 
@@ -1121,17 +1184,22 @@ caption(
 # A bijection that is smooth both ways keeps neighbours together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is known exactly: $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 line = torch.linspace(-2, 2, 801, dtype=torch.float64)
+maps = {}  # width of the blobs → z of each x, density
 for width in (1.0, 0.5, 0.33, 0.25, 0.15):
     blobs = torch.distributions.Normal(torch.tensor([[-1.0], [1.0]]).double(), width)
-    mass = blobs.cdf(line).mean(0)
+    z = torch.special.ndtri(blobs.cdf(line).mean(0))
     density = blobs.log_prob(line).exp().mean(0)
-    slope = density / normal(torch.special.ndtri(mass)[:, None]).exp()  # f' = p(x) / p(z)
+    maps[width] = z, density
+    slope = density / normal(z[:, None]).exp()  # f' = p(x) / p(z)
     steepest = (1 / slope[400]).item()
     assert math.isclose(steepest, width * math.exp(0.5 / width**2), rel_tol=1e-6)
     print(f"blobs at ±1 of width {width:4}: the middle is stretched {steepest:.3g} times")
-    axes[0].plot(torch.special.ndtri(mass), line, label=f"width {width:g}")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+for width, (z, density) in maps.items():
+    axes[0].plot(z, line, label=f"width {width:g}")
     axes[1].plot(line, density)
 axes[0].set(xlabel="z", ylabel="x", title="from Gaussian to blobs", xlim=(-3, 3))
 axes[0].legend(fontsize=8)
@@ -1165,24 +1233,27 @@ def in_strip(x: Tensor) -> Tensor:
 
 
 assert not in_strip(pulled).any()
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
-share = {}
+share, samples = {}, {}
 with record_table():
-    for ax, (name, flow) in zip(axes, torn.items(), strict=True):
+    for name, flow in torn.items():
         train_toy(flow, flow.log_prob, pulled)
-        drawn = flow.sample(20_000, generator)
-        bridge = in_strip(drawn)
-        share[name] = bridge.double().mean().item()
+        samples[name] = flow.sample(20_000, generator)
+        share[name] = in_strip(samples[name]).double().mean().item()
         key = f"bridge_{name.replace(' ', '_').lower()}"
         record(key, share[name], unit="share of samples", kind="score")
-        ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
-        ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
-        ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
+assert share["one Gaussian"] > 0.002
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
+for ax, (name, drawn) in zip(axes, samples.items(), strict=True):
+    bridge = in_strip(drawn)
+    ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
+    ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
+    ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
 caption(
     "Orange: samples in the strip, where there should be none. One Gaussian leaves a bridge "
     "between the moons, two Gaussians at most a few strays."
 )
-assert share["one Gaussian"] > 0.002
 
 # %% [markdown]
 # Why must there be a bridge? Take the codes of a point of either moon and **walk** straight from one to the other. On the way $x$ has to cross the strip. How unlikely do the codes get on the walk, compared with its ends? A Gaussian has one hill: between two places on it nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and nobody draws codes there.
@@ -1258,7 +1329,7 @@ assert plain < 0.3 < 0.7 < corrected
 assert correlation > 0.8
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1), width_ratios=(1.2, 1.2, 1))
+figure, axes = plt.subplots(1, 3, figsize=(12, 4.8), width_ratios=(1, 1, 1.25))
 for kind, name in enumerate(("clothes", "digits")):
     mine = torch.as_tensor(is_strange == kind)
     axes[0].hist(costs_both[mine].numpy(), bins=40, alpha=0.6, label=name)

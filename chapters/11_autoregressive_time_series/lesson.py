@@ -274,18 +274,26 @@ assert largest < 1e-9
 # One number decides how an AR(1) remembers. Below one, a shock fades: the series comes home. At one, it stays for ever: a **random walk**, of which the best forecast is the last value, and the variance grows without end. Above one, it grows: an explosion.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
-for ax, phi in zip(axes, (0.9, 1.0, 1.03), strict=True):
+start = torch.tensor([10.0], dtype=torch.float64)
+walks = {}  # φ → model, forecast, six paths
+for phi in (0.9, 1.0, 1.03):
     model = Autoregression.from_parameters(torch.tensor([phi]))
-    start = torch.tensor([10.0], dtype=torch.float64)
-    ahead = model.forecast(start, 60)
+    walks[phi] = (
+        model,
+        model.forecast(start, 60),
+        model.sample_paths(start, 60, 6, generator),
+    )
+    print(f"φ = {phi}: stationary? {model.is_stationary}")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
+for ax, (phi, (model, ahead, paths)) in zip(axes, walks.items(), strict=True):
     steps = range(1, 61)
-    ax.plot(steps, model.sample_paths(start, 60, 6, generator).T, linewidth=0.8)
+    ax.plot(steps, paths.T, linewidth=0.8)
     for z in (1.28, -1.28):
         ax.plot(steps, ahead.mean + z * ahead.stddev, "--", color="0.3")
     root_size = model.roots.abs().item()
     ax.set(title=f"φ = {phi}, zero at |z| = {root_size:.2f}", xlabel="steps from 10")
-    print(f"φ = {phi}: stationary? {model.is_stationary}")
 caption(
     "Six paths each, and between dashed lines 80 % of all. Left: back home, and the "
     "doubt stops growing. Middle: a random walk. Right: an explosion."
@@ -301,12 +309,16 @@ cycle = zeros[zeros.imag > 0][zeros[zeros.imag > 0].abs().argmin()]
 years = 2 * math.pi / cycle.angle().item()
 record("sunspot_cycle", years, unit="years", kind="score")
 print(f"nearest zero at |z| = {zeros.abs().min():.3f}: stationary? {nine.is_stationary}")
+drawn = nine.sample(1, generator, steps=200)[0].clamp(min=0).square()
+assert nine.is_stationary
+assert 9 < years < 13
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(2, 3))
 circle = torch.linspace(0, 2 * math.pi, 200)
 left.plot(circle.cos(), circle.sin(), color="0.6")
 left.scatter(zeros.real, zeros.imag, color=PALETTE[4], zorder=3)
 left.set(aspect="equal", title="zeros of the polynomial")
-drawn = nine.sample(1, generator, steps=200)[0].clamp(min=0).square()
 right.plot(sunspots.values[-200:], color="0.3", label="the Sun, 1809 to 2008")
 right.plot(drawn - 260, color=PALETTE[0], label="drawn from the AR(9)")
 right.set(yticks=(), xlabel="years")
@@ -315,8 +327,6 @@ caption(
     "Left: all zeros are outside of the circle, one pair just so. Right: two hundred "
     "years that never were (below) beside two hundred that were."
 )
-assert nine.is_stationary
-assert 9 < years < 13
 
 # %% [markdown]
 # ## 6 · How many lags?
@@ -469,11 +479,20 @@ def ratio_interval(model: Tensor, baseline: Tensor, block: int) -> tuple[Tensor,
     )
 
 
-def draw_ratio(ax, model: Tensor, baseline: Tensor, block: int, name: str) -> Tensor:
-    ratio, (low, high) = ratio_interval(model, baseline, block)
+def compare(
+    name: str, crps: dict[str, Tensor], block: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Record the mean ratio of AR to seasonal-naive; return it at each horizon, and its ends."""
+    ratio, (low, high) = ratio_interval(crps["AR"], crps["seasonal-naive"], block)
+    ends = low[-1].item(), high[-1].item()
+    record(f"{name}_crps_ratio", ratio[-1].item(), kind="score", low=ends[0], high=ends[1])
+    return ratio[:-1], low[:-1], high[:-1]
+
+
+def draw_ratio(ax, ratio: Tensor, low: Tensor, high: Tensor) -> None:
     steps = range(1, horizon + 1)
-    ax.fill_between(steps, low[:-1], high[:-1], color=PALETTE[0], alpha=0.2, linewidth=0)
-    ax.plot(steps, ratio[:-1], marker="o")
+    ax.fill_between(steps, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
+    ax.plot(steps, ratio, marker="o")
     ax.axhline(1, color="0.3", linewidth=1)
     ax.set(
         xlabel="steps ahead",
@@ -481,23 +500,23 @@ def draw_ratio(ax, model: Tensor, baseline: Tensor, block: int, name: str) -> Te
         ylim=(0, 1.3),
         xticks=range(1, 13),
     )
-    low, high = low[-1].item(), high[-1].item()
-    record(f"{name}_crps_ratio", ratio[-1].item(), kind="score", low=low, high=high)
-    return ratio[:-1]
 
 
+sun_ratio, *sun_ends = compare("sunspots", sun_crps, 22)
+print("ratio by year:", ", ".join(f"{r:.2f}" for r in sun_ratio))
+assert (sun_ratio < 1).all()
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
 for (name, score), marker in zip(sun_crps.items(), "osD", strict=True):
     left.plot(range(1, horizon + 1), score.mean(0), marker=marker, label=name)
 left.set(xlabel="years ahead", ylabel="CRPS in sunspots", ylim=(0, 75))
 left.legend()
-sun_ratio = draw_ratio(right, sun_crps["AR"], sun_crps["seasonal-naive"], 22, "sunspots")
+draw_ratio(right, sun_ratio, *sun_ends)
 caption(
     "Left: the naive forecast is worst half a cycle ahead. Right: below 1 the model wins; "
     "shaded is the 90 % interval. Far ahead the win is small, and the band crosses 1."
 )
-print("ratio by year:", ", ".join(f"{r:.2f}" for r in sun_ratio))
-assert (sun_ratio < 1).all()
 
 # %% [markdown]
 # The model wins at each of the twelve horizons. Look at the shaded band, too. Where it crosses 1, a century is too short to be certain.
@@ -560,18 +579,21 @@ print(f"{len(co2_origins)} origins, {horizon} steps ahead from each")
 for name, score in air_crps.items():
     print(f"{name:15s} mean CRPS {score.nanmean():.3f} parts per million")
 
+air_ratio, *air_ends = compare("co2", air_crps, 26)
+print("ratio by week:", ", ".join(f"{r:.2f}" for r in air_ratio))
+assert (air_ratio < 1).all()
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
 for (name, score), marker in zip(air_crps.items(), "osD", strict=True):
     left.plot(range(1, horizon + 1), score.nanmean(0), marker=marker, label=name)
 left.set(xlabel="weeks ahead", ylabel="CRPS in parts per million", ylim=(0, None))
 left.legend()
-air_ratio = draw_ratio(right, air_crps["AR"], air_crps["seasonal-naive"], 26, "co2")
+draw_ratio(right, air_ratio, *air_ends)
 caption(
     "Left: a few weeks ahead even the naive forecast is good, then the season carries it "
     "away. Right: the model wins at each horizon; blocks of two years for the band."
 )
-print("ratio by week:", ", ".join(f"{r:.2f}" for r in air_ratio))
-assert (air_ratio < 1).all()
 
 # %% [markdown]
 # ### Are the intervals honest?
@@ -579,46 +601,44 @@ assert (air_ratio < 1).all()
 # For both series, all origins and horizons together: how often does the middle interval hold what came?
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
-covered = {}
+levels = (0.5, 0.8, 0.95)
+held_by, covered = {}, {}
 with record_table():
-    for ax, (name, results, block) in zip(
-        axes, (("sunspots", sun, 22), ("co2", air, 26)), strict=True
-    ):
-        for kind, marker in (("AR", "o"), ("seasonal-naive", "s")):
-            shares_held = [
-                coverage(*results[kind], level).nanmean().item()
-                for level in (0.5, 0.8, 0.95)
-            ]
-            ax.plot((0.5, 0.8, 0.95), shares_held, marker=marker, label=kind)
-            for level, share in zip((50, 80, 95), shares_held, strict=True):
-                print(f"{name:9s} {kind:15s} {level} % interval holds {100 * share:.1f} %")
+    for name, results, block in (("sunspots", sun, 22), ("co2", air, 26)):
+        held_by[name] = {
+            kind: [coverage(*results[kind], level).nanmean().item() for level in levels]
+            for kind in ("AR", "seasonal-naive")
+        }
+        for kind, shares in held_by[name].items():
+            for level, share in zip(levels, shares, strict=True):
+                print(
+                    f"{name:9s} {kind:15s} {100 * level:.0f} % interval holds {100 * share:.1f} %"
+                )
         held = coverage(*results["AR"], 0.8).nanmean(1)
         rows = bootstrap_blocks(len(held), block, bootstrap, generator)
         covered[name] = held.nanmean().item(), held[rows].nanmean(1)
-        low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double())
-        record(
-            f"coverage80_{name}",
-            covered[name][0],
-            kind="score",
-            low=low.item(),
-            high=high.item(),
-        )
-        ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
-        ax.set(title=name, xlabel="the interval should hold", xticks=(0.5, 0.8, 0.95))
-        ax.legend()
+        low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+        record(f"coverage80_{name}", covered[name][0], kind="score", low=low, high=high)
+    both = sum(value for value, _ in covered.values()) / 2
+    again = sum(values for _, values in covered.values()) / 2
+    low, high = again.quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+    record("coverage80", both, kind="score", low=low, high=high)
+assert 0.74 < both < 0.86
+assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+for ax, (name, shares_of) in zip(axes, held_by.items(), strict=True):
+    for (kind, shares), marker in zip(shares_of.items(), "os", strict=True):
+        ax.plot(levels, shares, marker=marker, label=kind)
+    ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
+    ax.set(title=name, xlabel="the interval should hold", xticks=levels)
+    ax.legend()
 axes[0].set_ylabel("it held")
-both = sum(value for value, _ in covered.values()) / 2
-low, high = (sum(again for _, again in covered.values()) / 2).quantile(
-    torch.tensor([0.05, 0.95]).double()
-)
-record("coverage80", both, kind="score", low=low.item(), high=high.item())
 caption(
     "On the line is honest. Above it the intervals are wider than needed, below it too "
     "narrow."
 )
-assert 0.74 < both < 0.86
-assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
 
 # %% [markdown]
 # The sunspots' intervals are a little too wide, those for carbon dioxide a little too narrow. Two suspects: one variance stands for a past of centuries, which makes intervals wrong in either direction; and the coefficients are taken as if they were known exactly, which makes them too narrow.
@@ -931,22 +951,34 @@ from scipy.stats import ks_2samp
 history = unseen[0, :20]
 line = torch.linspace(-5, 5, 300)
 together = torch.cat([history.expand(300, 20), line[:, None]], dim=1)
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 2.9), sharey=True)
 ahead = linear.forecast(history, 8)
+true_density = true_log_density(line, history[-1], history[-2]).exp()
 with torch.no_grad():
-    axes[0].plot(
-        line, true_log_density(line, history[-1], history[-2]).exp(), "0.3", linewidth=3
-    )
-    for name, network in networks.items():
-        axes[0].plot(line, network.step_log_prob(together)[:, -1].exp(), label=name)
-gaussian = torch.distributions.Normal(ahead.mean[0], ahead.stddev[0])
-axes[0].plot(line, gaussian.log_prob(line).exp(), label="AR(8)")
+    densities = {
+        name: network.step_log_prob(together)[:, -1].exp()
+        for name, network in networks.items()
+    }
 truth_paths = world(20_000, 8, history)
 draws = {
     name: network.sample_paths(history, 8, 5000, generator)
     for name, network in networks.items()
 }
 draws["AR(8)"] = linear.sample_paths(history, 8, 5000, generator)
+distance = {
+    name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic
+    for name, drawn in draws.items()
+}
+for name, value in distance.items():
+    print(f"{name:6s} draws, 2 steps ahead: {value:.3f} from the truth")
+assert distance["conv"] < distance["AR(8)"]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10.5, 2.9), sharey=True)
+axes[0].plot(line, true_density, "0.3", linewidth=3)
+for name, density in densities.items():
+    axes[0].plot(line, density, label=name)
+gaussian = torch.distributions.Normal(ahead.mean[0], ahead.stddev[0])
+axes[0].plot(line, gaussian.log_prob(line).exp(), label="AR(8)")
 bins = np.linspace(-5, 5, 60)
 for ax, step in zip(axes[1:], (2, 8), strict=True):
     ax.hist(truth_paths[:, step - 1], bins, density=True, color="0.8", label="truth")
@@ -961,14 +993,6 @@ caption(
     "The truth (grey) has humps; the networks find them, one step ahead by formula and "
     "later by sampled paths. The linear model knows one hump only."
 )
-
-distance = {
-    name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic
-    for name, drawn in draws.items()
-}
-for name, value in distance.items():
-    print(f"{name:6s} draws, 2 steps ahead: {value:.3f} from the truth")
-assert distance["conv"] < distance["AR(8)"]
 
 # %% [markdown]
 # The last lines are the distance of Kolmogorov and Smirnov: how far the two distribution functions, of the model's draws and of the truth's, are apart where they are farthest apart.
@@ -1060,9 +1084,18 @@ print(
 )
 print(f"the model's 80 % intervals hold {100 * inside:.0f} % of {len(gaps)} hidden weeks")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(2, 3))
 assert model_error < line_error
 assert 0.65 < inside < 0.95
+with record_table():
+    for name, found in estimates.items():
+        key = name.replace(" ", "_")
+        record(f"phi_{key}", float(np.mean(found)), kind="score")
+assert abs(np.mean(estimates["left out"]) - 0.8) < 0.04
+assert np.mean(estimates["filled with the mean"]) < 0.7
+assert np.mean(estimates["straight lines"]) > 0.83
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(2, 3))
 left.boxplot(
     list(estimates.values()), tick_labels=["left out", "mean", "lines"], widths=0.6
 )
@@ -1090,13 +1123,6 @@ caption(
     "Left: rows left out are fair on average; filling with the mean makes the series look "
     "forgetful, straight lines make it look smooth. Right: filled by the model, with doubt."
 )
-with record_table():
-    for name, found in estimates.items():
-        key = name.replace(" ", "_")
-        record(f"phi_{key}", float(np.mean(found)), kind="score")
-assert abs(np.mean(estimates["left out"]) - 0.8) < 0.04
-assert np.mean(estimates["filled with the mean"]) < 0.7
-assert np.mean(estimates["straight lines"]) > 0.83
 
 # %% [markdown]
 # ### Fed with itself

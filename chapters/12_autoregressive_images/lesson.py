@@ -42,6 +42,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table, recorded
 
@@ -70,8 +71,10 @@ neighbours_nll = table.nll(test)
 record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9, 3.2))
-images(torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]), axes=ax)
+images(
+    torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]),
+    rows=["test image", "guess", "surprise"],
+)
 caption(
     "Top: test images. Middle: the guess before each pixel, the darker the surer of black. "
     "Bottom: the surprise afterwards: it sits on the edges."
@@ -118,9 +121,9 @@ print(f"sum of the true p(x): {truth.sum():.12f};  entropy: {entropy:.4f} nats")
 drawn = torch.multinomial(truth, 14, replacement=True, generator=generator)
 
 # %% jupyter={"source_hidden": true}
-images(0.15 + 0.85 * every[drawn].reshape(-1, 3, 3), columns=14)
+images(every[drawn].reshape(-1, 3, 3), columns=14, frames=True)
 caption(
-    "Fourteen images of the little world; white pixels are drawn in light grey. The third "
+    "Fourteen images of the little world. The third "
     "row is black where exactly one of the two pixels above is."
 )
 
@@ -194,6 +197,15 @@ for name, (model, sizes) in shapes.items():
         curves[name].append(loss.item() - entropy)
     parameters[name] = [weight.detach() for weight in weights]
 
+toy_kl = {name: curve[-1] for name, curve in curves.items()}
+with record_table():
+    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
+    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
+    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
+assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
+assert min(toy_kl.values()) > 0, "no model can beat the truth"
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.8))
 for name, curve in curves.items():
     ax.semilogy(curve, "--" if name == "FVSBN" else "-", label=name)
@@ -203,13 +215,6 @@ caption(
     "How far from the truth. Weighted sums cannot say 'exactly one of the two'; a few "
     "hidden units can."
 )
-toy_kl = {name: curve[-1] for name, curve in curves.items()}
-with record_table():
-    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
-    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
-    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
-assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
-assert min(toy_kl.values()) > 0, "no model can beat the truth"
 
 # %% [markdown]
 # "Exactly one of the two" is the **exclusive or**, the old enemy of weighted sums. To an FVSBN the third row looks like three more fair coins, and its divergence must be exactly what that costs: three times $\log 2$ minus the entropy of one error.
@@ -376,6 +381,30 @@ source = inspect.getsource(MADE.__init__)
 print(source[source.index("        place =") :])
 print(inspect.getsource(MADE.weights))
 
+# %% jupyter={"source_hidden": true}
+with torch.random.fork_rng(
+    devices=[]
+):  # its first weights take no random number from others
+    six_pixels = MADE(6, hidden=(8, 8))
+figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.4))
+masks = [getattr(six_pixels, f"mask{i}").double() for i in range(3)]
+connected = masks[2] @ masks[1] @ masks[0] > 0  # what is connected through all three layers
+names = [
+    "hidden 1 from inputs",
+    "hidden 2 from hidden 1",
+    "outputs from hidden 2",
+    "all three",
+]
+for ax, mask, name in zip(axes, [*masks, connected], names, strict=True):
+    ax.imshow(mask, vmin=0, vmax=1.4)
+    ax.set(title=name, xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
+    ax.title.set_fontsize(9)
+caption(
+    "The masks of a MADE for six pixels; black: a weight may stand here. Right: their product. "
+    "Each output is connected to earlier pixels alone."
+)
+
 # %% [markdown]
 # **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its grey value as probability. Training: the grey training images, drawn **anew as zeros and ones in each batch**. So the model never sees the very same binary image twice. This is a form of data augmentation: numbers of models that were trained on one fixed draw are a little higher, and should not be mixed with ours in one ranking. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
 
@@ -435,10 +464,11 @@ caption(
 )
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
-drawers = {"ten neighbours": table, "FVSBN": linear, "MADE": hidden}
-for ax, (name, model) in zip(axes, drawers.items(), strict=True):
-    images(model.sample(25, generator), columns=5, title=name, axes=ax)
+drawers = {"ten neighbors": table, "FVSBN": linear, "MADE": hidden}
+samples = [model.sample(25, generator)[:24] for model in drawers.values()]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(samples), columns=12, rows=list(drawers))
 caption(
     "Samples. Ten neighbours make strokes, not digits. Those who see all earlier pixels "
     "make things that want to be digits."
@@ -497,20 +527,24 @@ def awake(model):
 
 
 side, row, column = 15, 11, 7
+seen = {
+    layers + 1: reach(awake(PixelCNN((side, side), channels=8, layers=layers)), row, column)
+    for layers in (0, 1, 3, 11)
+}
+before = torch.arange(side * side).view(side, side) < row * side + column
+blind = before & ~seen[12]
+record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
+assert blind.any()
+assert not seen[12][~before].any()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    plain = awake(PixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(plain, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "Receptive field of the black pixel, kernels of 3 × 3. Blue: seen. Orange: earlier, "
     "but not seen. More layers see more, yet a wedge on the right stays orange."
 )
-before = torch.arange(side * side).view(side, side) < row * side + column
-blind = before & ~seen
-record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
-assert blind.any()
-assert not seen[~before].any()
 
 # %% [markdown]
 # ### The blind spot, and two stacks that remove it
@@ -524,6 +558,35 @@ assert not seen[~before].any()
 #
 # And a **gate**. What the convolutions found is split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ goes on: $b$ decides how much of $a$ counts here. Products let a network say "this, *if* that", which sums can do only clumsily. This is the code of the library:
 
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.9))
+boxes = {
+    "v": Box(0, 1, "vertical $v$", "latent"),
+    "above": Box(
+        1.5, 1, "convolution over this row of $v$\nand the one above, ReLU", "network"
+    ),
+    "next v": Box(3, 1, "next $v$", "latent"),
+    "h": Box(0, 0, "horizontal $h$", "latent"),
+    "left": Box(
+        1.5, 0, "convolution over this place of $h$\nand the one at its left", "network"
+    ),
+    "gate": Box(3, 0, "sum, gate, 1 × 1", "operation"),
+    "next h": Box(4.1, 0, "next $h$", "latent"),
+}
+arrows = [
+    ("v", "above"),
+    ("above", "next v", "+ v"),
+    ("next v", "gate", "1 × 1"),
+    ("h", "left"),
+    ("left", "gate"),
+    ("gate", "next h", "+ h"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "One layer with two stacks. News from above goes from the vertical stack to the horizontal "
+    "one, never back: the vertical stack knows the rows above alone."
+)
+
 # %%
 from utils.models.autoregressive import GatedLayer, gate
 
@@ -531,15 +594,21 @@ print(inspect.getsource(gate))
 print(inspect.getsource(GatedLayer))
 
 # %%
+seen_by_gated = {
+    layers + 1: reach(
+        awake(GatedPixelCNN((side, side), channels=8, layers=layers)), row, column
+    )
+    for layers in (0, 1, 3, 11)
+}
+assert (seen_by_gated[12] == before).all()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    gated = awake(GatedPixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(gated, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen_by_gated.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "The same with two stacks: in the end everything before is seen, and nothing after."
 )
-assert (seen == before).all()
 
 # %% [markdown]
 # ### Does it matter?
@@ -745,7 +814,7 @@ record("sampling_speedup", sampling_speedup, kind="score")
 print(f"64 images: {fast_seconds:.2f} s with memory, {7 * two_rows:.1f} s without")
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 images(test[:64], columns=8, title="test images", axes=left)
 images(drawn, columns=8, title="samples of PixelCNN", axes=right)
 caption(
@@ -769,8 +838,7 @@ frames = torch.stack(
 )  # (5, 7, 1, 28, 28)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.6))
-images(frames.flatten(0, 1), columns=len(film), axes=ax)
+images(frames.flatten(0, 1), columns=len(film))
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
 
 # %% [markdown]
@@ -779,20 +847,21 @@ caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet
 # Divide all log-odds by a number, the **temperature**, before drawing. Below 1, likely symbols become likelier: plain, clean images. Above 1, rare ones get their chance. It is a knob for taste, not a new model of the data: and it is *not* the same as raising $p(x)$ to a power, because each place is sharpened on its own, without looking at what it leads to.
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-ink = {}
-for ax, temperature in zip(axes, (0.5, 0.8, 1.0, 1.4), strict=True):
-    hot = pixelcnn.sample(36, generator, temperature=temperature)
-    ink[temperature] = pixelcnn.nll(hot)
-    images(hot, columns=6, title=f"temperature {temperature}", axes=ax)
+ink, hot = {}, {}
+for temperature in (0.5, 0.8, 1.0, 1.4):
+    hot[temperature] = pixelcnn.sample(36, generator, temperature=temperature)
+    ink[temperature] = pixelcnn.nll(hot[temperature])
     print(
         f"temperature {temperature}: the model's own surprise {ink[temperature]:.1f} nats"
     )
+assert ink[0.5] < ink[1.0] < ink[1.4]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(list(hot.values())), columns=12, rows=list(map(str, hot)))
 caption(
     "The same model at four temperatures. Cold: plain shapes, and few ways to write them. "
     "Hot: blots that no longer hang together."
 )
-assert ink[0.5] < ink[1.0] < ink[1.4]
 
 # %% [markdown]
 # ### Completion
@@ -807,8 +876,11 @@ covered[:, :, 14:] = torch.nan
 assert all((c[:, :, :14] == digits[:, :, :14]).all() for c in completions)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.2))
-images(torch.cat([digits, covered, *completions]), columns=10, axes=ax)
+images(
+    torch.cat([digits, covered, *completions]),
+    columns=10,
+    rows=["image", "what is seen", *(f"draw {i}" for i in range(1, 5))],
+)
 caption(
     "From the top: the image; what the model sees; four ways to go on. They differ where "
     "the upper half leaves a choice."
@@ -871,10 +943,13 @@ with record_table():
 assert given_top < fit.mean()
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 3.2))
 lower = digits.clone()
 lower[:, :, :14] = torch.nan
-images(torch.cat([lower, pasted[:10], chosen]), columns=10, axes=ax)
+images(
+    torch.cat([lower, pasted[:10], chosen]),
+    columns=10,
+    rows=["given", "first draw", "best of 100"],
+)
 caption(
     "Given: lower halves. Second row: upper halves drawn without looking. Third: of 100 "
     "such, the one after which the model finds the lower half least surprising."

@@ -181,7 +181,7 @@ def show_samples(sample: Callable, n: int = 12, seed: int = 0) -> None:
     )
     drawn, y = sample(prior_fitted, probs_fitted, u_class, u_pixels)
     print("drawn classes:", *y.tolist())
-    _, axes = plt.subplots(1, 3, figsize=(9, 2.9))
+    _, axes = plt.subplots(1, 3, figsize=(10, 3))
     images(probs_fitted.reshape(-1, 28, 28), 4, "probabilities of each class", axes[0])
     images(drawn.reshape(-1, 28, 28), 4, "drawn from the model", axes[1])
     images(x_test[:n].reshape(-1, 28, 28), 4, "real digits", axes[2])

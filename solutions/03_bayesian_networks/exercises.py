@@ -101,6 +101,8 @@ places = {
     "alarm": (0, 0),
     "call": (-1, 1),
 }
+
+# %% jupyter={"source_hidden": true}
 _, axes = plt.subplots(figsize=(5, 3.6))
 draw(parents, places, axes)
 caption("An arrow points from a variable to one that depends on it directly.")
@@ -242,6 +244,8 @@ labels = ["nothing", "alarm", "alarm,\nsmoke", "alarm, smoke,\nshort circuit"]
 storm = [
     enumerate_posterior(parents, tables, "storm", evidence)[1].item() for evidence in known
 ]
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
 _, axes = plt.subplots(figsize=(6, 3))
 bars = axes.bar(labels, storm)
 axes.bar_label(bars, fmt="%.2f")
@@ -385,14 +389,18 @@ for name, state in evidence.items():
 exact = enumerate_posterior(parents, tables, "storm", evidence)[1].item()
 generator = torch.Generator().manual_seed(0)
 sizes_tried = [100, 300, 1000, 3000, 10_000, 30_000]
-_, axes = plt.subplots(figsize=(6, 3.2))
-for run in range(8):
-    estimates = []
+runs = []
+for _ in range(8):
+    runs.append([])
     for n in sizes_tried:
         u = torch.rand(n, len(parents), generator=generator, dtype=torch.float64)
         rows = ancestral_sample(u, parents, clamped)
         _, posterior = likelihood_weights(rows, parents, tables, "storm", evidence)
-        estimates.append(posterior[1].item())
+        runs[-1].append(posterior[1].item())
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+_, axes = plt.subplots(figsize=(6, 3.2))
+for run, estimates in enumerate(runs):
     axes.plot(
         sizes_tried, estimates, ".-", color=PALETTE[5], label=None if run else "estimates"
     )
@@ -644,6 +652,8 @@ places = {
     "xray": (0, 0),
     "dysp": (2.5, 0),
 }
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
 _, both = plt.subplots(1, 2, figsize=(9, 4.2))
 draw(asia.parents, places, both[0])
 both[0].set_title("true")

@@ -171,14 +171,15 @@ def show_recall(store: Callable, recall: Callable) -> None:
     sweeps = [torch.randperm(n_units, generator=generator) for _ in range(4)]
     damaged = torch.cat([noisy, halved])  # (6, 64)
     recalled = [recall(weights, state, torch.cat(sweeps)) for state in damaged]
-    rows = {"stored": [*memories, *memories], "damaged": damaged, "recalled": recalled}
-    _, grid = plt.subplots(len(rows), len(damaged), figsize=(6, 3.4))
-    for (title, states), line in zip(rows.items(), grid, strict=True):
-        line[0].set_ylabel(title)
-        for state, axes in zip(states, line, strict=True):
-            axes.imshow(state.reshape(8, 8).numpy(), vmin=-1, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(True)
+    states = torch.cat([memories, memories, damaged, torch.stack(recalled)])
+    rows = ["stored", "damaged", "recalled"]
+    images(
+        states.reshape(-1, 8, 8),
+        columns=len(damaged),
+        limits=(-1, 1),
+        rows=rows,
+        frames=True,
+    )
     caption("Ten pixels flipped, or the lower half wiped: the memory returns.")
 
 
@@ -525,6 +526,8 @@ x_train, x_test = binary.x_train.double(), binary.x_test.double()
 p = (x_train.sum(0) + 1) / (len(x_train) + 2)
 independent = (torch.xlogy(x_test, p) + torch.xlogy(1 - x_test, 1 - p)).sum(-1).mean()
 print(f"independent pixels: {independent:.2f} nats per new image")
+
+# %% jupyter={"source_hidden": true}
 images(x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarised digits")
 caption("Each pixel is black with a probability that is its grey value.")
 

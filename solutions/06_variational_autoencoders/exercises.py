@@ -510,6 +510,7 @@ for name, (n_components, x) in rivals.items():
     reached = rival.fit(x).log_prob(binary.x_test).mean()
     print(f"{name:32s} {reached:.2f} nats per new image")
 
+# %% jupyter={"source_hidden": true}
 images(binary.x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarised digits")
 caption("Each pixel is black with a probability that is its grey value.")
 
@@ -565,7 +566,7 @@ def show_digits(train_vae: Callable, interpolate: Callable) -> None:
     pairs = torch.stack([x.reshape(-1, 8, 8), draw(codes)]).transpose(0, 1)
     way = interpolate(codes[:5], codes[5:10], 8).transpose(0, 1).flatten(0, 1)
     dreams = draw(torch.randn(40, codes.shape[1], generator=generator))
-    _, panels = plt.subplots(1, 3, figsize=(9.4, 2.7))
+    _, panels = plt.subplots(1, 3, figsize=(9.4, 2.9))
     images(
         pairs.flatten(0, 1), columns=8, title="new digit, reconstruction", axes=panels[0]
     )

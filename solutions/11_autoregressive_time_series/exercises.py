@@ -362,7 +362,7 @@ check("series.fit_with_gaps", fit_with_gaps)
 # Any means are allowed. Counts are never negative, and high years vary more than low ones: a transformation helps.
 # `history` is `(T,)`, `noise` is `(n, 12)`, standard normal numbers drawn for you; return `(n, 12)`.
 
-# %%
+# %% jupyter={"source_hidden": true}
 plt.figure(figsize=(9, 2.4))
 plt.plot(range(1700, 1700 + len(sunspots)), sunspots, linewidth=1)
 plt.xlabel("year")

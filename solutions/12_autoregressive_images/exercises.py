@@ -331,12 +331,11 @@ def show_completions(complete: Callable, n: int = 14) -> None:
         rows.append(
             complete(lambda x: made(x).squeeze(-1), row_by_row, x, known, uniforms)[0]
         )
-    axes = images(torch.cat(rows).reshape(-1, 8, 8), columns=n)
-    axes.set_axis_on()
-    axes.set(xticks=[], yticks=[5 + 9 * i for i in range(5)])
-    axes.set_yticklabels(["original", "given", *["completed"] * 3])
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    images(
+        torch.cat(rows).reshape(-1, 8, 8),
+        columns=n,
+        rows=["original", "given", *(f"draw {i}" for i in range(1, 4))],
+    )
     caption("The strokes go on where the upper half ends, each time in another way.")
 
 
@@ -519,6 +518,7 @@ for name, test_logits in [
     nats = p_of_each.log_prob(x_test).sum(-1).mean()
     print(f"{name}: {nats:.2f} nats per new image")
 
+# %% jupyter={"source_hidden": true}
 _, panels = plt.subplots(1, 2, figsize=(8.4, 2.4))
 images(digits.x_train[:16].reshape(-1, 8, 8), columns=8, title="grey", axes=panels[0])
 images(binary.x_train[:16].reshape(-1, 8, 8), columns=8, title="binarised", axes=panels[1])
