@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
 
 
