@@ -1,13 +1,15 @@
-"""What every test shares: no network, in this process and in all that it starts."""
+"""What every test shares: no network, in this process and in all that it starts, and a table at the end."""
 
 import os
 import runpy
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
+MANY = 100  # tests, from which on the table is of use
 
 
 def pytest_configure(config):
@@ -33,3 +35,30 @@ def synced(tmp_path_factory) -> Path:
     root = make(tmp_path_factory.mktemp("synced") / "course")
     list(sync(Register(root), Register(root).chapters))
     return root
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """How many tests, how long, what each lesson took, and the ten slowest tests."""
+    reports = [one for kind in terminalreporter.stats.values() for one in kind if isinstance(one, pytest.TestReport)]
+    seconds, lessons = defaultdict(float), {}
+    for report in reports:
+        seconds[report.nodeid] += report.duration
+        properties = dict(report.user_properties)
+        if "lesson" in properties:
+            lessons[properties["lesson"]] = properties
+    if len(seconds) < MANY and not lessons:
+        return
+    line = terminalreporter.write_line
+    terminalreporter.section("tests and seconds")
+    row = f"{len(seconds):5} tests, {sum(seconds.values()):6.0f} s"
+    if lessons:  # the tests without lessons ran before, on their own
+        line(config.cache.get("summary/quick", ""))
+        line(f"{row} (lessons)")
+    else:
+        line(row)
+        config.cache.set("summary/quick", f"{row} (without lessons, last time)")
+    for name, lesson in sorted(lessons.items()):
+        line(f"{lesson['seconds']:6.0f} s {lesson['memory_mb']:6.0f} MB  {name}")
+    line("the slowest:")
+    for name in sorted(seconds, key=seconds.get, reverse=True)[:10]:
+        line(f"{seconds[name]:6.1f} s  {name}")

@@ -18,6 +18,7 @@ from utils.checks import exercise_ids, run_check
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "solutions").is_dir():
     pytest.skip("solutions/ is withheld", allow_module_level=True)
+CHECKS = sorted((ROOT / "utils" / "checks").rglob("*.py"))
 SECONDS = {"core": 2, "extend": 2, "challenge": 60}
 
 
@@ -120,7 +121,7 @@ def test_every_right_answer_has_an_exercise():
     assert {id for id, _ in right_answers()} <= set(exercise_ids())
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "utils" / "checks").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_checks_know_neither_solutions_nor_models(path):
     imported = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Whatever a student's function does, the answer is one of four verdicts, and nothing leaks."""
+"""Whatever a student's function does, the answer is one of five verdicts, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def right(log_weights, log_prob):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The exercise with a time limit of a third of a second."""
+    """The exercise with a limit of a third of a second."""
     exercise_ids()
     known = engine._exercises[ID]
     monkeypatch.setitem(engine._exercises, ID, engine.Exercise(ID, known.call, 0.3, known.judge))
 
 
-# --- the four verdicts -----------------------------------------------------------------------------------------------
+# --- the verdicts ----------------------------------------------------------------------------------------------------
 
 
 def test_passed(capsys):
@@ -125,15 +125,15 @@ class Hostile:
 @pytest.mark.parametrize(
     ("answer", "says", "hint"),
     [
-        (lambda log_weights, log_prob: None, "is `None`", "forget `return`"),
+        (lambda log_weights, log_prob: None, "not `None`", "forget `return`"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).numpy(), "`numpy.ndarray`", "torch functions"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).tolist(), "`list`", "torch functions"),
         (lambda log_weights, log_prob: right(log_weights, log_prob).float(), "`torch.float32`", "dtype=x.dtype"),
-        (lambda log_weights, log_prob: right(log_weights, log_prob)[:, :2], "shape (5, 2), expected (5, 3)", ""),
+        (lambda log_weights, log_prob: right(log_weights, log_prob)[:, :2], "shape (5, 3), not (5, 2)", ""),
         (lambda log_weights, log_prob: right(log_weights, log_prob)[None], "an axis of size 1 too many", "squeeze"),
         (lambda log_weights, log_prob: log_prob / 0, "infinite at [", ""),
         (lambda log_weights, log_prob: log_prob * torch.nan, "NaN at [0, 0]", "0/0"),
-        (lambda log_weights, log_prob: right(log_weights, log_prob) + 0.1, "differs from the truth at [", ""),
+        (lambda log_weights, log_prob: right(log_weights, log_prob) + 0.1, "responsibilities should be ", ""),
         (lambda log_weights: log_weights, "cannot be called as `e_step(log_weights, log_prob)`", "first line"),
         (torch.zeros(2), "a value of type `Tensor`, not a function", "without calling it"),
         (None, "`NoneType`, not a function", "without calling it"),
@@ -228,16 +228,88 @@ def test_endless_recursion_is_a_verdict():
     assert verdict.status == "raised" and "RecursionError" in verdict.message and "without end" in verdict.hint
 
 
-def test_a_loop_without_end_is_stopped(quick):
+@pytest.fixture(params=["its thread", "its process"])
+def clock(request, monkeypatch):
+    """Whose processor time the system tells: on macOS and Windows that of the process."""
+    if request.param == "its process":
+        monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+
+
+def work(seconds: float):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_a_loop_without_end_is_stopped(quick, clock):
     def forever(log_weights, log_prob):
         while True:
             with contextlib.suppress(Exception):
-                time.sleep(0.001)
+                work(0.001)
 
     before = threading.enumerate()
     verdict = run_check(ID, forever)
-    assert verdict.status == "wrong" and verdict.message == "Your code did not finish within 0.3 seconds."
+    assert verdict.status == "timed out" and "loop that never ends" in verdict.hint
+    assert verdict.message == "Your code did not finish within 0.3 seconds of processor time."
+    assert verdict.seconds > 0.3
     assert_ended(before)
+
+
+def test_what_only_waits_is_stopped(quick):
+    def forever(log_weights, log_prob):
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.01)
+
+    before = threading.enumerate()
+    verdict = run_check(ID, forever)
+    assert verdict.status == "timed out" and "`input()`" in verdict.hint
+    assert verdict.message == "Your code did not finish within 1.8 seconds."
+    assert_ended(before)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    monkeypatch.setattr(engine, "PATIENCE", 1000)
+
+
+def test_time_without_the_processor_does_not_count(quick, patient, clock):
+    """An answer that sleeps is to the clocks what an answer is whose machine does something else."""
+
+    def starved(log_weights, log_prob):
+        time.sleep(0.5)
+        return right(log_weights, log_prob)
+
+    verdict = run_check(ID, starved)
+    assert verdict.status == "passed" and verdict.seconds < 0.3
+
+
+def test_an_import_does_not_count(quick, patient, clock, tmp_path, monkeypatch):
+    (tmp_path / "large_library.py").write_text(
+        "import time\nend = time.thread_time() + 1\nwhile time.thread_time() < end: pass"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imports(log_weights, log_prob):
+        import large_library  # noqa: F401
+
+        return right(log_weights, log_prob)
+
+    verdict = run_check(ID, imports)
+    assert verdict.status == "passed" and verdict.seconds < 0.3
+    del sys.modules["large_library"]
+
+
+def test_time_spent_elsewhere_counts(quick):
+    class Far(engine.Elsewhere):
+        def guarded(self, call):
+            return lambda *inputs: time.sleep(60)
+
+        def processor_seconds(self):
+            return time.monotonic()
+
+    verdict = run_check(ID, Far())
+    assert verdict.status == "timed out" and verdict.message.startswith("Your code did not finish within 0.3 seconds")
 
 
 def test_what_cannot_be_stopped_asks_for_a_new_kernel(quick):
@@ -250,6 +322,7 @@ def test_what_cannot_be_stopped_asks_for_a_new_kernel(quick):
 
     verdict = run_check(ID, stubborn)
     release.set()
+    assert verdict.status == "timed out"
     assert "could not be stopped" in verdict.message and "Restart the kernel" in verdict.hint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from utils.course import CourseError
 from utils.course.files import write
 from utils.course.notebooks import dumps, from_text, read, smaller, to_text, update
 from utils.course.register import Register
-from utils.course.sync import fingerprint, format_text, problems, sync
+from utils.course.sync import format_text, format_texts, problems, sync
 
 
 @pytest.fixture
@@ -117,25 +118,6 @@ def test_new_words_reach_the_notebook(tiny):
     assert list(problems(Register(tiny))) == []
 
 
-def test_what_a_lesson_uses_decides_whether_it_is_executed_again(tiny):
-    register = Register(tiny)
-    notebook = read(tiny / "chapters" / "01_tiny" / "lesson.ipynb")
-    (tiny / "utils").mkdir()
-    for name in ("results", "output", "other"):
-        (tiny / "utils" / f"{name}.py").write_text("from utils.output import show\n" if name == "results" else "")
-    first = fingerprint(notebook, register)
-    (tiny / "utils" / "other.py").write_text("# nobody imports this\n")
-    assert fingerprint(notebook, register) == first
-    (tiny / "utils" / "output.py").write_text("# imported by what the lesson imports\n")
-    second = fingerprint(notebook, register)
-    assert second != first
-    (tiny / "data" / "numbers.csv").write_text("1\n")
-    third = fingerprint(notebook, register)
-    assert third != second
-    (tiny / "requirements.lock").write_text("torch==2.13.0\n")
-    assert fingerprint(notebook, register) != third
-
-
 def test_a_lesson_that_fails_changes_nothing_and_says_where(tiny):
     before = (tiny / "chapters" / "01_tiny" / "lesson.ipynb").read_bytes()
     edit(tiny / "chapters" / "01_tiny" / "lesson.py", "whole / 2", "whole / 0")
@@ -153,7 +135,7 @@ def test_a_malformed_solution_is_refused_before_anything_is_executed(tiny):
 
 def test_an_id_taken_by_another_chapter_is_refused_with_both_places(tiny):
     add_chapter(tiny, "02_more", "More")
-    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .*/01_tiny/exercises.py:\1"):
+    with pytest.raises(CourseError, match=r"02_more/exercises.py:(\d+): .* taken by .* 01_tiny/exercises.py:\1"):
         run_sync(tiny)
     assert not (tiny / "chapters" / "02_more" / "lesson.ipynb").exists()
 
@@ -207,6 +189,93 @@ def test_an_edited_exercise_is_refused_since_it_is_generated(tiny, name):
     with pytest.raises(CourseError, match="make the edit there"):
         run_sync(tiny)
     assert state(tiny) == before
+
+
+# --- what editors and git leave behind
+
+
+def raw(path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_a_notebook_without_ids_is_given_some_and_keeps_its_outputs(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    before = read(path)
+    for minor in (4, 5):
+        notebook = raw(path)
+        notebook["nbformat_minor"] = minor
+        for cell in notebook["cells"]:
+            cell.pop("id")
+        path.write_text(json.dumps(notebook))
+        assert "executed" not in "\n".join(run_sync(tiny))
+        assert [cell.get("outputs") for cell in read(path).cells] == [cell.get("outputs") for cell in before.cells]
+        assert all(cell["id"] for cell in raw(path)["cells"]) and raw(path)["nbformat_minor"] == 5
+        assert list(problems(Register(tiny))) == []
+
+
+def test_line_ends_of_windows_and_a_byte_order_mark_are_no_edit(tiny):
+    before = state(tiny)
+    for path in (tiny / "chapters" / "01_tiny.ipynb", tiny / "solutions" / "01_tiny_exercises.ipynb"):
+        notebook = raw(path)
+        for cell in notebook["cells"]:
+            cell["source"] = [line.replace("\n", "\r\n") for line in cell["source"]]
+        path.write_bytes(b"\xef\xbb\xbf" + json.dumps(notebook).encode())
+        text = path.with_suffix(".py")
+        text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
+    assert "executed" not in "\n".join(run_sync(tiny))
+    assert state(tiny) == before
+
+
+CONFLICT = """{
+ "cells": [
+  {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["theirs"]}
+ ],
+"""
+
+
+def test_a_merge_conflict_in_a_notebook_is_called_one(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    path.write_text(CONFLICT)
+    for arguments in (("sync",), ("sync", "--check")):
+        done = course(tiny, *arguments)
+        assert done.returncode == 1
+        assert f"{path} holds a merge conflict, beginning in line 3" in done.stderr
+        assert f"git checkout --ours -- {path}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_merge_conflict_in_a_text_is_found_with_file_and_line(tiny):
+    edit(tiny / "chapters" / "01_tiny.py", "# %%\nfrom", "<<<<<<< HEAD\n# %%\nfrom")
+    with pytest.raises(CourseError, match=r"(?s)ruff cannot format.*chapters/01_tiny.py:\d+"):
+        run_sync(tiny)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\xff"])
+def test_what_is_no_notebook_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(CourseError, match=r"x.ipynb is not a notebook"):
+        read(path)
+
+
+def test_the_name_of_another_kernel_does_not_matter(tiny):
+    path = tiny / "chapters" / "01_tiny.ipynb"
+    before = path.read_bytes()
+    notebook = raw(path)
+    notebook["metadata"]["kernelspec"] = {"name": "conda-env-x", "display_name": "x", "language": "python"}
+    path.write_text(json.dumps(notebook))
+    done = course(tiny, "run", "01")
+    assert done.returncode == 0, done.stderr
+    assert any("its kernel is not python3" in line for line in problems(Register(tiny)))
+    run_sync(tiny)
+    assert raw(path)["metadata"]["kernelspec"] == json.loads(before)["metadata"]["kernelspec"]
+
+
+def test_texts_are_formatted_together():
+    texts = {"a/one.py": "x  =  1\n", "b/one.py": "y = 'a'\n"}
+    assert format_texts(texts) == {"a/one.py": "x = 1\n", "b/one.py": 'y = "a"\n'}
+    with pytest.raises(CourseError, match=r"b/one\.py:1"):
+        format_texts(texts | {"b/one.py": "y = = 2\n"})
 
 
 # --- interrupted

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 
+from utils.checks import Verdict
 from utils.course import CourseError
 from utils.course.grading.grade import Submission, grade, seed_of
 from utils.course.grading.gradebook import grade_class
@@ -34,6 +37,7 @@ RIGHT = {
 }
 WRONG = "def e_step(log_weights, log_prob):\n    return (log_weights + log_prob).softmax(0)"
 NAMED = "Your responsibilities sum to one over data points, not over components."
+ORPHAN = f"orphan-of-test-{os.getpid()}"
 HOW_TO = "from utils.checks import check\nimport torch\nimport os, sys"
 
 
@@ -78,9 +82,7 @@ def of_e_step(*cells: str) -> tuple[str, str]:
 def _no_process_is_left():
     """Whatever a submission starts is gone when its grading is over; only the warm interpreter stays."""
     yield
-    marked = [
-        p.info["pid"] for p in psutil.process_iter(["pid", "cmdline"]) if "orphan-of-a-test" in str(p.info["cmdline"])
-    ]
+    marked = [p.info["pid"] for p in psutil.process_iter(["pid", "cmdline"]) if ORPHAN in str(p.info["cmdline"])]
     assert marked == []
 
 
@@ -162,7 +164,27 @@ def test_a_notebook_of_version_3_and_one_with_50_mb_of_output():
 
 def test_an_endless_loop_costs_one_exercise(monkeypatch):
     status, message = of_e_step(e_step("while True: pass"))
-    assert (status, message) == ("wrong", "Your code did not finish within 10 seconds.")
+    assert (status, message) == ("timed out", "Your code did not finish within 10 seconds of processor time.")
+
+
+def test_what_timed_out_is_tried_once_more(tmp_path, monkeypatch):
+    """As on a busy machine: too late at first, in time when nothing else is graded."""
+    tries = []
+
+    def graded_late(submission):
+        tries.append([task.id for task in submission.assignment.exercises])
+        late = "timed out" if len(tries) == 1 else "passed"
+        verdicts = [asdict(Verdict(id, "passed" if id == "gmm.log_sum_exp" else late, "…")) for id in tries[-1]]
+        names = {"key": submission.key, "student": submission.student, "assignment": submission.assignment.name}
+        return names | {"verdicts": verdicts, "notes": [f"try {len(tries)}"], "seconds": 1.0}
+
+    for module in ("grade", "gradebook"):
+        monkeypatch.setattr(f"utils.course.grading.{module}.grade", graded_late)
+    (tmp_path / "a.ipynb").write_bytes(notebook(HOW_TO))
+    [result] = grade_class([HandedIn("a", assignment(), tmp_path / "a.ipynb")], tmp_path / "grades", jobs=1)
+    assert tries == [["gmm.log_sum_exp", "gmm.e_step"], ["gmm.e_step"]]
+    assert [verdict["status"] for verdict in result["verdicts"]] == ["passed", "passed"]
+    assert result["notes"] == ["try 1", "try 2"] and result["seconds"] == 2.0
 
 
 def test_a_cell_that_never_ends_or_ends_python_is_left_out(monkeypatch):
@@ -184,8 +206,8 @@ def test_a_fork_bomb_starves_itself():
     bomb = "while True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     before = time.perf_counter()
     status, _ = of_e_step(e_step(bomb))
-    assert status in ("wrong", "raised")
-    assert time.perf_counter() - before < 60
+    assert status in ("wrong", "raised", "timed out")
+    assert time.perf_counter() - before < 240  # an end, on any machine
 
 
 def test_output_without_end_goes_nowhere():
@@ -205,13 +227,13 @@ def test_files_are_limited_and_stay_in_the_sandbox():
 
 
 def test_a_process_left_behind_dies_with_its_submission():
-    leave = """
+    leave = f"""
     import subprocess
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "orphan-of-a-test"], start_new_session=True)
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", {ORPHAN!r}], start_new_session=True)
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", "orphan-of-a-test"])
+            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", {ORPHAN!r}])
         os._exit(0)
     return (log_weights + log_prob).softmax(-1)
     """
@@ -300,7 +322,7 @@ def test_one_submission_leaves_nothing_to_the_next():
 
 
 def test_the_package_and_the_data_cannot_be_changed():
-    files = [str(Register().root / name) for name in ("utils/checks/gaussian_mixtures.py", "data/mnist.npz")]
+    files = [str(Register().root / name) for name in ("utils/checks/gaussian_mixtures/em.py", "data/mnist.npz")]
     change = f"""
     outcomes = []
     for path in {files!r}:
@@ -322,10 +344,10 @@ FORGERIES = {
     "patches the package": (
         """
         import utils.checks, utils.checks.engine as engine, utils.checks.expect as expect
-        import utils.checks.gaussian_mixtures as gaussian_mixtures
+        import utils.checks.gaussian_mixtures.em as em
         engine.run_check = engine._judge = lambda *a, **k: ("passed", "Well done.", "")
         engine._exercises["gmm.e_step"] = engine.Exercise("gmm.e_step", "e_step(a, b)", 10, lambda *a: None)
-        expect.close = gaussian_mixtures.close = expect.tensor = gaussian_mixtures.tensor = lambda *a, **k: None
+        expect.close = em.close = expect.tensor = em.tensor = lambda *a, **k: None
         """,
         WRONG,
     ),

@@ -21,9 +21,9 @@ from torch import func
 
 from utils.checks import engine, exercise_ids, run_check
 from utils.course.grading import remote, rpc
+from utils.course.grading.gradients import GradientLink as Link
 from utils.course.grading.remote import judge, serve
-from utils.course.grading.rpc import Link
-from utils.course.grading.serialization import SIZES, BadReply, Ended
+from utils.course.grading.stream import SIZES, BadReply, Ended
 
 ROOT = Path(__file__).resolve().parents[1]
 ID = "gmm.e_step"

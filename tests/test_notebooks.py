@@ -86,14 +86,15 @@ def test_the_solutions_run_and_print_what_is_committed(chapter, tmp_path):
 @pytest.mark.lesson
 @pytest.mark.timeout(2 * SECONDS)
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
-def test_a_lesson_runs_and_reaches_what_the_register_requires(chapter, tmp_path, repository):
+def test_a_lesson_runs_and_reaches_what_the_register_requires(chapter, tmp_path, repository, record_property):
     before = files(repository)
     [run] = execute([Job(chapter.lesson, tmp_path / chapter.lesson.name, cell_seconds=SECONDS, seconds=SECONDS)])
+    for name, value in (("lesson", chapter.slug), ("seconds", run.seconds), ("memory_mb", run.memory_mb)):
+        record_property(name, value)
     assert run.failure is None, str(run.failure)
     assert missed(chapter, run.results) == []
     assert run.memory_mb < MEMORY_MB
     assert files(repository) == before, "the lesson wrote into the repository"
-    print(f"{chapter.slug}: {run.seconds:.0f} s, {run.memory_mb:.0f} MB")
 
 
 def test_the_examples_name_parameters_that_exist(repository):

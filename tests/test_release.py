@@ -101,14 +101,14 @@ def strings(value) -> list[str]:
 def secret() -> set[str]:
     """Lines of solutions and of wrong answers, of some length, that the committed exercises do not have."""
     lines, inside = set(), False
-    for path in (ROOT / "solutions").glob("*.py"):
+    for path in (ROOT / "solutions").glob("*/*.py"):
         for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()):
             inside = (inside or line == "### BEGIN SOLUTION") and line != "### END SOLUTION"
             lines |= {line} if inside else set()
         for cell in from_text(path.read_text(encoding="utf-8")).cells:
             if "solution" in cell.metadata.get("tags", []):
                 lines |= lines_of(cell.source)
-    for path in (ROOT / "tests" / "wrong_answers").glob("ch*.py"):
+    for path in (ROOT / "tests" / "wrong_answers").glob("*/*.py"):
         lines |= lines_of(path.read_text(encoding="utf-8"))
     for path in (ROOT / "chapters").glob("*/exercises.py"):
         lines -= {line.removeprefix("# ") for line in lines_of(path.read_text(encoding="utf-8"))}

@@ -46,8 +46,9 @@ def items(section: str) -> list[str]:
 
 def sentences_of_checks(chapter: Chapter) -> list[str]:
     """The string literals of a chapter's checks; pieces of an f-string are no sentences."""
-    path = chapter.root / "utils" / "checks" / f"ch{chapter.number}.py"
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    checks = chapter.root / "utils" / "checks"
+    paths = sorted([*checks.glob(f"{chapter.topic}.py"), *checks.glob(f"{chapter.topic}/*.py")])
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     pieces = {id(piece) for node in nodes if isinstance(node, ast.JoinedStr) for piece in node.values}
     literals = [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return [one_line(node.value) for node in literals if id(node) not in pieces]
@@ -105,7 +106,7 @@ def test_every_mistake_is_one_that_a_check_names(chapter, note):
         for sentence in quoted:
             assert sentence.endswith((".", "?")), f"quote whole sentences, and checks alone: {sentence!r}"
             found = any(sentence in literal for literal in literals)
-            assert found, f"no check of ch{chapter.number}.py says {sentence!r}: quote it word for word"
+            assert found, f"no check in utils/checks/{chapter.topic} says {sentence!r}: quote it word for word"
 
 
 def test_every_question_says_where_it_leads(note):

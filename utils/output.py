@@ -5,29 +5,42 @@ from __future__ import annotations
 import sys
 
 
-def show(text: str, html: str | None = None, data: dict[str, dict] | None = None) -> None:
+def show(
+    text: str,
+    html: str | None = None,
+    data: dict[str, object] | None = None,
+    metadata: dict[str, dict] | None = None,
+) -> None:
     """Display `text` (as `html` where that can be seen) in a notebook, with machine-readable `data` behind it.
 
     Args:
-        text: what is printed outside of a notebook; in a notebook it stands for viewers that show no HTML.
+        text: what is printed outside of a notebook; in a notebook it stands for viewers that show nothing richer.
         html: the same message as HTML.
-        data: MIME type → JSON-able dictionary, kept in the cell's output; outside of a notebook it is dropped.
+        data: MIME type → what belongs there (JSON-able, or base64 for a picture), kept in the cell's output; outside of
+            a notebook it is dropped.
+        metadata: MIME type → how to show that part, such as the width and the alternative text of a picture.
 
     >>> show("E-step: passed", html="<b>E-step</b>: passed")
     E-step: passed
     """
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        get_ipython = None
-    if get_ipython is None or get_ipython() is None:
+    if not in_notebook():
         print(text)
         return
+    from IPython.display import display
+
     bundle: dict[str, object] = {"text/plain": text}
     if html is not None:
         bundle["text/html"] = html
-    display(bundle | (data or {}), raw=True)
+    display(bundle | (data or {}), raw=True, metadata=metadata or {})
+
+
+def in_notebook() -> bool:
+    """Whether what is displayed becomes the output of a cell (or of IPython's prompt)."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return get_ipython() is not None
 
 
 def progress_bar(total: int, initial: int = 0, visible: bool | None = None, unit: str = "step"):

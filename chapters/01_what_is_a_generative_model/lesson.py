@@ -39,7 +39,7 @@ from utils.data import load
 from utils.models.classifiers import GenerativeClassifier
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.plots import PALETTE, caption, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -69,6 +69,8 @@ x_new, y_new = generative.sample(60, generator)
 
 low, high = (-4.2, -3.0), (3.6, 3.4)
 maps = ["Blues", "Oranges"]
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 boundary, slope = discriminative.intercept_[0], discriminative.coef_[0]
 line = np.array([low[1], high[1]])
@@ -172,6 +174,8 @@ from matplotlib.colors import LinearSegmentedColormap
 
 two_colours = LinearSegmentedColormap.from_list("", [PALETTE[0], "white", PALETTE[1]])
 model, shared = fit(x, y), fit(x, y, shared=True)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(9, 3.7))
 side = torch.linspace(-4.2, 3.6, 160, dtype=torch.float64)
 grid = torch.cartesian_prod(side, side)
@@ -343,7 +347,7 @@ assert largest < 1e-6
 #
 # To draw a digit, look at what such digits have in common (their mean, and which pixels go together: the covariance), and draw from a Gaussian that has the same. These are the ten lines.
 
-# %% tags=["picture"]
+# %%
 drawn = []
 for digit in range(10):
     seen = mnist.x_train[mnist.y_train == digit]  # (N, 784)
@@ -358,18 +362,13 @@ by_class = [mnist.x_train[mnist.y_train == digit] for digit in range(10)]
 real = torch.stack([group[:3] for group in by_class], dim=1)
 on = torch.stack([group.mean(0) for group in by_class])  # (10, 784)
 independent = (torch.rand(3, 10, 784, generator=generator) < on).float()
-figure, axes = plt.subplots(3, 1, figsize=(7.2, 7.4))
-for ax, group, title in zip(
-    axes,
-    (real, independent, drawn),
-    (
-        "real",
-        "drawn: independent pixels (naive Bayes)",
-        "drawn: one Gaussian for each digit",
-    ),
-    strict=True,
-):
-    images(group.reshape(-1, 28, 28), columns=10, title=title, axes=ax)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+images(
+    torch.cat([real, independent, drawn]).reshape(-1, 28, 28),
+    columns=10,
+    rows=["real", "drawn by naive Bayes", "drawn: one Gaussian\nfor each digit"],
+)
 caption(
     "Naive Bayes draws sand in the shape of a digit. A Gaussian knows which pixels go "
     "together and draws strokes, smoky ones. No one would take either for real."
@@ -512,6 +511,8 @@ looks = {
     "Gaussians": (PALETTE[4], "D", "-"),
     "nearest mean": ("0.6", "", ":"),
 }
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.2), sharey=False)
 for ax, errors, title in zip(
     axes,
@@ -562,13 +563,14 @@ kinds = {
     "logistic_plain": "logistic, plain",
     "nearest_mean": "nearest mean",
 }
-for key, name in kinds.items():  # ten labels: the mean of the draws
-    record(f"error_{key}_10", mean_error(on_mnist, name, 10), kind="score")
-for key, name in kinds.items():  # many labels: the last draw, on the whole test set
-    wrong = error(fitted[name], binary.x_test, test_labels)
-    record(f"error_{key}_{image_labels}", wrong, kind="score")
-gaussian_error = mean_error(on_mnist, "Gaussians", image_labels)
-record(f"error_gaussians_{image_labels}", gaussian_error, kind="score")
+with record_table():
+    for key, name in kinds.items():  # ten labels: the mean of the draws
+        record(f"error_{key}_10", mean_error(on_mnist, name, 10), kind="score")
+    for key, name in kinds.items():  # many labels: the last draw, on the whole test set
+        wrong = error(fitted[name], binary.x_test, test_labels)
+        record(f"error_{key}_{image_labels}", wrong, kind="score")
+    gaussian_error = mean_error(on_mnist, "Gaussians", image_labels)
+    record(f"error_gaussians_{image_labels}", gaussian_error, kind="score")
 
 crossing = [
     [mean_error(on_digits, name, size) for name in ("naive Bayes", "logistic, plain")]
@@ -616,40 +618,51 @@ setups = {
 }
 
 shares = (0.0, 0.25, 0.5, 0.75, 0.9)
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
-for ax, (title, (joint_model, rival, seen, test, truth)) in zip(
-    axes, setups.items(), strict=True
-):
-    average, curves = seen.mean(0), []
-    for share in shares:
-        hidden = torch.rand(test.shape, generator=generator) < share
-        curves.append(
-            (
-                error(joint_model, test.masked_fill(hidden, torch.nan), truth),
-                error(rival, test.masked_fill(hidden, 0.0), truth),
-                error(rival, torch.where(hidden, average, test), truth),
+errors = {}  # title → name → test errors at the shares
+with record_table():
+    for title, (joint_model, rival, seen, test, truth) in setups.items():
+        average, curves = seen.mean(0), []
+        for share in shares:
+            hidden = torch.rand(test.shape, generator=generator) < share
+            curves.append(
+                (
+                    error(joint_model, test.masked_fill(hidden, torch.nan), truth),
+                    error(rival, test.masked_fill(hidden, 0.0), truth),
+                    error(rival, torch.where(hidden, average, test), truth),
+                )
             )
+        kind = "naive Bayes" if joint_model is bayes else "Gaussians"
+        names = (
+            f"{kind}, sums out",
+            "logistic, filled with white",
+            "logistic, filled with means",
         )
-    kind = "naive Bayes" if joint_model is bayes else "Gaussians"
-    for curve, name, look in zip(
-        zip(*curves, strict=True),
-        (f"{kind}, sums out", "logistic, filled with white", "logistic, filled with means"),
-        ("o-", "v-", "s-"),
-        strict=True,
-    ):
-        colour = looks[kind][0] if "sums" in name else PALETTE[5 if "white" in name else 0]
-        ax.plot([100 * s for s in shares], [100 * e for e in curve], look, color=colour)
-        ax.lines[-1].set_label(name)
+        errors[title] = dict(zip(names, zip(*curves, strict=True), strict=True))
+        key = "mnist" if joint_model is bayes else "digits"
+        at = shares.index(0.75)
+        record(f"error_hidden_{key}_generative", curves[at][0], kind="score")
+        record(f"error_hidden_{key}_logistic", min(curves[at][1:]), kind="score")
+        assert curves[at][0] < 0.6 * min(curves[at][1:])
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
+for ax, (title, curves) in zip(axes, errors.items(), strict=True):
+    for (name, curve), look in zip(curves.items(), ("o-", "v-", "s-"), strict=True):
+        colour = PALETTE[5 if "white" in name else 0]
+        if "sums" in name:
+            colour = looks[name.split(",")[0]][0]
+        ax.plot(
+            [100 * s for s in shares],
+            [100 * e for e in curve],
+            look,
+            color=colour,
+            label=name,
+        )
     ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
     ax.set(
         title=title, xlabel="hidden pixels in %", ylim=(0, 135), yticks=range(0, 101, 20)
     )
     ax.legend(loc="upper left", fontsize=9)
-    key = "mnist" if joint_model is bayes else "digits"
-    at = shares.index(0.75)
-    record(f"error_hidden_{key}_generative", curves[at][0], kind="score")
-    record(f"error_hidden_{key}_logistic", min(curves[at][1:]), kind="score")
-    assert curves[at][0] < 0.6 * min(curves[at][1:])
 axes[0].set_ylabel("test error in %")
 caption(
     "With all pixels, naive Bayes is the worse classifier of MNIST (left). With half of "
@@ -709,13 +722,22 @@ auroc = {
     ]
     for name, (detect, _, _) in detectors.items()
 }
+with record_table():
+    for kind, ours, theirs in zip(
+        strangers, auroc["density p(x)"], auroc["confidence, logistic"], strict=True
+    ):
+        key = kind.replace(" ", "_")
+        record(f"auroc_{key}_density", ours, kind="score")
+        record(f"auroc_{key}_confidence", theirs, kind="score")
+assert min(auroc["density p(x)"][:4]) > 0.99
+assert auroc["density p(x)"][-1] < 0.5
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.5), sharey=False
 )
 examples = torch.cat([strange[:5] for strange in strangers.values()])
-images(examples.reshape(-1, 8, 8), columns=5, axes=left)
-left.set_aspect("auto")
+images(examples.reshape(-1, 8, 8), columns=5, axes=left, rows=list(strangers))
 height = np.arange(len(strangers))[::-1]
 for name, (_, colour, marker) in detectors.items():
     right.plot(auroc[name], height, marker, color=colour, markersize=8, label=name)
@@ -728,14 +750,6 @@ caption(
     "Strange inputs and who notices. The density (red) is nearly perfect on the upper "
     "ones, where confidence is not. It is weaker on pale digits, and the mean digit fools it."
 )
-for kind, ours, theirs in zip(
-    strangers, auroc["density p(x)"], auroc["confidence, logistic"], strict=True
-):
-    key = kind.replace(" ", "_")
-    record(f"auroc_{key}_density", ours, kind="score")
-    record(f"auroc_{key}_confidence", theirs, kind="score")
-assert min(auroc["density p(x)"][:4]) > 0.99
-assert auroc["density p(x)"][-1] < 0.5
 
 # %% [markdown]
 # Confidence answers "which class, if it must be one?". For something far from all classes, that can still be clear-cut. The density answers "is it like anything I have seen?", and it does well.
@@ -781,19 +795,27 @@ cells = (8, 16, 32, 64, 128, 256)
 count = 400_000
 gaussian_points = 0.4 * torch.randn(count, 2, generator=generator, dtype=torch.float64)
 sources = {"on a circle": generate(count), "a Gaussian": gaussian_points}
-figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.3), width_ratios=(1, 1, 1.3))
-growth = {}
-for ax, (name, points), colour in zip(axes, sources.items(), PALETTE, strict=False):
-    heights = []
+heights, growth = {}, {}
+for name, points in sources.items():
+    heights[name] = []
     for n in cells:
         place = ((points + 1.5) / 3 * n).long().clamp(0, n - 1)  # a square from −1.5 to 1.5
         number = place[:, 0] * n + place[:, 1]
         share = (
             number.bincount(minlength=n * n)[number] / count
         )  # of the cell of each point
-        heights.append((share / (3 / n) ** 2).log2().mean().item())
-    growth[name] = (heights[-1] - heights[1]) / math.log2(cells[-1] / cells[1])
-    axes[2].plot(cells, heights, "o-", color=colour, label=name)
+        heights[name].append((share / (3 / n) ** 2).log2().mean().item())
+    growth[name] = (heights[name][-1] - heights[name][1]) / math.log2(cells[-1] / cells[1])
+for name, slope in growth.items():
+    print(f"{name}: doublings of the density for each halving of the cells: {slope:.3f}")
+record("circle_growth", growth["on a circle"], unit="doublings", kind="score")
+assert abs(growth["on a circle"] - 1) < 0.1
+assert abs(growth["a Gaussian"]) < 0.1
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.3), width_ratios=(1, 1, 1.3))
+for ax, (name, points), colour in zip(axes, sources.items(), PALETTE, strict=False):
+    axes[2].plot(cells, heights[name], "o-", color=colour, label=name)
     ax.scatter(*points[:1500].T, s=2, color=colour)
     ax.set(title=name, aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
 axes[2].set(xscale="log", xlabel="cells in each direction", title="mean log₂ density")
@@ -804,11 +826,6 @@ caption(
     "A histogram of a Gaussian settles as its cells get finer. On the circle the "
     "estimate grows by one doubling each time the cells are halved."
 )
-for name, slope in growth.items():
-    print(f"{name}: doublings of the density for each halving of the cells: {slope:.3f}")
-record("circle_growth", growth["on a circle"], unit="doublings", kind="score")
-assert abs(growth["on a circle"] - 1) < 0.1
-assert abs(growth["a Gaussian"]) < 0.1
 
 # %% [markdown]
 # The slope counts the missing dimensions: points on a line in the plane miss one. A generative adversarial network (chapter 8) is this circle on a grand scale. It maps a hundred random numbers to thousands of pixels; its images lie on a thin, curved sheet in the space of all images. It can draw beautifully, and the question "how probable is this photograph?" has no answer in it. So compare such models by their samples, never by a likelihood.
@@ -838,6 +855,8 @@ course = [
 density_colour = {"exact": GOOD, "bound": MIDDLE, "up to a constant": MIDDLE, "none": POOR}
 edges = (0.0, 0.09, 0.40, 0.60, 0.81, 1.0)
 heads = ("chapter", "family", "density p(x)", "sampling", "latent variable")
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 4.4))
 for row, entry in enumerate((heads, *course)):
     colours = [PLAIN] * 5
@@ -890,6 +909,35 @@ for thermometers in copies:
         confidence[name].append(witness.predict_proba(test[0]).amax(1).mean().item())
         accuracy[name].append(witness.score(*test))
 
+steps = np.linspace(0.1, 1.0, 10)  # borders of the bins of confidence
+judged = {
+    "naive Bayes": bayes.predict_proba(binary.x_test),
+    "logistic, regularised": torch.as_tensor(regression.predict_proba(binary.x_test)),
+}
+gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
+bins = {
+    name: [] for name in judged
+}  # mean confidence, share of right answers, half interval
+with record_table():
+    for name, chances in judged.items():
+        sure, answer = chances.max(1)
+        correct = (answer == test_labels).double()
+        bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
+        for i in range(9):
+            inside = bin_of == i
+            if inside.sum() >= 40:
+                share = correct[inside].mean().item()
+                bar = 2 * math.sqrt(share * (1 - share) / inside.sum().item())
+                bins[name].append((sure[inside].mean().item(), share, bar))
+        key = "generative" if name == "naive Bayes" else "logistic"
+        too_sure = (sure.double().mean() - correct.mean()).item()
+        record(f"overconfidence_{key}", too_sure, kind="score")
+    record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
+    record("overconfidence_copies_full", gap["full covariance"], kind="score")
+assert gap["naive (diagonal)"] > 0.1
+assert abs(gap["full covariance"]) < 0.03
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
 for name, colour in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
     left.plot(copies, confidence[name], "o-", color=colour, label=f"{name}: confidence")
@@ -897,28 +945,9 @@ for name, colour in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
 left.set(xlabel="copies of one thermometer", xticks=(1, 5, 10, 15, 20), ylim=(0.7, 1.0))
 left.set_title("one witness, many times")
 left.legend(fontsize=9)
-
-steps = np.linspace(0.1, 1.0, 10)  # borders of the bins of confidence
-judged = {
-    "naive Bayes": bayes.predict_proba(binary.x_test),
-    "logistic, regularised": torch.as_tensor(regression.predict_proba(binary.x_test)),
-}
-for name, chances in judged.items():
-    sure, answer = chances.max(1)
-    correct = (answer == test_labels).double()
-    bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
-    for i in range(9):
-        inside = bin_of == i
-        if inside.sum() >= 40:
-            share = correct[inside].mean().item()
-            bar = 2 * math.sqrt(share * (1 - share) / inside.sum().item())
-            spot = sure[inside].mean().item(), share, bar
-            right.errorbar(*spot, fmt="o", color=looks[name][0], capsize=2)
-    key = "generative" if name == "naive Bayes" else "logistic"
-    gap = (sure.double().mean() - correct.mean()).item()
-    record(f"overconfidence_{key}", gap, kind="score")
-for name in judged:
-    right.plot([], [], "o", color=looks[name][0], label=name)
+for name, found in bins.items():
+    sure, share, bar = zip(*found, strict=True)
+    right.errorbar(sure, share, bar, fmt="o", color=looks[name][0], capsize=2, label=name)
 right.plot([0, 1], [0, 1], ":", color="0.6")
 right.set(xlabel="confidence", ylabel="share of right answers", title="MNIST")
 right.set(xlim=(0.15, 1.02), ylim=(0, 1.02))
@@ -928,11 +957,6 @@ caption(
     "stays on it. Right: on the dotted line confidence is honest. Neighbouring pixels are "
     "copies, too."
 )
-gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
-record("overconfidence_copies_naive", gap["naive (diagonal)"], kind="score")
-record("overconfidence_copies_full", gap["full covariance"], kind="score")
-assert gap["naive (diagonal)"] > 0.1
-assert abs(gap["full covariance"]) < 0.03
 
 # %% [markdown]
 # The *answers* of naive Bayes hardly suffer: all copies vote alike. Its *probabilities* do. Never take them at face value, and never multiply them into a decision, unless you know that the features are independent given the class. More elaborate models are cures of the same kind: they say which features depend on each other, and how.

@@ -40,7 +40,7 @@ from torch import Tensor
 
 from utils.data import load
 from utils.plots import PALETTE, caption, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 torch.set_default_dtype(torch.float64)
 generator = torch.Generator().manual_seed(seed)
@@ -66,16 +66,19 @@ cloud = torch.distributions.MultivariateNormal(plane_mean, plane_covariance)
 torch.manual_seed(seed)  # torch.distributions draws from torch's own random state
 
 line = torch.linspace(-6, 6, 1201)
+from_bumps, from_cloud = bumps.sample((150,)), cloud.sample((150,))
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.6))
 axes[0].bar(["0", "1"], [1 - coin, coin], color=PALETTE[0])
 axes[0].set(title="Bernoulli", ylabel="probability")
 axes[1].bar(list(letters), letter_probs, color=PALETTE[0])
 axes[1].set(title="categorical")
 axes[2].fill_between(line, bumps.log_prob(line).exp(), color=PALETTE[0], alpha=0.4)
-axes[2].plot(bumps.sample((150,)), torch.full((150,), -0.02), "|", color="0.3")
+axes[2].plot(from_bumps, torch.full((150,), -0.02), "|", color="0.3")
 axes[2].set(title="two normals, mixed", ylabel="density")
 plane(axes[3], cloud.log_prob, (-4, -4), (5, 3))
-axes[3].plot(*cloud.sample((150,)).T, ".", color="0.3", markersize=3)
+axes[3].plot(*from_cloud.T, ".", color="0.3", markersize=3)
 axes[3].set(title="normal in the plane")
 caption(
     "Lumps of probability on the left, smears on the right. Draws (black) crowd where the "
@@ -112,7 +115,7 @@ caption(
 #
 # A density is not a probability. It may be greater than 1, and it has a **unit**: probability *per metre*, per second, per grey level. Only an area under it is a probability. Below is the height of grown-ups in a made-up town, once in metres, once in centimetres. The hatched area, the chance to be between 1.65 m and 1.75 m tall, is the same. The height of the curve is not.
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.7))
 for ax, scale, unit in zip(axes, (1, 100), ("m", "cm"), strict=True):
     town = scipy.stats.norm(1.7 * scale, 0.07 * scale)
@@ -225,8 +228,9 @@ for name, (ours, by_scipy, by_torch, total) in gates.items():
     )
     log_prob_error = max(log_prob_error, *errors)
     integral_error = max(integral_error, abs(total.item() - 1))
-record("log_prob_error", log_prob_error, unit="nats", kind="exact")
-record("integral_error", integral_error, kind="exact")
+with record_table():
+    record("log_prob_error", log_prob_error, unit="nats", kind="exact")
+    record("integral_error", integral_error, kind="exact")
 assert log_prob_error < 1e-6 and integral_error < 1e-9
 
 # %% [markdown]
@@ -278,7 +282,7 @@ def draw_half_normal(n: int) -> tuple[Tensor, Tensor]:
     return x, keep
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.9))
 x = torch.linspace(0, 5, 200)
 axes[0].plot(x, 1 - torch.exp(-x), color=PALETTE[0])
@@ -382,7 +386,7 @@ record(
 print(f"acceptance in theory: 1 / M = {1 / bound:.4f}")
 assert abs(acceptance - 1 / bound) < 5 * spread
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.5), sharey=False)
 truths = {
     "exponential": scipy.stats.expon.pdf,
@@ -481,6 +485,8 @@ surface = (
     - log_sigmas[:, None]
     - 0.5 * math.log(2 * math.pi)
 )
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.1))
 left.contour(
     mus,
@@ -539,15 +545,16 @@ monte_carlo, error = ratios.mean().item(), ratios.std().item() / math.sqrt(draws
 backwards = td.kl_divergence(td.Normal(mean_q, std_q), td.Normal(mean_p, std_p)).item()
 print(f"formula {formula:.9f}, torch {by_torch:.9f}, integral {by_integral:.9f}")
 print(f"the other direction: {backwards:.9f}")
-record(
-    "kl_monte_carlo",
-    monte_carlo,
-    unit="nats",
-    kind="estimate",
-    low=monte_carlo - 1.96 * error,
-    high=monte_carlo + 1.96 * error,
-)
-record("kl_formula", formula, unit="nats", kind="exact")
+with record_table():
+    record(
+        "kl_monte_carlo",
+        monte_carlo,
+        unit="nats",
+        kind="estimate",
+        low=monte_carlo - 1.96 * error,
+        high=monte_carlo + 1.96 * error,
+    )
+    record("kl_formula", formula, unit="nats", kind="exact")
 assert abs(formula - by_torch) < 1e-7 and abs(formula - by_integral) < 1e-9
 assert abs(monte_carlo - formula) < 5 * error
 
@@ -592,6 +599,7 @@ seeking = [
 kl_covering = kl(log_target, log_normal_of(covering)).item()
 kl_seeking = [kl(log_normal_of(theta), log_target).item() for theta in seeking]
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.9))
 for ax, fits, name in zip(
     axes, ([covering], seeking), ("KL(p‖q): covers", "KL(q‖p): seeks"), strict=False
@@ -622,13 +630,15 @@ target_var = (
 moment_gap = max(
     abs(covering[0] - target_mean).item(), abs(covering[1].exp() ** 2 - target_var).item()
 )
-record("covering_moment_gap", moment_gap, kind="exact")
-record("kl_covering", kl_covering, unit="nats", kind="exact")
-for k, name in enumerate(("left", "right")):
-    record(f"kl_seeking_{name}", kl_seeking[k], unit="nats", kind="exact")
-    assert (
-        abs(seeking[k][0] - bump_means[k]) < 0.1 and kl_seeking[k] <= -bump_weights[k].log()
-    )
+with record_table():
+    record("covering_moment_gap", moment_gap, kind="exact")
+    record("kl_covering", kl_covering, unit="nats", kind="exact")
+    for k, name in enumerate(("left", "right")):
+        record(f"kl_seeking_{name}", kl_seeking[k], unit="nats", kind="exact")
+        assert (
+            abs(seeking[k][0] - bump_means[k]) < 0.1
+            and kl_seeking[k] <= -bump_weights[k].log()
+        )
 assert moment_gap < 1e-6
 
 # %% [markdown]
@@ -746,8 +756,9 @@ file_bytes = {
 }
 bits = {name: 8 * size / len(black_test) for name, size in file_bytes.items()}
 bits |= {name: length.mean().item() for name, length in code_lengths.items()}
-for name, value in bits.items():
-    record(name, value, unit="bits/image", kind="exact")
+with record_table():
+    for name, value in bits.items():
+        record(name, value, unit="bits/image", kind="exact")
 assert bits["code_length_bits"] < min(v for k, v in bits.items() if k != "code_length_bits")
 assert (
     bits["bzip2_bits"] < bits["mixture_bits"] < bits["zlib_bits"] < bits["independent_bits"]
@@ -762,6 +773,8 @@ names = {
     "bzip2_bits": "bzip2",
     "code_length_bits": "coin by neighbourhood",
 }
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.5, 2.9))
 bars = ax.barh(
     list(names.values()),
@@ -789,8 +802,9 @@ caption(
 bits_per_number, shared_by = 16, len(black_test)
 with_table = bits["code_length_bits"] + bits_per_number * table.numel() / shared_by
 with_mixture = bits["mixture_bits"] + bits_per_number * mixture.n_parameters / shared_by
-record("code_length_with_model", with_table, unit="bits/image", kind="exact")
-record("mixture_with_model", with_mixture, unit="bits/image", kind="exact")
+with record_table():
+    record("code_length_with_model", with_table, unit="bits/image", kind="exact")
+    record("mixture_with_model", with_mixture, unit="bits/image", kind="exact")
 
 from scipy.special import betaln
 
@@ -806,7 +820,7 @@ assert max(adaptive, with_table) < bits["bzip2_bits"] and with_mixture > bits["z
 # The sum over pixels can be looked at before it is summed. And since the model is a distribution, we can draw from it: **ancestral** sampling, pixel after pixel, each given the pattern before it.
 
 
-# %% tags=["picture"]
+# %%
 def draw_by_pattern(n: int) -> Tensor:
     x = torch.zeros(n, 28, 28)
     for row in range(28):
@@ -823,27 +837,17 @@ drawn = draw_by_pattern(12)
 chance = table[patterns(drawn)]
 # Black minus its chance is 0 on average, and its variance is known: is the sum within 5 deviations?
 assert (drawn - chance).sum().abs() < 5 * (chance * (1 - chance)).sum().sqrt()
-figure, axes = plt.subplots(4, 1, figsize=(8.5, 4.4))
-images(shown, columns=12, title="test images", axes=axes[0])
-images(
-    spent,
-    columns=12,
-    title="bits spent on each pixel (black: 4 or more)",
-    axes=axes[1],
-    limits=(0, 4),
-)
-images(
-    mixture.sample(12, generator).reshape(-1, 28, 28),
-    columns=12,
-    title="draws from the mixture",
-    axes=axes[2],
-)
-images(
-    drawn,
-    columns=12,
-    title="draws from the coins by neighbourhood",
-    axes=axes[3],
-)
+from_mixture = mixture.sample(12, generator).reshape(-1, 28, 28)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+sheet = torch.cat([shown, spent.clamp(max=4) / 4, from_mixture, drawn])
+rows = [
+    "test images",
+    "bits spent on each pixel\n(black: 4 or more)",
+    "draws from the mixture",
+    "draws from the coins\nby neighborhood",
+]
+images(sheet, columns=12, rows=rows)
 caption(
     "Bits go to the edges of strokes, where a pixel is hard to guess. The coins know what ink "
     "looks like and nothing of digits; the mixture is the other way round."
@@ -910,8 +914,9 @@ written = torch.tensor([len(message) for message in messages]).double()
 promised = code_lengths["code_length_bits"][:coded_images]
 overhead = written - promised
 print(f"the first image in {len(messages[0])} bits: {messages[0][:60]}…")
-record("coder_overhead_mean", overhead.mean().item(), unit="bits/image", kind="score")
-record("coder_overhead_largest", overhead.max().item(), unit="bits/image", kind="score")
+with record_table():
+    record("coder_overhead_mean", overhead.mean().item(), unit="bits/image", kind="score")
+    record("coder_overhead_largest", overhead.max().item(), unit="bits/image", kind="score")
 assert overhead.min() > 0.9 and overhead.max() < 2.1
 
 # %% [markdown]
@@ -942,6 +947,7 @@ record("change_of_variables_error", change_error, unit="nats", kind="exact")
 print(f"area {area:.6f} + tail {left_out:.6f}; without the slope {wrong_area:.4f} (not 1)")
 assert change_error < 1e-9 and abs(area + left_out - 1) < 1e-6 and wrong_area > 1.5
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 z = torch.linspace(-2.5, 1.7, 200)
 left.plot(z, z.exp(), color="black")
@@ -1034,29 +1040,34 @@ flow_area = flow_log_prob(x, theta).exp().sum().item() * (x[1] - x[0]).item()
 at = ink_test[:100].clone().requires_grad_()
 [slope] = torch.autograd.grad(flow(at, theta)[0].sum(), at)
 slope_error = (slope.log() - flow(at, theta)[1]).abs().max().item()
-record("flow_density_error", max(flow_error, slope_error), unit="nats", kind="exact")
-record("flow_integral", flow_area, kind="exact")
-assert flow_error < 1e-8 and slope_error < 1e-10 and abs(flow_area - 1) < 1e-6
+with record_table():
+    record("flow_density_error", max(flow_error, slope_error), unit="nats", kind="exact")
+    record("flow_integral", flow_area, kind="exact")
+    assert flow_error < 1e-8 and slope_error < 1e-10 and abs(flow_area - 1) < 1e-6
 
-known = fitted_on.numpy()
-rivals = {
-    "normal": scipy.stats.norm(*scipy.stats.norm.fit(known)),
-    "lognormal": scipy.stats.lognorm(*scipy.stats.lognorm.fit(known, floc=0)),
-    "gamma": scipy.stats.gamma(*scipy.stats.gamma.fit(known, floc=0)),
-    "johnsonsu_scipy": scipy.stats.johnsonsu(*scipy.stats.johnsonsu.fit(known)),
-}
-ink_nll = {name: -rival.logpdf(ink_test).mean() for name, rival in rivals.items()}
-ink_nll["flow"] = -flow_log_prob(ink_test, theta).mean().item()
-for name, value in ink_nll.items():
-    record(
-        f"ink_nll_{name}", value, unit="nats/image, ink in hundreds of pixels", kind="exact"
-    )
+    known = fitted_on.numpy()
+    rivals = {
+        "normal": scipy.stats.norm(*scipy.stats.norm.fit(known)),
+        "lognormal": scipy.stats.lognorm(*scipy.stats.lognorm.fit(known, floc=0)),
+        "gamma": scipy.stats.gamma(*scipy.stats.gamma.fit(known, floc=0)),
+        "johnsonsu_scipy": scipy.stats.johnsonsu(*scipy.stats.johnsonsu.fit(known)),
+    }
+    ink_nll = {name: -rival.logpdf(ink_test).mean() for name, rival in rivals.items()}
+    ink_nll["flow"] = -flow_log_prob(ink_test, theta).mean().item()
+    for name, value in ink_nll.items():
+        record(
+            f"ink_nll_{name}",
+            value,
+            unit="nats/image, ink in hundreds of pixels",
+            kind="exact",
+        )
 assert ink_nll["flow"] < min(ink_nll["normal"], ink_nll["lognormal"])
 assert (
     -flow_log_prob(fitted_on, theta).mean()
     < -rivals["johnsonsu_scipy"].logpdf(known).mean() + 1e-4
 )
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 x = torch.linspace(0, 2.6, 400)
 left.hist(ink_test, bins=70, density=True, color="0.85")
@@ -1110,17 +1121,19 @@ errors, coverage = experiment(
 )
 slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 noise = math.sqrt(0.95 * 0.05 / repeats)  # the error bar of a coverage
-record("error_slope", slope, kind="score")
-record(
-    "coverage",
-    coverage[-1],
-    kind="estimate",
-    low=coverage[-1] - 1.96 * noise,
-    high=min(1.0, coverage[-1] + 1.96 * noise),
-)
+with record_table():
+    record("error_slope", slope, kind="score")
+    record(
+        "coverage",
+        coverage[-1],
+        kind="estimate",
+        low=coverage[-1] - 1.96 * noise,
+        high=min(1.0, coverage[-1] + 1.96 * noise),
+    )
 theory = [math.sqrt((1 + math.exp(-2)) / 2 - math.exp(-1)) / math.sqrt(n) for n in sizes]
 assert abs(slope + 0.5) < 0.03 and abs(coverage[-1] - 0.95) < 5 * noise
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.9))
 left.loglog(sizes, errors, "o", label="measured")
 left.loglog(sizes, theory, color="0.6", label="theory: $s/\\sqrt{n}$")
@@ -1147,17 +1160,24 @@ caption(
 # %%
 dims = (1, 2, 10, 100, 784)
 norms = {D: randn(4000, D).norm(dim=1) for D in dims}
+for D in dims:
+    assert scipy.stats.kstest(norms[D].numpy(), scipy.stats.chi(D).cdf).pvalue > 1e-6
+at_mode = [-0.5 * D * math.log(2 * math.pi) for D in dims]
+at_draws = [normal_log_prob(randn(500, D), 0.0, 1.0).sum(1) for D in dims]
+gaps = [mode - draw.mean().item() for mode, draw in zip(at_mode, at_draws, strict=True)]
+with record_table():
+    record("mean_norm_784", norms[784].mean().item(), kind="score")
+    record("smallest_norm_784", norms[784].min().item(), kind="score")
+assert abs(norms[784].mean() - math.sqrt(784)) < 0.1 and norms[784].min() > 24
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
 for D, colour in zip(dims, PALETTE, strict=False):
     left.hist(norms[D].numpy(), bins=40, density=True, alpha=0.3, color=colour)
     x = np.linspace(max(0, math.sqrt(D) - 4), math.sqrt(D) + 4, 300)
     left.plot(x, scipy.stats.chi(D).pdf(x), color=colour, label=f"D = {D}")
-    assert scipy.stats.kstest(norms[D].numpy(), scipy.stats.chi(D).cdf).pvalue > 1e-6
 left.set(xlabel="distance from the mode", ylabel="density")
 left.legend()
-at_mode = [-0.5 * D * math.log(2 * math.pi) for D in dims]
-at_draws = [normal_log_prob(randn(500, D), 0.0, 1.0).sum(1) for D in dims]
-gaps = [mode - draw.mean().item() for mode, draw in zip(at_mode, at_draws, strict=True)]
 right.loglog(dims, gaps, "o", label="measured")
 right.loglog(dims, [D / 2 for D in dims], color="0.6", label="theory: D / 2")
 right.set(xlabel="D", ylabel="log p(mode) - log p(draw)")
@@ -1166,9 +1186,6 @@ caption(
     "Left: draws (bars) and the chi density (lines) lie on a shell. Right: the mode is likelier "
     "than a draw by D/2 nats on average, yet it is never drawn."
 )
-record("mean_norm_784", norms[784].mean().item(), kind="score")
-record("smallest_norm_784", norms[784].min().item(), kind="score")
-assert abs(norms[784].mean() - math.sqrt(784)) < 0.1 and norms[784].min() > 24
 
 # %% [markdown]
 # The most likely point is not a typical point. This is not about Gaussians only. Take the model of independent pixels: its single most likely image, and what it draws.
@@ -1184,14 +1201,16 @@ entropy = (
     .sum()
     .item()
 )
-record("mode_bits", mode_bits, unit="bits", kind="exact")
-record("entropy_bits", entropy, unit="bits", kind="exact")
+with record_table():
+    record("mode_bits", mode_bits, unit="bits", kind="exact")
+    record("entropy_bits", entropy, unit="bits", kind="exact")
 print(f"draws: from {drawn_bits.min():.0f} to {drawn_bits.max():.0f} bits")
 assert mode_bits < drawn_bits.min()
 assert abs(drawn_bits.mean().item() - entropy) < 5 * drawn_bits.std().item() / math.sqrt(
     1000
 )
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.4), width_ratios=(1, 1.2))
 images(
     torch.cat([mode[None], drawn[:4]]),
@@ -1224,8 +1243,9 @@ some, others = (
 )
 distance = torch.cdist(some, others)
 digit_ratio = (distance.min(1).values / distance.max(1).values).mean().item()
-record("near_to_far_uniform_784", ratios[-1], kind="score")
-record("near_to_far_digits", digit_ratio, kind="score")
+with record_table():
+    record("near_to_far_uniform_784", ratios[-1], kind="score")
+    record("near_to_far_digits", digit_ratio, kind="score")
 assert ratios[-1] > 0.85 > digit_ratio
 
 small = [2, 3, 4, 6, 8, 10]
@@ -1242,6 +1262,7 @@ log10_volume_784 = (
 ) / math.log(10)
 record("log10_acceptance_784", log10_volume_784, kind="exact")
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.9))
 left.semilogx(dims, ratios, "o-", label="uniform in a cube")
 left.plot(784, digit_ratio, "*", color=PALETTE[4], markersize=12, label="MNIST digits")
@@ -1268,8 +1289,9 @@ chance = torch.where(black_test > 0, independent, 1 - independent).flatten(1)  #
 one_image = chance.float().prod(1)
 vanished = (one_image == 0).double().mean().item()
 vanished_double = (chance.reshape(-1, 8 * 784).prod(1) == 0).double().mean().item()
-record("vanished_single", vanished, kind="score")
-record("vanished_double_8_images", vanished_double, kind="score")
+with record_table():
+    record("vanished_single", vanished, kind="score")
+    record("vanished_double_8_images", vanished_double, kind="score")
 in_logs = chance.log().sum(1)
 print(f"mean log p(x) from products: {one_image.log().mean():.1f}")
 print(f"mean log p(x) from sums of logarithms: {in_logs.mean():.2f} nats")
@@ -1297,6 +1319,7 @@ best = int(np.argmin(lengths))
 record("smoothing_best", lengths[best], unit="bits/image", kind="score")
 assert share_impossible > 0.1 and lengths[best] < lengths[0] - 1
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 2.6))
 ax.semilogx(alphas, lengths)
 ax.axhline(bits["independent_bits"], color="0.6", linewidth=0.8)
@@ -1330,6 +1353,7 @@ print(
 assert kl_cured < 1e-4
 assert torch.allclose(both[-1, :2].softmax(0), bump_weights, atol=1e-2)
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 2.5))
 ax.fill_between(fine, log_target.exp(), color="0.85")
 ax.plot(
@@ -1366,10 +1390,12 @@ def importance(r: int, n: int) -> Tensor:
 sizes = [10, 30, 100, 300, 1000, 3000]
 plain_errors, plain_coverage = experiment(plain, truth, sizes, repeats)
 good_errors, good_coverage = experiment(importance, truth, sizes, repeats)
-record("heavy_tail_coverage_plain", plain_coverage[-1], kind="score")
-record("heavy_tail_coverage_importance", good_coverage[-1], kind="score")
+with record_table():
+    record("heavy_tail_coverage_plain", plain_coverage[-1], kind="score")
+    record("heavy_tail_coverage_importance", good_coverage[-1], kind="score")
 assert plain_coverage[-1] < 0.8 and abs(good_coverage[-1] - 0.95) < 6 * noise
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.9))
 means = plain(repeats, 3000).mean(1)
 left.hist(

@@ -38,9 +38,10 @@ import torch
 from torch import Tensor
 
 from utils.data import path
+from utils.diagrams import graph
 from utils.models.bayesnets import BayesianNetwork
-from utils.plots import PALETTE, caption, graph
-from utils.results import record
+from utils.plots import PALETTE, caption
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -59,6 +60,8 @@ cases = {
     "… and a dark X-ray": {"dysp": "yes", "xray": "yes"},
     "… and a journey to Asia": {"dysp": "yes", "xray": "yes", "asia": "yes"},
 }
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), width_ratios=(1.1, 1))
 graph(left, asia.parents, fill={"dysp": "#F0E442", "xray": "#F0E442", "asia": "#F0E442"})
 for at, (case, evidence) in enumerate(cases.items()):
@@ -220,6 +223,9 @@ stories = {
 beliefs = [
     enumerate_query(parents, tables, "sprinkler", e)[1].item() for e in stories.values()
 ]
+assert beliefs[1] > beliefs[0] and beliefs[2] < beliefs[1] < beliefs[3]
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.8))
 graph(left, parents)
 right.barh(list(stories), beliefs, color=[PALETTE[0], PALETTE[0], PALETTE[2], PALETTE[4]])
@@ -228,7 +234,6 @@ right.set(xlabel="p(sprinkler was on | what we know)", xlim=(0, 1))
 caption(
     "Wet grass makes the sprinkler a suspect. That it rained acquits it; that it did not convicts it."
 )
-assert beliefs[1] > beliefs[0] and beliefs[2] < beliefs[1] < beliefs[3]
 
 # %% [markdown]
 # This is **explaining away**, and it is why arrows matter. Three ways in which two arrows meet at a middle variable $m$:
@@ -283,7 +288,10 @@ for a, b in itertools.combinations(range(8), 2):
         separated = d_separated(asia, variables[a], variables[b], given)
         information = [conditional_mutual_information(p, a, b, c) for p in (full, sampled)]
         found[separated].append([max(value, 1e-17) for value in information])
+assert max(exact for exact, _ in found[True]) < 1e-12
+record("d_separated_statements", len(found[True]), kind="exact")
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
 for separated, colour in ((True, PALETTE[0]), (False, PALETTE[1])):
     ax.loglog(
@@ -297,8 +305,6 @@ ax.legend()
 caption(
     "Every pair of asia's variables, given nothing or a third. What the ball calls separated is exactly independent (left edge, up to rounding); samples see it as far as their noise allows."
 )
-assert max(exact for exact, _ in found[True]) < 1e-12
-record("d_separated_statements", len(found[True]), kind="exact")
 
 # %% [markdown]
 # The rule works in one direction only: separated means independent. Connected means that dependence is *possible*. It can be too weak for a sample to see, as the lower end of the orange cloud shows. And numbers can cancel it: let $z$ say whether two fair coins $x$ and $y$ differ. There is an arrow from $x$ to $z$, and still $z$ alone tells nothing about $x$.
@@ -368,7 +374,7 @@ for rule, order in orders.items():
 # %% [markdown]
 # Now `pgmpy` and ours, all variables that are not observed, one after the other; and one picture of what a diagnosis looks like.
 
-# %% tags=["picture"]
+# %%
 import gzip
 
 text = gzip.decompress(path("bayesnets/alarm.bif.gz").read_bytes()).decode()
@@ -411,6 +417,8 @@ trouble = [
     ]
     for e in ({}, monitors)
 ]
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), width_ratios=(2.3, 1))
 colours = {name: "#F0E442" for name in monitors} | {name: "#56B4E9" for name in causes}
 graph(left, alarm.parents, fill=colours, fontsize=6.5)
@@ -453,36 +461,43 @@ questions = {
     ),
 }
 budgets = [1000, 3000, 10000]
+distances = {}  # title → method → mean distance for each budget
+with record_table():
+    for title, (asked, evidence) in questions.items():
+        network = BayesianNetwork.from_bif(path(f"bayesnets/{title.split(',')[0]}.bif.gz"))
+        exact = network.query(asked, evidence)
+        errors, worth = {"likelihood weighting": [], "Gibbs": []}, []
+        for n in budgets:
+            for name in errors:
+                each = []
+                for _ in range(repeats):
+                    if (
+                        name == "Gibbs"
+                    ):  # 100 chains; a tenth of their sweeps to forget the start
+                        answer = network.gibbs(
+                            asked, evidence, n // 100, n // 1000, 100, generator
+                        )
+                    else:
+                        answer, size = network.likelihood_weighting(
+                            asked, evidence, n, generator
+                        )
+                        worth.append(size / n)
+                    each.append((answer - exact).abs().sum().item() / 2)
+                errors[name].append(np.mean(each))
+        distances[title] = errors
+        p = math.exp(network.log_evidence(evidence))
+        print(
+            f"{title}: p(evidence) = {p:.1e}, a weighted row is worth {np.mean(worth):.4f} independent rows"
+        )
+        for name, error in errors.items():
+            key = f"{name.split()[-1].lower()}_error_{title.replace(', ', '_')}"
+            record(key, error[-1], unit="total variation", kind="score")
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, sharey=True, figsize=(10, 3.2))
-for ax, (title, (asked, evidence)) in zip(axes, questions.items(), strict=True):
-    network = BayesianNetwork.from_bif(path(f"bayesnets/{title.split(',')[0]}.bif.gz"))
-    exact = network.query(asked, evidence)
-    errors, worth = {"likelihood weighting": [], "Gibbs": []}, []
-    for n in budgets:
-        for name in errors:
-            distances = []
-            for _ in range(repeats):
-                if (
-                    name == "Gibbs"
-                ):  # 100 chains side by side; a tenth of their sweeps to forget the start
-                    answer = network.gibbs(
-                        asked, evidence, n // 100, n // 1000, 100, generator
-                    )
-                else:
-                    answer, size = network.likelihood_weighting(
-                        asked, evidence, n, generator
-                    )
-                    worth.append(size / n)
-                distances.append((answer - exact).abs().sum().item() / 2)
-            errors[name].append(np.mean(distances))
-    p = math.exp(network.log_evidence(evidence))
-    print(
-        f"{title}: p(evidence) = {p:.1e}, a weighted row is worth {np.mean(worth):.4f} independent rows"
-    )
+for ax, (title, errors) in zip(axes, distances.items(), strict=True):
     for name, error in errors.items():
         ax.loglog(budgets, error, marker="o", label=name)
-        key = f"{name.split()[-1].lower()}_error_{title.replace(', ', '_')}"
-        record(key, error[-1], unit="total variation", kind="score")
     ax.set(title=title, xlabel="rows drawn")
 axes[0].set(ylabel="distance to the exact answer")
 axes[0].legend(fontsize=8)
@@ -503,6 +518,15 @@ answer, each = asia.gibbs(
 )
 weighted, size = asia.likelihood_weighting("tub", evidence, 4000, generator)
 at_yes = asia.states["tub"].index("yes")
+record(
+    "gibbs_chains_spread",
+    each[:, at_yes].std().item(),
+    unit="standard deviation",
+    kind="score",
+)
+assert each[:, at_yes].std() > 0.1 > (weighted - exact).abs().max()
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.6))
 ax.bar(range(40), each[:, at_yes].sort().values, color=PALETTE[0])
 ax.axhline(exact[at_yes], color="black", linestyle="--", label="exact")
@@ -512,13 +536,6 @@ ax.legend(fontsize=8, ncols=2)
 caption(
     "Forty chains, forty opinions: each stays near where it began. Weighting, with as many rows, does not notice the problem."
 )
-record(
-    "gibbs_chains_spread",
-    each[:, at_yes].std().item(),
-    unit="standard deviation",
-    kind="score",
-)
-assert each[:, at_yes].std() > 0.1 > (weighted - exact).abs().max()
 
 # %% [markdown]
 # The cures: several chains from different starts, which at least show the problem; redrawing tied variables together; or weighting. And first of all: do not sample where elimination is exact.
@@ -536,21 +553,23 @@ assert each[:, at_yes].std() > 0.1 > (weighted - exact).abs().max()
 new_rows = alarm.sample(10000, generator)
 truth = alarm.log_prob(new_rows).mean().item()
 sizes = [100, 300, 1000, 3000, 10000, 30000]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-for alpha, colour in zip((0.0, 0.01, 0.1, 1.0), PALETTE, strict=False):
-    gaps, impossible = [], []
+gaps, impossible = {}, {}  # α → for each size: nats missing to the truth, share of rows
+for alpha in (0.0, 0.01, 0.1, 1.0):
+    gaps[alpha], impossible[alpha] = [], []
     for n in sizes:
         fitted = BayesianNetwork(alarm.parents, alarm.states).fit(
             alarm.sample(n, generator), alpha
         )
         log_prob = fitted.log_prob(new_rows)
-        gaps.append(truth - log_prob.mean().item())
-        impossible.append(log_prob.isneginf().double().mean().item())
-    if alpha == 0:
-        left.semilogx(sizes, impossible, marker="o", color=colour)
-        assert impossible[0] > 0.1
-    else:
-        right.loglog(sizes, gaps, marker="o", color=colour, label=f"α = {alpha:g}")
+        gaps[alpha].append(truth - log_prob.mean().item())
+        impossible[alpha].append(log_prob.isneginf().double().mean().item())
+assert impossible[0.0][0] > 0.1
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+left.semilogx(sizes, impossible[0.0], marker="o", color=PALETTE[0])
+for alpha, colour in zip((0.01, 0.1, 1.0), PALETTE[1:], strict=False):
+    right.loglog(sizes, gaps[alpha], marker="o", color=colour, label=f"α = {alpha:g}")
 left.set(
     xlabel="rows to learn from", ylabel="share", title="new rows called impossible, α = 0"
 )
@@ -579,28 +598,34 @@ caption(
 from utils.models.bayesnets import chow_liu, hill_climb
 
 gaps, learned = {}, {}
-for name in ("asia", "sachs", "child", "insurance", "alarm"):
-    true = BayesianNetwork.from_bif(path(f"bayesnets/{name}.bif.gz"))
-    data, new = true.sample(rows, generator), true.sample(50000, generator)
-    learned[name] = hill_climb(data, true.states, max_parents=3, alpha=0.5)
-    models = {
-        "independent columns": BayesianNetwork({}, true.states).fit(data, alpha=0.5),
-        "best tree": chow_liu(data, true.states, alpha=0.5),
-        "hill climbing": learned[name],
-        "true graph": BayesianNetwork(true.parents, true.states).fit(data, alpha=0.5),
-    }
-    target = true.log_prob(new)
-    gaps[name] = [(target - model.log_prob(new)).mean().item() for model in models.values()]
-    undirected = [
-        {frozenset(edge) for edge in network.edges} for network in (true, learned[name])
-    ]
-    shared = len(undirected[0] & undirected[1])
-    print(
-        f"{name:>9}: {len(undirected[0])} true edges, {len(undirected[1])} learned, {shared} in both"
-    )
-    record(f"{name}_heldout_gap", gaps[name][2], unit="nats/row", kind="score")
-    assert gaps[name][0] > gaps[name][1] > gaps[name][2]
+with record_table():
+    for name in ("asia", "sachs", "child", "insurance", "alarm"):
+        true = BayesianNetwork.from_bif(path(f"bayesnets/{name}.bif.gz"))
+        data, new = true.sample(rows, generator), true.sample(50000, generator)
+        learned[name] = hill_climb(data, true.states, max_parents=3, alpha=0.5)
+        models = {
+            "independent columns": BayesianNetwork({}, true.states).fit(data, alpha=0.5),
+            "best tree": chow_liu(data, true.states, alpha=0.5),
+            "hill climbing": learned[name],
+            "true graph": BayesianNetwork(true.parents, true.states).fit(data, alpha=0.5),
+        }
+        target = true.log_prob(new)
+        gaps[name] = [
+            (target - model.log_prob(new)).mean().item() for model in models.values()
+        ]
+        undirected = [
+            {frozenset(edge) for edge in network.edges} for network in (true, learned[name])
+        ]
+        shared = len(undirected[0] & undirected[1])
+        print(
+            f"{name:>9}: {len(undirected[0])} true edges, {len(undirected[1])} learned, {shared} in both"
+        )
+        record(f"{name}_heldout_gap", gaps[name][2], unit="nats/row", kind="score")
+        assert gaps[name][0] > gaps[name][1] > gaps[name][2]
+    record("asia_gap_independent", gaps["asia"][0], unit="nats/row", kind="score")
+    record("asia_gap_tree", gaps["asia"][1], unit="nats/row", kind="score")
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.5, 3.2))
 for at, name in enumerate(models):
     ax.bar(
@@ -614,8 +639,6 @@ ax.legend(fontsize=8, ncols=2)
 caption(
     "How much less likely new rows are under each model than under the true network (lower is better, log scale). A tree gets most of it; a learned graph nearly all."
 )
-record("asia_gap_independent", gaps["asia"][0], unit="nats/row", kind="score")
-record("asia_gap_tree", gaps["asia"][1], unit="nats/row", kind="score")
 
 # %% [markdown]
 # ### What the arrows do not say
@@ -637,6 +660,8 @@ print(f"smoke → lung and lung → smoke: log p differs by at most {difference:
 assert difference < 1e-12
 
 true_pairs = {frozenset(edge) for edge in asia.edges}
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
 graph(left, asia.parents)
 left.set_title("true")
@@ -709,19 +734,22 @@ candidates = {
         seen, states, max_parents=3, restarts=5, alpha=1, generator=generator
     ),
 }
-for name, model in candidates.items():
-    record(
-        f"voters_nll_{name}",
-        -model.log_prob(unseen).mean().item(),
-        unit="nats/voter",
-        kind="exact",
-    )
-    assert (
-        name == "independent"
-        or model.log_prob(unseen).mean()
-        > candidates["independent"].log_prob(unseen).mean() + 0.3
-    )
+with record_table():
+    for name, model in candidates.items():
+        record(
+            f"voters_nll_{name}",
+            -model.log_prob(unseen).mean().item(),
+            unit="nats/voter",
+            kind="exact",
+        )
+        assert (
+            name == "independent"
+            or model.log_prob(unseen).mean()
+            > candidates["independent"].log_prob(unseen).mean() + 0.3
+        )
 model = candidates["hill_climbing"]
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), width_ratios=(1.4, 1))
 graph(left, model.parents, fill={"vote": "#F0E442"})
 for party, colour in enumerate((PALETTE[0], "0.5", PALETTE[4])):
@@ -766,11 +794,14 @@ from sklearn.linear_model import LogisticRegression
 invented = {name: model.sample(630, generator) for name, model in candidates.items()} | {
     "real": seen
 }
-for name, data in invented.items():
-    classifier = LogisticRegression(max_iter=1000).fit(data[:, 1:], data[:, 0])
-    record(
-        f"vote_accuracy_{name}", classifier.score(unseen[:, 1:], unseen[:, 0]), kind="score"
-    )
+with record_table():
+    for name, data in invented.items():
+        classifier = LogisticRegression(max_iter=1000).fit(data[:, 1:], data[:, 0])
+        record(
+            f"vote_accuracy_{name}",
+            classifier.score(unseen[:, 1:], unseen[:, 0]),
+            kind="score",
+        )
 for row in model.sample(3, generator).tolist():
     print(
         ", ".join(f"{name} {states[name][k]}" for name, k in zip(states, row, strict=True))
@@ -798,13 +829,15 @@ for side in sides:
     ]
     order = factors.min_fill(tables, [f"{side - 1},{side - 1}"])
     largest.append(max(table_sizes(factors.eliminate(tables, order)[1])))
+assert largest[-1] > 50 * largest[3]
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.semilogy(sides, largest, marker="o")
 ax.set(xlabel="side of the grid", ylabel="cells of the largest table")
 caption(
     "The largest table that min-fill needs on a grid. Each further column about doubles it: here sampling takes over."
 )
-assert largest[-1] > 50 * largest[3]
 
 # %% [markdown]
 # An image is such a grid with thousands of variables. That is why the models of the coming chapters never sum over states: they choose their factors so that sampling or the likelihood stays cheap.

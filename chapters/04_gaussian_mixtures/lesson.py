@@ -39,7 +39,7 @@ from torch import Tensor
 
 from utils.data import load
 from utils.plots import PALETTE, caption, ellipses, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -62,6 +62,7 @@ z = torch.multinomial(
 noise = torch.randn(mixture_points, 2, 1, generator=generator, dtype=torch.float64)
 x = true_means[z] + (torch.linalg.cholesky(true_covariances)[z] @ noise)[..., 0]  # (B, 2)
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(8, 3.6))
 left.scatter(*x.T, s=6, color="0.4")
 left.set(title="what the model sees: x", xlabel="$x_1$", ylabel="$x_2$")
@@ -179,6 +180,7 @@ start = (
 )
 history, path = em(x, *start, steps=60)
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, sharex=True, sharey=True, figsize=(9, 2.9))
 for ax, step in zip(axes, (0, 2, 10, 60), strict=True):
     responsibilities, _ = e_step(x, *path[step])
@@ -204,6 +206,7 @@ caption(
 steps_up = torch.tensor(history).diff()
 assert (steps_up >= -1e-12).all(), "EM lowered the likelihood: that cannot happen"
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.plot(history, marker="o", markersize=3)
 ax.set(xlabel="EM step", ylabel="mean log p(x) in nats")
@@ -284,14 +287,15 @@ for k, j in enumerate(order):
         f"true weight {true_weights[k]:.2f}, found {weights[j]:.2f};  true mean ({truth}), found ({found})"
     )
 mean_error = (means[order] - true_means).norm(dim=1).max().item()
-record("largest_mean_error", mean_error, kind="score")
-agreement = (
-    (e_step(x, weights, means, covariances)[0].argmax(1) == torch.as_tensor(order)[z])
-    .double()
-    .mean()
-    .item()
-)
-record("points_in_their_group", agreement, kind="score")
+with record_table():
+    record("largest_mean_error", mean_error, kind="score")
+    agreement = (
+        (e_step(x, weights, means, covariances)[0].argmax(1) == torch.as_tensor(order)[z])
+        .double()
+        .mean()
+        .item()
+    )
+    record("points_in_their_group", agreement, kind="score")
 
 # %% [markdown]
 # Not every point goes home: where two groups overlap, the best anyone can do is a good bet. The model knows this. There its responsibilities are near one half.
@@ -321,7 +325,10 @@ seen = [model.log_prob(x).mean().item() for model in models]
 unseen = [model.log_prob(x_new).mean().item() for model in models]
 bic = [model.bic(x) for model in models]
 best = sizes[int(np.argmin(bic))]
+record("chosen_components", best, kind="score")
+assert best == 3
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 left.plot(sizes, seen, marker="o", label="the points it was fitted to")
 left.plot(sizes, unseen, marker="s", label="new points")
@@ -334,8 +341,6 @@ caption(
     "Left: seen points keep getting likelier with K, new ones stop at 3. Right: BIC "
     "knows it without new points."
 )
-record("chosen_components", best, kind="score")
-assert best == 3
 
 # %% [markdown]
 # ## 6 · The library's model
@@ -414,6 +419,8 @@ def dequantise(pixels: Tensor) -> Tensor:
 
 
 train, test = dequantise(digits.x_train), dequantise(digits.x_test)
+
+# %% jupyter={"source_hidden": true}
 images(digits.x_train[:30].reshape(-1, 8, 8), columns=15)
 caption("Thirty digits as the model gets them, without their names.")
 
@@ -446,6 +453,8 @@ sizes = {
     "tied": (1, 5, 10, 20, 40, 80),
     "diag": (1, 5, 10, 20, 40, 80, 160),
 }
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
 for (shape, ks), marker in zip(sizes.items(), "osD", strict=True):
     ax.semilogx(
@@ -495,14 +504,17 @@ nlls = {
     "mixture": nll(mixture.log_prob(test)),
     "mixture_sklearn": nll(peer.score_samples(test)),
 }
-for name, value in nlls.items():
-    record(
-        f"digits_nll_{name}",
-        value,
-        unit="nats/image",
-        kind="exact" if name == "uniform" else "bound",
-    )
+with record_table():
+    for name, value in nlls.items():
+        record(
+            f"digits_nll_{name}",
+            value,
+            unit="nats/image",
+            kind="exact" if name == "uniform" else "bound",
+        )
+assert nlls["mixture"] < min(nlls["one_gaussian"], nlls["kernel_density"])
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.4))
 bars = ax.barh(
     [name.replace("_", " ") for name in nlls],
@@ -516,7 +528,6 @@ caption(
     "One Gaussian already knows which pixels go together. The mixture knows more: digits "
     "come in kinds."
 )
-assert nlls["mixture"] < min(nlls["one_gaussian"], nlls["kernel_density"])
 
 # %% [markdown]
 # ### Kinds of digits, found without a label
@@ -538,20 +549,23 @@ def accuracy(train_group: Tensor, test_group: Tensor) -> float:
 
 kinds = digit_mixture(train, digit_kinds, "tied", starts=2)
 groups = kinds.posterior(train).argmax(1), kinds.posterior(test).argmax(1)
-record("unlabelled_accuracy_mixture", accuracy(*groups), kind="score")
-kmeans = KMeans(digit_kinds, n_init=2, random_state=seed).fit(train)
-nearest = (
-    torch.as_tensor(kmeans.labels_).long(),
-    torch.as_tensor(kmeans.predict(test)).long(),
-)
-record("unlabelled_accuracy_kmeans", accuracy(*nearest), kind="score")
-record(
-    "unlabelled_accuracy_one_group",
-    accuracy(*(torch.zeros_like(g) for g in groups)),
-    kind="score",
-)
+with record_table():
+    record("unlabelled_accuracy_mixture", accuracy(*groups), kind="score")
+    kmeans = KMeans(digit_kinds, n_init=2, random_state=seed).fit(train)
+    nearest = (
+        torch.as_tensor(kmeans.labels_).long(),
+        torch.as_tensor(kmeans.predict(test)).long(),
+    )
+    record("unlabelled_accuracy_kmeans", accuracy(*nearest), kind="score")
+    record(
+        "unlabelled_accuracy_one_group",
+        accuracy(*(torch.zeros_like(g) for g in groups)),
+        kind="score",
+    )
 
 biggest = kinds.weights.argsort(descending=True)[:20]
+
+# %% jupyter={"source_hidden": true}
 images(kinds.means[biggest].reshape(-1, 8, 8), columns=10)
 caption(
     "The means of the 20 heaviest components: kinds of digits, and kinds within a digit. "
@@ -564,20 +578,14 @@ caption(
 # To generate, walk through the story of section 2: draw a component, then draw from its Gaussian.
 
 # %%
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.4))
-images(test[:36].reshape(-1, 8, 8), columns=6, title="real", axes=left)
-images(
-    single.sample(36, generator).reshape(-1, 8, 8),
-    columns=6,
-    title="one Gaussian",
-    axes=middle,
-)
-images(
-    mixture.sample(36, generator).reshape(-1, 8, 8),
-    columns=6,
-    title=f"{digit_components} Gaussians",
-    axes=right,
-)
+drawn = {
+    "real": test[:36],
+    "one Gaussian": single.sample(36, generator),
+    f"{digit_components} Gaussians": mixture.sample(36, generator),
+}
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(list(drawn.values())).reshape(-1, 8, 8), columns=12, rows=list(drawn))
 caption(
     "Samples. One Gaussian blends all digits into a fog; the mixture draws digits, a "
     "little noisy."
@@ -600,38 +608,38 @@ from utils.models.mixtures import BernoulliMixture
 mnist = load("mnist").binarized(generator).flat()
 on = (mnist.x_train.sum(0) + 1) / (len(mnist.x_train) + 2)  # (784,)
 pixel_log_prob = mnist.x_test @ on.log() + (1 - mnist.x_test) @ (1 - on).log()
-record("uniform_nll", 784 * math.log(2), unit="nats/image", kind="exact")
-record("pixel_nll", -pixel_log_prob.double().mean().item(), unit="nats/image", kind="exact")
+with record_table():
+    record("uniform_nll", 784 * math.log(2), unit="nats/image", kind="exact")
+    record(
+        "pixel_nll", -pixel_log_prob.double().mean().item(), unit="nats/image", kind="exact"
+    )
 
-labelled = BernoulliNB().fit(mnist.x_train, mnist.y_train)
-joint = torch.as_tensor(
-    labelled.predict_joint_log_proba(mnist.x_test)
-)  # log p(x, y), (B, 10)
-record(
-    "labelled_k10_nll", -joint.logsumexp(1).mean().item(), unit="nats/image", kind="exact"
-)
+    labelled = BernoulliNB().fit(mnist.x_train, mnist.y_train)
+    joint = torch.as_tensor(
+        labelled.predict_joint_log_proba(mnist.x_test)
+    )  # log p(x, y), (B, 10)
+    record(
+        "labelled_k10_nll",
+        -joint.logsumexp(1).mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
 
-# %% tags=["picture"]
+# %%
 bernoulli = BernoulliMixture(
     mnist_components, max_iter=mnist_steps, generator=generator
 ).fit(mnist.x_train)
 bernoulli_nll = -bernoulli.log_prob(mnist.x_test).double().mean().item()
 record(f"bernoulli_k{mnist_components}_nll", bernoulli_nll, unit="nats/image", kind="exact")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6))
 heaviest = bernoulli.weights.argsort(descending=True)
-images(
-    bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28),
-    columns=7,
-    title="components",
-    axes=left,
-)
-images(
-    bernoulli.sample(49, generator).reshape(-1, 28, 28),
-    columns=7,
-    title="samples",
-    axes=right,
-)
+bernoulli_draws = bernoulli.sample(49, generator).reshape(-1, 28, 28)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.6, 5.6))
+components = bernoulli.probs[heaviest[:49]].reshape(-1, 28, 28)
+images(components, columns=7, title="components", axes=left)
+images(bernoulli_draws, columns=7, title="samples", axes=right)
 caption(
     "Left: tables of probabilities, ways of writing a digit. Right: draws from them. "
     "Pixels know their kind, not their neighbours: hence the ragged edges."
@@ -665,12 +673,6 @@ rows.append(torch.stack([complete(mixture, image, draw=False) for image in chose
 rows += [
     torch.stack([complete(mixture, image, draw=True) for image in chosen]) for _ in range(2)
 ]
-figure, ax = plt.subplots(figsize=(9, 4))
-images(torch.cat(rows).reshape(-1, 8, 8), columns=12, axes=ax)
-caption(
-    "From the top: the image; what the model sees (blue is hidden); its mean guess; two "
-    "draws. The draws differ where the top leaves a choice."
-)
 
 guesses = {"mixture": mixture, "one_gaussian": single}
 errors = {
@@ -680,10 +682,25 @@ errors = {
     for name, model in guesses.items()
 }
 errors["mean_image"] = (train.mean(0) - test)[:, hidden].square().mean()
-for name, value in errors.items():
-    record(
-        f"completion_error_{name}", value.item(), unit="mean squared error", kind="score"
-    )
+with record_table():
+    for name, value in errors.items():
+        record(
+            f"completion_error_{name}",
+            value.item(),
+            unit="mean squared error",
+            kind="score",
+        )
+
+# %% jupyter={"source_hidden": true}
+images(
+    torch.cat(rows).reshape(-1, 8, 8),
+    columns=12,
+    rows=["image", "what is seen", "mean guess", "a draw", "another draw"],
+)
+caption(
+    "From the top: the image; what the model sees (blue is hidden); its mean guess; two "
+    "draws. The draws differ where the top leaves a choice."
+)
 
 # %% [markdown]
 # ### Values that are missing here and there
@@ -699,15 +716,17 @@ candidates = {
     "exact": ("40 % missing, exact EM", holed),
     "filled": ("40 % missing, filled with means", filled),
 }
+fits = {}
+with record_table():
+    for key, (name, table) in candidates.items():
+        fitted = GaussianMixture(3, n_init=10, max_iter=500, generator=generator).fit(table)
+        nll = -fitted.log_prob(x_new).mean().item()
+        record(f"new_points_nll_{key}", nll, unit="nats/point", kind="exact")
+        fits[name] = fitted
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, sharex=True, sharey=True, figsize=(9, 3.2))
-for ax, (key, (name, table)) in zip(axes, candidates.items(), strict=True):
-    fitted = GaussianMixture(3, n_init=10, max_iter=500, generator=generator).fit(table)
-    record(
-        f"new_points_nll_{key}",
-        -fitted.log_prob(x_new).mean().item(),
-        unit="nats/point",
-        kind="exact",
-    )
+for ax, (name, fitted) in zip(axes, fits.items(), strict=True):
     plane(ax, fitted.log_prob, (-5, -4), (4, 4))
     ellipses(ax, fitted.means, fitted.covariances)
     ax.set(title=name)
@@ -734,20 +753,20 @@ detectors = {
     "distance_to_mean": lambda images: (images - train.mean(0)).norm(dim=1),
 }
 is_strange = np.repeat([0, 1], len(test))
-for kind, strange in (("shuffled", shuffled), ("upside_down", upside_down)):
-    for name, detect in detectors.items():
-        score = roc_auc_score(is_strange, detect(torch.cat([test, strange])))
-        record(f"auroc_{kind}_{name}", score, kind="score")
+with record_table():
+    for kind, strange in (("shuffled", shuffled), ("upside_down", upside_down)):
+        for name, detect in detectors.items():
+            score = roc_auc_score(is_strange, detect(torch.cat([test, strange])))
+            record(f"auroc_{kind}_{name}", score, kind="score")
 
 order = mixture.log_prob(test).argsort()
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.2))
+
+# %% jupyter={"source_hidden": true}
 images(
-    test[order[:20]].reshape(-1, 8, 8),
-    columns=10,
-    title="least likely test digits",
-    axes=left,
+    test[torch.cat([order[:24], order[-24:]])].reshape(-1, 8, 8),
+    columns=12,
+    rows=["least likely", "most likely"],
 )
-images(test[order[-20:]].reshape(-1, 8, 8), columns=10, title="most likely", axes=right)
 caption(
     "The strangest test digits are badly written or badly framed; the likeliest are as "
     "plain as digits get."
@@ -795,7 +814,10 @@ for repair in cured.repairs:
     print(
         f"library, step {repair.step}: component {repair.component} was mended ({repair.reason})"
     )
+assert cured.repairs
+assert torch.isfinite(cured.log_prob(x)).all()
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for ax, (means, covariances), name in zip(
     axes,
@@ -814,8 +836,6 @@ caption(
     "The small blue component falls onto its one point within two steps, and the fit "
     "from scratch dies. The library moves it and goes on."
 )
-assert cured.repairs
-assert torch.isfinite(cured.log_prob(x)).all()
 
 # %% [markdown]
 # The cures: a small ridge on the variances (`reg_covar`), and moving a collapsed component to a point that is badly explained (`repairs` tells when it happened). Neither is hidden: a model that had to be mended says so.
@@ -837,7 +857,15 @@ stuck = GaussianMixture(
 free = GaussianMixture(
     3, "spherical", n_init=10, max_iter=500, tol=1e-9, generator=generator
 ).fit(x)
+record(
+    "cost_of_a_bad_start",
+    (free.log_prob(x) - stuck.log_prob(x)).mean().item(),
+    unit="nats/point",
+    kind="score",
+)
+assert free.log_prob(x).mean() > stuck.log_prob(x).mean() + 0.03
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(8, 3.4))
 for ax, model, name in zip(
     axes, (stuck, free), ("a bad start", "best of 10 starts"), strict=True
@@ -849,13 +877,6 @@ caption(
     "Two tops of one likelihood, with round components. EM never leaves the left one; "
     "more starts find the right one."
 )
-record(
-    "cost_of_a_bad_start",
-    (free.log_prob(x) - stuck.log_prob(x)).mean().item(),
-    unit="nats/point",
-    kind="score",
-)
-assert free.log_prob(x).mean() > stuck.log_prob(x).mean() + 0.03
 
 # %% [markdown]
 # ### Labels that switch

@@ -44,7 +44,7 @@ from torch import Tensor
 
 from utils.data import load
 from utils.plots import PALETTE, caption, images
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -93,6 +93,7 @@ for step in range(burn_in + kept):
     if step >= burn_in:
         magnetisation += spins.mean((1, 2)).abs() / kept
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), width_ratios=(1, 1, 1, 1.5))
 for ax, index in zip(axes, (2, 5, 8), strict=False):
     images(
@@ -194,19 +195,24 @@ wiped = torch.arange(784) >= 392  # the lower half
 damaged = torch.where(wiped, -1.0, patterns)
 networks = {rule.__name__: rule(patterns) for rule in (hebb, projection)}
 recalled = {name: recall(damaged, weights) for name, weights in networks.items()}
-for name, found in recalled.items():
-    restored = (found == patterns).double().mean().item()
-    record(f"hopfield_restored_{name}", restored, unit="share of pixels", kind="score")
-    before, after = (hopfield_energy(state, networks[name]) for state in (damaged, found))
-    assert (after <= before + 1e-9).all()
+with record_table():
+    for name, found in recalled.items():
+        restored = (found == patterns).double().mean().item()
+        record(f"hopfield_restored_{name}", restored, unit="share of pixels", kind="score")
+        before, after = (
+            hopfield_energy(state, networks[name]) for state in (damaged, found)
+        )
+        assert (after <= before + 1e-9).all()
 
 rows = torch.cat([patterns, damaged, recalled["hebb"], recalled["projection"]])
+assert (recalled["projection"] == patterns).double().mean() > 0.92
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 4.2))
 images(rows.reshape(-1, 28, 28) / 2 + 0.5, columns=stored_digits, axes=ax)
 caption(
     "From the top: what was stored; what the network is given; what it makes of it with Hebb's rule, and with the projection."
 )
-assert (recalled["projection"] == patterns).double().mean() > 0.92
 
 # %% [markdown]
 # Eight digits are alike: most of their pixels are white. Hebb's rule blends them into one; the projection brings back all or nearly all of each.
@@ -228,6 +234,7 @@ record(
     kind="score",
 )
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6, 2.8))
 ax.plot(loads, kept_overlap, marker="o")
 ax.axvline(0.138, color="0.6", linestyle="--")
@@ -331,6 +338,12 @@ exact_weights, _, exact_history = learn(
     lambda weights, bias: moments(machine_log_prob(weights, bias).exp())
 )
 _, _, gibbs_history = learn(by_gibbs)
+with record_table():
+    record("boltzmann_kl_exact", exact_history[-1], unit="nats", kind="exact")
+    record("boltzmann_kl_gibbs", gibbs_history[-1], unit="nats", kind="exact")
+assert gibbs_history[-1] < 0.2 * gibbs_history[0]
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
 left.semilogy(exact_history, label="moments by enumeration")
 left.semilogy(gibbs_history, label="moments by Gibbs sampling")
@@ -343,9 +356,6 @@ right.set(xlabel="the teacher's weight", ylabel="the pupil's weight", aspect="eq
 caption(
     "Left: sampled moments lead to the same place, more noisily. Right: the pupil found the teacher's weights, up to the noise of 5,000 rows."
 )
-record("boltzmann_kl_exact", exact_history[-1], unit="nats", kind="exact")
-record("boltzmann_kl_gibbs", gibbs_history[-1], unit="nats", kind="exact")
-assert gibbs_history[-1] < 0.2 * gibbs_history[0]
 
 # %% [markdown]
 # It works, and it is slow. Enumeration doubles with every unit: for the 784 pixels of a digit there are $2^{784}$ states. Gibbs sampling redraws **one unit at a time**, and before every single step of learning it should run until it has forgotten where it began. That is why Boltzmann machines stayed small.
@@ -429,6 +439,7 @@ def small_weights(visible: int, hidden: int) -> list[Tensor]:
 pictures = bars_and_stripes(4)  # (30, 16)
 start = small_weights(16, 10)
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 1.4))
 images(pictures.reshape(-1, 4, 4), columns=15, axes=ax)
 caption("All thirty bars and stripes: the whole world of the next two sections.")
@@ -512,10 +523,11 @@ def tiny_nll(parameters) -> float:
 
 
 figure, ax = plt.subplots(figsize=(7.5, 3))
-for name, path in paths.items():
-    history = [tiny_nll(parameters) for parameters in path]
-    ax.plot(np.arange(len(history)) * 50, history, label=name)
-    record(f"tiny_nll_{name}", history[-1], unit="nats", kind="exact")
+with record_table():
+    for name, path in paths.items():
+        history = [tiny_nll(parameters) for parameters in path]
+        ax.plot(np.arange(len(history)) * 50, history, label=name)
+        record(f"tiny_nll_{name}", history[-1], unit="nats", kind="exact")
 ax.axhline(math.log(30), color="0.6", linestyle="--", label="log 30")
 ax.set(xlabel="step", ylabel="exact NLL in nats", ylim=(3, 8))
 ax.legend(ncols=3)
@@ -545,27 +557,28 @@ small_path = train(small, small_weights(9, 8), exact_dream)
 
 lengths = [1, 3, 10, 30, 100]
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
-for moment in (2, 10, 40):
-    W, b, c = small_path[moment]
-    to_hidden = log_bernoulli(h_all, c + v_all @ W).exp()  # p(h | v), (512, 256)
-    to_visible = log_bernoulli(v_all, b + h_all @ W.T).exp()  # p(v | h), (256, 512)
-    h_mean = torch.sigmoid(c + v_all @ W)
+with record_table():
+    for moment in (2, 10, 40):
+        W, b, c = small_path[moment]
+        to_hidden = log_bernoulli(h_all, c + v_all @ W).exp()  # p(h | v), (512, 256)
+        to_visible = log_bernoulli(v_all, b + h_all @ W.T).exp()  # p(v | h), (256, 512)
+        h_mean = torch.sigmoid(c + v_all @ W)
 
-    def flat_statistics(p, h_mean=h_mean):
-        return torch.cat([((v_all.T * p) @ h_mean).flatten(), p @ v_all, p @ h_mean])
+        def flat_statistics(p, h_mean=h_mean):
+            return torch.cat([((v_all.T * p) @ h_mean).flatten(), p @ v_all, p @ h_mean])
 
-    dreamt = torch.cat([part.flatten() for part in exact_dream(small, W, b, c)])
-    truth, p, cosines = flat_statistics(in_data) - dreamt, in_data, []
-    for k in range(1, lengths[-1] + 1):
-        p = p @ to_hidden @ to_visible
-        if k in lengths:
-            step = flat_statistics(in_data) - flat_statistics(p)
-            cosines.append(F.cosine_similarity(step, truth, dim=0).item())
-    ax.semilogx(
-        lengths, cosines, marker="o", label=f"after {50 * moment} steps of learning"
-    )
-    record(f"cd1_cosine_step_{50 * moment}", cosines[0], kind="exact")
-    assert cosines[-1] > cosines[0]
+        dreamt = torch.cat([part.flatten() for part in exact_dream(small, W, b, c)])
+        truth, p, cosines = flat_statistics(in_data) - dreamt, in_data, []
+        for k in range(1, lengths[-1] + 1):
+            p = p @ to_hidden @ to_visible
+            if k in lengths:
+                step = flat_statistics(in_data) - flat_statistics(p)
+                cosines.append(F.cosine_similarity(step, truth, dim=0).item())
+        ax.semilogx(
+            lengths, cosines, marker="o", label=f"after {50 * moment} steps of learning"
+        )
+        record(f"cd1_cosine_step_{50 * moment}", cosines[0], kind="exact")
+        assert cosines[-1] > cosines[0]
 ax.set(xlabel="k", ylabel="cosine to the gradient", ylim=(0, 1.05))
 ax.legend(loc="lower right")
 caption(
@@ -739,24 +752,25 @@ theirs.fit(train_digits.numpy())
 parameters = (theirs.components_.T, theirs.intercept_visible_, theirs.intercept_hidden_)
 theirs = RBM.from_parameters(*map(torch.as_tensor, parameters))
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(train_digits)  # one table of pixels
-record(
-    "digits_nll_pixels",
-    -pixels.log_prob(test_digits).mean().item(),
-    unit="nats/image",
-    kind="exact",
-)
-record(
-    "digits_nll_scikit_learn",
-    -theirs.log_prob(test_digits).mean().item(),
-    unit="nats/image",
-    kind="exact",
-)
-record(
-    "digits_nll_rbm",
-    -ours.log_prob(test_digits).mean().item(),
-    unit="nats/image",
-    kind="exact",
-)
+with record_table():
+    record(
+        "digits_nll_pixels",
+        -pixels.log_prob(test_digits).mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
+    record(
+        "digits_nll_scikit_learn",
+        -theirs.log_prob(test_digits).mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
+    record(
+        "digits_nll_rbm",
+        -ours.log_prob(test_digits).mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
 
 # %% [markdown]
 # Two programs for one algorithm, and they end close together. scikit-learn keeps its rate; ours falls to 0, which calms the chains at the end and needs some more passes. Both are better than independent pixels by a clear margin. And AIS can be judged once more:
@@ -778,44 +792,47 @@ record("rbm_ais_gap_small", estimate.value - exact.value, unit="nats", kind="sco
 
 # %%
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(mnist.x_train)
-record(
-    "pixel_nll",
-    -pixels.log_prob(mnist.x_test).double().mean().item(),
-    unit="nats/image",
-    kind="exact",
-)
-mixture = BernoulliMixture(100, max_iter=10, generator=generator).fit(mnist.x_train)
-record(
-    "mixture_nll",
-    -mixture.log_prob(mnist.x_test).double().mean().item(),
-    unit="nats/image",
-    kind="exact",
-)
+with record_table():
+    record(
+        "pixel_nll",
+        -pixels.log_prob(mnist.x_test).double().mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
+    mixture = BernoulliMixture(100, max_iter=10, generator=generator).fit(mnist.x_train)
+    record(
+        "mixture_nll",
+        -mixture.log_prob(mnist.x_test).double().mean().item(),
+        unit="nats/image",
+        kind="exact",
+    )
 
-rbm = RBM(mnist_hidden, epochs=mnist_epochs, generator=generator).fit(mnist.x_train)
-dreams = rbm.sample(ais_chains, generator, steps=500, start=mnist.x_train[:ais_chains])
-log_z = rbm.log_partition(
-    "ais", chains=ais_chains, betas=ais_steps, start=dreams, generator=generator
-)
-nll = rbm.free_energy(mnist.x_test).double().mean().item() + log_z.value
-record(
-    "rbm_nll",
-    nll,
-    unit="nats/image",
-    kind="estimate",
-    low=nll - log_z.value + log_z.low,
-    high=nll - log_z.value + log_z.high,
-)
+    rbm = RBM(mnist_hidden, epochs=mnist_epochs, generator=generator).fit(mnist.x_train)
+    dreams = rbm.sample(ais_chains, generator, steps=500, start=mnist.x_train[:ais_chains])
+    log_z = rbm.log_partition(
+        "ais", chains=ais_chains, betas=ais_steps, start=dreams, generator=generator
+    )
+    nll = rbm.free_energy(mnist.x_test).double().mean().item() + log_z.value
+    record(
+        "rbm_nll",
+        nll,
+        unit="nats/image",
+        kind="estimate",
+        low=nll - log_z.value + log_z.low,
+        high=nll - log_z.value + log_z.high,
+    )
 
 # %% [markdown]
 # The interval knows how far the chains of AIS disagree. It does not know of a valley that no chain has found; then the estimate of $\log Z$ is too low and the machine looks too good. So 100 more chains walk the ladder **backwards**, from the machine's own dreams to independent pixels: they err the other way, and the interval above reaches from one end to the other. And the small machine came first, where AIS met the exact sum.
 #
 # How far would patience carry us? Salakhutdinov and Murray (2008) trained the same machine with CD-25 for far longer, and report a likelihood well beyond ours.
 
-# %% tags=["picture"]
+# %%
 samples = rbm.sample(60, generator, steps=1000)
 lively = rbm.weights.norm(dim=0).argsort(descending=True)[:60]
 filters = rbm.weights.T[lively].reshape(-1, 28, 28)
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
 images(
     filters / filters.abs().amax() / 2 + 0.5,
@@ -846,12 +863,13 @@ labelled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
 x_few, y_few = mnist.x_train[labelled], mnist.y_train[labelled]
 grid = {"C": [0.003, 0.01, 0.03, 0.1, 0.3]}
 accuracy = {}
-for name, transform in (("pixels", lambda x: x), ("features", rbm.transform)):
-    search = GridSearchCV(LogisticRegression(max_iter=1000), grid, cv=3)
-    with threadpool_limits(1):  # such small fits are faster on one core
-        search.fit(transform(x_few), y_few)
-    accuracy[name] = search.score(transform(mnist.x_test), mnist.y_test)
-    record(f"{name}_accuracy", accuracy[name], kind="score")
+with record_table():
+    for name, transform in (("pixels", lambda x: x), ("features", rbm.transform)):
+        search = GridSearchCV(LogisticRegression(max_iter=1000), grid, cv=3)
+        with threadpool_limits(1):  # such small fits are faster on one core
+            search.fit(transform(x_few), y_few)
+        accuracy[name] = search.score(transform(mnist.x_test), mnist.y_test)
+        record(f"{name}_accuracy", accuracy[name], kind="score")
 assert accuracy["features"] > accuracy["pixels"]
 
 # %% [markdown]
@@ -886,25 +904,29 @@ codes = {
     "rbm_bits": (lambda x: (narrow.transform(x) > 0.5).float(), narrow.visible_probs),
 }
 rows, code_error = [mnist.x_test[:12]], {}
-for name, (encode, decode) in codes.items():
-    back = decode(encode(mnist.x_test)).float()
-    rows.append(back[:12])
-    code_error[name] = (back - mnist.x_test).square().sum(1).mean().item()
-    record(f"code_error_{name}", code_error[name], unit="squared error/image", kind="score")
-    neighbours = KNeighborsClassifier(5).fit(encode(x_few), y_few)
-    record(
-        f"code_accuracy_{name}",
-        neighbours.score(encode(mnist.x_test), mnist.y_test),
-        kind="score",
-    )
+with record_table():
+    for name, (encode, decode) in codes.items():
+        back = decode(encode(mnist.x_test)).float()
+        rows.append(back[:12])
+        code_error[name] = (back - mnist.x_test).square().sum(1).mean().item()
+        record(
+            f"code_error_{name}", code_error[name], unit="squared error/image", kind="score"
+        )
+        neighbours = KNeighborsClassifier(5).fit(encode(x_few), y_few)
+        record(
+            f"code_accuracy_{name}",
+            neighbours.score(encode(mnist.x_test), mnist.y_test),
+            kind="score",
+        )
+assert code_error["pca_numbers"] < code_error["rbm_numbers"]
+assert code_error["rbm_bits"] < code_error["pca_bits"]
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.5, 4))
 images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
 caption(
     "From the top: binarised test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
 )
-assert code_error["pca_numbers"] < code_error["rbm_numbers"]
-assert code_error["rbm_bits"] < code_error["pca_bits"]
 
 # %% [markdown]
 # With real numbers PCA wins: it was built to minimise that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
@@ -920,12 +942,14 @@ rows = [chosen, chosen.where(seen, torch.nan)]
 for _ in range(3):
     begin = chosen.where(seen, (rand(12, 784) < 0.5).float())
     rows.append(rbm.sample(12, generator, steps=500, start=begin, clamp=seen))
+assert torch.equal(rows[2][:, seen], chosen[:, seen])
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.5, 4))
 images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
 caption(
     "From the top: the image; what is seen (blue is hidden); three completions from three random starts."
 )
-assert torch.equal(rows[2][:, seen], chosen[:, seen])
 
 # %% [markdown]
 # ## 10 · Recommending films
@@ -972,10 +996,11 @@ predictions = {
     "bias": MatrixFactorization(0).fit(known).predict(*pairs_out),
     "matrix": MatrixFactorization(20, generator=generator).fit(known).predict(*pairs_out),
 }
-for name, predicted in predictions.items():
-    record(f"cf_rmse_{name}", rmse(predicted), unit="stars", kind="score")
-rbm_rmse = rmse(tastes.predict(*pairs_out))
-record("cf_rmse", rbm_rmse, unit="stars", kind="score")
+with record_table():
+    for name, predicted in predictions.items():
+        record(f"cf_rmse_{name}", rmse(predicted), unit="stars", kind="score")
+    rbm_rmse = rmse(tastes.predict(*pairs_out))
+    record("cf_rmse", rbm_rmse, unit="stars", kind="score")
 assert rbm_rmse < rmse(predictions["bias"]) < rmse(predictions["user_mean"])
 
 # %% [markdown]
@@ -1033,19 +1058,24 @@ assert shared[0] < shared[1]
 # %%
 dreamers = {}
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.2))
-for ax, persistent in zip(axes, (False, True), strict=True):
-    name = "pcd" if persistent else "cd1"
-    machine = RBM(200, learning_rate=0.1, persistent=persistent, generator=generator)
-    machine.fit(mnist.x_train[:10000])
-    dreams = machine.sample(100, generator, steps=1000)
-    back = machine.visible_probs(machine.transform(mnist.x_test))
-    error = (back - mnist.x_test).square().sum(1).mean().item()
-    record(f"reconstruction_error_{name}", error, unit="squared error/image", kind="score")
-    counts = np.bincount(search.predict(rbm.transform(dreams)), minlength=10)
-    dreamers[name] = counts.max() / len(dreams)
-    record(f"largest_group_{name}", dreamers[name], unit="share of dreams", kind="score")
-    title = f"dreams after {'PCD' if persistent else 'CD-1'}"
-    images(dreams[:36].reshape(-1, 28, 28), columns=12, axes=ax, title=title)
+with record_table():
+    for ax, persistent in zip(axes, (False, True), strict=True):
+        name = "pcd" if persistent else "cd1"
+        machine = RBM(200, learning_rate=0.1, persistent=persistent, generator=generator)
+        machine.fit(mnist.x_train[:10000])
+        dreams = machine.sample(100, generator, steps=1000)
+        back = machine.visible_probs(machine.transform(mnist.x_test))
+        error = (back - mnist.x_test).square().sum(1).mean().item()
+        record(
+            f"reconstruction_error_{name}", error, unit="squared error/image", kind="score"
+        )
+        counts = np.bincount(search.predict(rbm.transform(dreams)), minlength=10)
+        dreamers[name] = counts.max() / len(dreams)
+        record(
+            f"largest_group_{name}", dreamers[name], unit="share of dreams", kind="score"
+        )
+        title = f"dreams after {'PCD' if persistent else 'CD-1'}"
+        images(dreams[:36].reshape(-1, 28, 28), columns=12, axes=ax, title=title)
 caption(
     "Chains from noise, 1,000 steps. Both machines reconstruct equally well. Trained with CD-1, one has fallen into a single dream."
 )
@@ -1070,7 +1100,9 @@ for earlier, moment in itertools.pairwise([0, *moments_]):
     labels = torch.as_tensor(search.predict(rbm.transform(chains)))
     still.append((labels == home).double().reshape(10, 10).mean(1))
 still = torch.stack(still)  # (moments, digits)
+record("still_home_after_100", still[3].mean().item(), unit="share of chains", kind="score")
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
 for digit in range(10):
     left.plot(range(len(moments_)), still[:, digit], color="0.8")
@@ -1099,7 +1131,6 @@ right.legend()
 caption(
     "Left: how many chains still show the digit they began with; grey: each digit. Right: where they end, beside the data. The machine has favourites, and its likelihood alone does not tell."
 )
-record("still_home_after_100", still[3].mean().item(), unit="share of chains", kind="score")
 
 # %% [markdown]
 # The cures: many chains instead of a long one, each from a start of its own, as `sample` does; and larger $k$, or temperatures above 1, which let chains cross the mountains, for machines that are trained longer.

@@ -45,7 +45,7 @@ from torch.nn import functional as F
 from utils.data import load
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -92,6 +92,7 @@ def even_draws(k: int) -> Tensor:
 z = randn(tiny_points, 1)
 x = wave(z) + noise_level * randn(tiny_points, 2)
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, sharex=True, sharey=True, figsize=(10, 2.7))
 axes[0].scatter(*x.T, s=3, color="0.4")
 axes[0].set(title="data", aspect="equal")
@@ -159,8 +160,9 @@ caption(
     "Left: in 16 dimensions thousands of draws from the prior miss log p(x) by many nats. "
     "Right: with draws near the posterior a few suffice."
 )
-for name, curve in zip(("prior", "posterior"), both, strict=True):
-    record(f"shortfall_{name}_draws", curve[-1].item(), unit="nats", kind="score")
+with record_table():
+    for name, curve in zip(("prior", "posterior"), both, strict=True):
+        record(f"shortfall_{name}_draws", curve[-1].item(), unit="nats", kind="score")
 assert both[0][-1] < -3 < -0.3 < both[1][-1] < 0.3
 
 # %% [markdown]
@@ -360,6 +362,7 @@ assert identity < 1e-6
 assert (exact["kl"] > -1e-9).all()
 assert abs(drawn.mean() - exact["elbo"].mean()) < 0.02
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(7.8, 2.3))
 order = exact["kl"].argsort()
 for ax, i, name in zip(
@@ -395,9 +398,10 @@ tiny_nll = {
     "one_gaussian": -GaussianMixture(1).fit(x).log_prob(x_new),
 }
 print(f"the density integrates to {integral:.4f}")
-for name, value in tiny_nll.items():
-    kind = "bound" if name == "vae_bound" else "exact"
-    record(f"tiny_nll_{name}", value.mean().item(), unit="nats/point", kind=kind)
+with record_table():
+    for name, value in tiny_nll.items():
+        kind = "bound" if name == "vae_bound" else "exact"
+        record(f"tiny_nll_{name}", value.mean().item(), unit="nats/point", kind=kind)
 means = {name: value.mean() for name, value in tiny_nll.items()}
 assert means["vae"] < means["truth"] + 0.15
 assert means["vae"] <= means["vae_bound"] < means["one_gaussian"] - 0.3
@@ -630,8 +634,9 @@ rivals = {
     name: -model.log_prob(x_test).double().mean().item()
     for name, model in (("pixel", pixels), ("mixture", mixture))
 }
-for name, value in rivals.items():
-    record(f"{name}_nll", value, unit="nats/image", kind="exact")
+with record_table():
+    for name, value in rivals.items():
+        record(f"{name}_nll", value, unit="nats/image", kind="exact")
 assert -bounds.mean() < rivals["mixture"] - 20 < rivals["pixel"] - 40
 
 from_prior = torch.randn(16, latent, generator=generator)
@@ -643,6 +648,8 @@ draws = {
     "VAE: pixels drawn": (torch.rand(16, 784, generator=generator) < probabilities).float(),
     "VAE: probabilities": probabilities,
 }
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(8.5, 2.6))
 for ax, (name, drawn) in zip(axes, draws.items(), strict=True):
     images(drawn.reshape(-1, 28, 28), columns=4, title=name, axes=ax)
@@ -688,8 +695,9 @@ with torch.no_grad():
     fitted = bound_at(mean, log_variance, 100)
 amortisation = (fitted - amortised).mean().item()
 gaussian = (iwae[:200] - fitted).mean().item()
-record("amortisation_gap", amortisation, unit="nats/image", kind="score")
-record("gaussian_gap", gaussian, unit="nats/image", kind="score")
+with record_table():
+    record("amortisation_gap", amortisation, unit="nats/image", kind="score")
+    record("gaussian_gap", gaussian, unit="nats/image", kind="score")
 assert amortisation > 0
 assert gaussian > 0
 
@@ -697,6 +705,8 @@ ks = [1, 5, 50, iwae_samples]
 curve = [vae.iwae(x_test[chosen], k, generator=generator).mean().item() for k in ks[:-1]]
 curve.append(iwae.mean().item())
 assert (np.diff(curve) > 0).all()
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
 left.semilogx(ks, curve, marker="o")
 left.set(xlabel="k", ylabel="IWAE-k, nats/image", xticks=ks, xticklabels=ks)
@@ -768,6 +778,7 @@ assert (np.diff(distortions) > 0).all()
 totals = np.add(rates, distortions)
 assert totals.argmin() == prices.index(1)
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 left.plot(rates, distortions, marker="o")
 for beta, rate, distortion in zip(prices, rates, distortions, strict=True):
@@ -813,7 +824,7 @@ with torch.no_grad():
 record("vae2_neg_elbo", -flat_bound, unit="nats/image", kind="bound")
 assert -flat_bound < rivals["pixel"] - 20
 
-# %% tags=["picture"]
+# %%
 line = even_draws(9)[:, 0].float()
 rows, columns = torch.meshgrid(
     line.flip(0), line, indexing="ij"
@@ -822,6 +833,7 @@ with torch.no_grad():
     sheet = flatland.decode(torch.stack([columns, rows], dim=2).reshape(-1, 2))
     places = flatland.encode(x_test[:400])[0]
 
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.5))
 images(sheet.reshape(-1, 28, 28), columns=9, axes=left)
 colours = plt.get_cmap("tab10")(np.arange(10))
@@ -890,6 +902,8 @@ with torch.no_grad():
     strip = flatland.decode(
         torch.cat([torch.stack([steps, still], 1), torch.stack([still, steps], 1)])
     )
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.5, 1.8))
 images(strip.reshape(-1, 28, 28), columns=11, axes=ax)
 caption(
@@ -916,9 +930,12 @@ with torch.no_grad():
     walk = torch.lerp(a, b, share)  # (7, pairs, latent)
     decoded = vae.decode(walk.flatten(0, 1)).view(7, -1, 784)
     faded = torch.lerp(*vae.decode(torch.cat([a, b])).view(2, -1, 784), share)
-for name, path in (("codes", decoded), ("pixels", faded)):
-    record(f"midpoint_greyness_{name}", greyness(path[3]), kind="score")
+with record_table():
+    for name, path in (("codes", decoded), ("pixels", faded)):
+        record(f"midpoint_greyness_{name}", greyness(path[3]), kind="score")
 assert greyness(decoded[3]) < greyness(faded[3]) - 0.05
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(8, 1.6))
 for ax, path, name in zip(
     axes, (decoded, faded), ("between codes", "between pixels"), strict=True
@@ -975,6 +992,8 @@ with torch.no_grad():
         assert high[name].mean() - low[name].mean() > known[name].std()
     steps = torch.linspace(-1, 1, 7)[:, None]
     rows = [vae.decode(code + steps * d) for d in directions.values() for code in base[:3]]
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.7))
 for ax, some, name in zip(axes, (rows[:3], rows[3:]), directions, strict=True):
     images(
@@ -1003,10 +1022,14 @@ bits = {
     "bz2": 8 * len(bz2.compress(packed, 9)) / len(x_test),
     "vae": -bounds.mean().item() / math.log(2),
 }
-for name, value in bits.items():
-    record(
-        f"bits_{name}", value, unit="bits/image", kind="bound" if name == "vae" else "exact"
-    )
+with record_table():
+    for name, value in bits.items():
+        record(
+            f"bits_{name}",
+            value,
+            unit="bits/image",
+            kind="bound" if name == "vae" else "exact",
+        )
 assert bits["vae"] < bits["bz2"]
 
 # %% [markdown]
@@ -1038,9 +1061,14 @@ with torch.no_grad():
 at_60 = {
     name: np.interp(60, *np.array(curve[::-1]).T).item() for name, curve in curves.items()
 }
-for name, value in at_60.items():
-    record(f"error_{name.lower()}_60_bits", value, unit="squared error/image", kind="score")
+with record_table():
+    for name, value in at_60.items():
+        record(
+            f"error_{name.lower()}_60_bits", value, unit="squared error/image", kind="score"
+        )
 assert at_60["VAE"] < at_60["PCA"] - 5
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.7), width_ratios=(1, 1.2))
 for (name, curve), marker in zip(curves.items(), "os", strict=True):
     left.plot(*np.array(curve).T, marker=marker, label=name)
@@ -1089,9 +1117,12 @@ wrong = {
     name: ((p > 0.5) != (clean > 0.5)).double().mean().item()
     for name, p in restored.items()
 }
-for name, value in wrong.items():
-    record(f"wrong_pixels_{name}", value, unit="share of pixels", kind="score")
+with record_table():
+    for name, value in wrong.items():
+        record(f"wrong_pixels_{name}", value, unit="share of pixels", kind="score")
 assert wrong["search"] < min(wrong[name] for name in ("nothing", "vote", "pca", "encoder"))
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(4.6, 4.4))
 shown = [clean, *restored.values()]
 images(
@@ -1140,6 +1171,8 @@ styles = torch.randn(2, style, generator=generator)
 with torch.no_grad():
     hands = conditional.encode(x_test[[0, 2]])[0]
 front = torch.cat([x_test[[0, 2], None], all_labels(hands)], dim=1)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(8, 1.4))
 titles = "codes from the prior", "codes of the images in front"
 for ax, sheet, title in zip(axes, (all_labels(styles), front), titles, strict=True):
@@ -1159,14 +1192,17 @@ from sklearn.neighbors import KNeighborsClassifier
 neighbours = KNeighborsClassifier(5).fit(grey.x_train[:5000], grey.y_train[:5000])
 drawn = all_labels(torch.randn(50, style, generator=generator)).flatten(0, 1)
 obeyed = neighbours.score(drawn, digits.repeat(50))
-record("label_obeyed", obeyed, unit="share of images", kind="score")
-told = {}
-for name, model in (("plain", vae), ("conditional", conditional)):
-    with torch.no_grad():
-        known, unknown = (model.encode(x)[0] for x in (binary.x_train[:5000], x_test))
-    reader = LogisticRegression(max_iter=2000).fit(known, binary.y_train[:5000])
-    told[name] = reader.score(unknown, binary.y_test)
-    record(f"digit_read_from_code_{name}", told[name], unit="share of images", kind="score")
+with record_table():
+    record("label_obeyed", obeyed, unit="share of images", kind="score")
+    told = {}
+    for name, model in (("plain", vae), ("conditional", conditional)):
+        with torch.no_grad():
+            known, unknown = (model.encode(x)[0] for x in (binary.x_train[:5000], x_test))
+        reader = LogisticRegression(max_iter=2000).fit(known, binary.y_train[:5000])
+        told[name] = reader.score(unknown, binary.y_test)
+        record(
+            f"digit_read_from_code_{name}", told[name], unit="share of images", kind="score"
+        )
 assert obeyed > 0.65
 assert told["conditional"] < told["plain"] - 0.3
 
@@ -1204,12 +1240,15 @@ views = {
     f"vae_{latent}": from_vae(vae),
 }
 sharp = {name: sharpness(view) / sharpness(real) for name, view in views.items()}
-for name, view in views.items():
-    error = (view - real).square().sum(1).mean().item()
-    record(f"sharpness_{name}", sharp[name], unit="of the real images", kind="score")
-    record(f"error_{name}", error, unit="squared error/image", kind="score")
+with record_table():
+    for name, view in views.items():
+        error = (view - real).square().sum(1).mean().item()
+        record(f"sharpness_{name}", sharp[name], unit="of the real images", kind="score")
+        record(f"error_{name}", error, unit="squared error/image", kind="score")
 assert sharp["pca_2"] < sharp["vae_2"] < 0.9
 assert sharp[f"pca_{latent}"] < sharp[f"vae_{latent}"] < 0.95
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(4.6, 3.8))
 images(
     torch.cat([view[:6] for view in (real, *views.values())]).reshape(-1, 28, 28),
@@ -1249,6 +1288,8 @@ alone = np.mean(
 record("decoder_is_an_average", alike, unit="correlation", kind="score")
 assert alike > 0.9
 assert alike > alone
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
 sheet = torch.cat([drawn, averages, grey.x_train[near[:, 0]], grey.x_train[near[:, 1]]])
 images(sheet.reshape(-1, 28, 28), columns=8, axes=ax)
@@ -1288,34 +1329,35 @@ class PeekingVAE(VAE):
 cures = {"plain": {}, "warm_up": {"warm_up": 0.5}, "free_bits": {"free_bits": 0.5}}
 kls, nlls, told = {}, {}, {}
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 2.6))
-for name, options in cures.items():
-    torch.manual_seed(seed)
-    model = PeekingVAE(8)
-    model.fit(
-        small_grey.x_train,
-        binarize=True,
-        epochs=50,
-        batch_size=64,
-        lr=0.01,
-        seed=seed,
-        **options,
-    )
-    with torch.no_grad():
-        codes_train, codes_test = (
-            model.encode(x)[0] for x in (small.x_train, small.x_test)
+with record_table():
+    for name, options in cures.items():
+        torch.manual_seed(seed)
+        model = PeekingVAE(8)
+        model.fit(
+            small_grey.x_train,
+            binarize=True,
+            epochs=50,
+            batch_size=64,
+            lr=0.01,
+            seed=seed,
+            **options,
         )
-        two = model.parts(small.x_test, n_samples=10, generator=generator)
-    nlls[name] = -model.iwae(small.x_test, 100, generator=generator).mean().item()
-    kls[name] = two.kl.sum(1).mean().item()
-    reader = LogisticRegression(max_iter=2000).fit(codes_train, small.y_train)
-    told[name] = reader.score(codes_test, small.y_test)
-    bound = (two.reconstruction - two.kl.sum(1)).mean()
-    print(
-        f"{name:9} −ELBO {-bound:.2f}, IWAE-100 estimate of the NLL {nlls[name]:.2f} nats"
-    )
-    record(f"collapse_kl_{name}", kls[name], unit="nats/image", kind="score")
-    record(f"collapse_accuracy_{name}", told[name], kind="score")
-    axes[0].plot(model.history_["kl"], label=name.replace("_", " "))
+        with torch.no_grad():
+            codes_train, codes_test = (
+                model.encode(x)[0] for x in (small.x_train, small.x_test)
+            )
+            two = model.parts(small.x_test, n_samples=10, generator=generator)
+        nlls[name] = -model.iwae(small.x_test, 100, generator=generator).mean().item()
+        kls[name] = two.kl.sum(1).mean().item()
+        reader = LogisticRegression(max_iter=2000).fit(codes_train, small.y_train)
+        told[name] = reader.score(codes_test, small.y_test)
+        bound = (two.reconstruction - two.kl.sum(1)).mean()
+        print(
+            f"{name:9} −ELBO {-bound:.2f}, IWAE-100 estimate of the NLL {nlls[name]:.2f} nats"
+        )
+        record(f"collapse_kl_{name}", kls[name], unit="nats/image", kind="score")
+        record(f"collapse_accuracy_{name}", told[name], kind="score")
+        axes[0].plot(model.history_["kl"], label=name.replace("_", " "))
 axes[0].set(xlabel="epoch", ylabel="KL, nats")
 axes[0].legend()
 axes[1].bar([name.replace("_", " ") for name in cures], told.values(), color=PALETTE[:3])

@@ -44,7 +44,7 @@ from torch.nn import functional as F
 from utils.data import load
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -59,6 +59,7 @@ radius, angle = z.norm(dim=1), torch.atan2(z[:, 1], z[:, 0])
 ring = (1 + 0.12 * radius)[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
 folded = torch.stack([z[:, 0], 0.5 * z[:, 0].square() + 0.2 * z[:, 1] - 0.5], dim=1)
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.1))
 shapes = {"noise z": z, "pushed away from 0": ring, "folded": folded}
 for ax, (name, points) in zip(axes, shapes.items(), strict=True):
@@ -163,7 +164,14 @@ def play(forger: Forger, detective: nn.Module, steps: int, batch: int = 256) -> 
 # %%
 torch.manual_seed(seed)
 path = play(Forger(-1.0, 1.0), mlp(1, 32, 1), line_steps)
+settled = path[line_steps // 2 :].mean(0)
+with record_table():
+    record("forger_mean_error", abs(settled[0].item() - real_mean), kind="score")
+    record("forger_std_error", abs(settled[1].item() - real_std), kind="score")
+assert abs(settled[0] - real_mean) < 0.4
+assert abs(settled[1] - real_std) < 0.3
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 for value, name, truth in zip(path.T, ("μ", "σ"), (real_mean, real_std), strict=True):
     line = left.plot(value, label=f"{name} of the forger")
@@ -179,11 +187,6 @@ caption(
     "The forger finds both numbers, and overshoots on the way: a game has a balance, not "
     "a bottom to roll into."
 )
-settled = path[line_steps // 2 :].mean(0)
-record("forger_mean_error", abs(settled[0].item() - real_mean), kind="score")
-record("forger_std_error", abs(settled[1].item() - real_std), kind="score")
-assert abs(settled[0] - real_mean) < 0.4
-assert abs(settled[1] - real_std) < 0.3
 
 # %% [markdown]
 # ## 4 · The truth gate
@@ -236,6 +239,7 @@ error = ((trained.sigmoid() - closed_form).abs() * either / 2).sum() * cell
 record("discriminator_error", error.item(), kind="score")
 assert error < 0.03
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.5, 3))
 ax.fill_between(line, log_p.exp(), color=PALETTE[0], alpha=0.25, label="p, data")
 ax.fill_between(line, log_q.exp(), color=PALETTE[1], alpha=0.25, label="q, fakes")
@@ -256,9 +260,10 @@ log_m = torch.logaddexp(log_p, log_q) - math.log(2)
 js = 0.5 * cell * (log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)).sum()
 best = value(log_p - log_q, log_p, log_q)
 reached = value(trained, log_p, log_q)
-record("js_divergence", js.item(), unit="nats", kind="exact")
-record("value_closed_form", best.item(), unit="nats", kind="exact")
-record("value_trained", reached.item(), unit="nats", kind="bound")
+with record_table():
+    record("js_divergence", js.item(), unit="nats", kind="exact")
+    record("value_closed_form", best.item(), unit="nats", kind="exact")
+    record("value_trained", reached.item(), unit="nats", kind="bound")
 print(f"2 JS − log 4 = {2 * js.item() - math.log(4):.9f}, V(D*) = {best.item():.9f}")
 assert torch.allclose(2 * js - math.log(4), best)
 assert best - 0.02 < reached < best
@@ -302,6 +307,9 @@ def pushes(distance: float) -> tuple[float, float]:
 
 distances = torch.linspace(0.05, 5, 60).tolist()
 minimax_push, non_saturating_push = zip(*map(pushes, distances), strict=True)
+assert minimax_push[-1] < 1e-3 < 1 < non_saturating_push[-1]
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
 ax.semilogy(distances, minimax_push, label="minimax")
 ax.semilogy(distances, non_saturating_push, label="non-saturating")
@@ -311,7 +319,6 @@ caption(
     "Far from the data the minimax loss no longer pushes at all. The non-saturating one "
     "pushes harder, the farther away."
 )
-assert minimax_push[-1] < 1e-3 < 1 < non_saturating_push[-1]
 
 # %% [markdown]
 # ## 5 · Modes vanish: the ring of eight
@@ -383,11 +390,12 @@ caption(
     "One seed over time. Above, the generator runs from mode to mode, the discriminator "
     "after it. Below, it opens out to all eight."
 )
-for name, snapshots in ring_runs.items():
-    found = on_the_ring(snapshots[-1])[0]
-    print(f"{name:12s} modes found by the five seeds: {found.tolist()}")
-    key = f"ring_modes_{name.replace(' ', '_')}"
-    record(key, found.double().mean().item(), unit="of 8", kind="score")
+with record_table():
+    for name, snapshots in ring_runs.items():
+        found = on_the_ring(snapshots[-1])[0]
+        print(f"{name:12s} modes found by the five seeds: {found.tolist()}")
+        key = f"ring_modes_{name.replace(' ', '_')}"
+        record(key, found.double().mean().item(), unit="of 8", kind="score")
 assert on_the_ring(ring_runs["no momentum"][-1])[0].double().mean() >= 7
 
 # %% [markdown]
@@ -542,18 +550,21 @@ caption(
     "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
     "threads remain between the modes: a continuous function cannot tear its noise apart."
 )
-for name, samples in {"plain": plain, "cured": cured}.items():
-    found, near = on_the_grid(samples)
-    print(
-        f"{name}: modes of the five seeds {found.tolist()}, near a mode {near.mean():.0%}"
+with record_table():
+    for name, samples in {"plain": plain, "cured": cured}.items():
+        found, near = on_the_grid(samples)
+        print(
+            f"{name}: modes of the five seeds {found.tolist()}, near a mode {near.mean():.0%}"
+        )
+        record(
+            f"grid_modes_{name}", found.double().mean().item(), unit="of 25", kind="score"
+        )
+    record(
+        "grid_seeds_cured",
+        (on_the_grid(cured)[0] >= 24).sum().item(),
+        unit="of 5 with at least 24 modes",
+        kind="score",
     )
-    record(f"grid_modes_{name}", found.double().mean().item(), unit="of 25", kind="score")
-record(
-    "grid_seeds_cured",
-    (on_the_grid(cured)[0] >= 24).sum().item(),
-    unit="of 5 with at least 24 modes",
-    kind="score",
-)
 assert on_the_grid(plain)[0].double().mean() <= 15
 assert on_the_grid(cured)[0].double().mean() >= 22
 
@@ -672,11 +683,12 @@ record("difference_to_torchmetrics", abs(distance - measured["gan"][0]), kind="e
 assert abs(distance - measured["gan"][0]) < 1e-3
 
 # %%
-for name in ("real", "gan", "vae", "vae_binary", "mixture"):
-    record(f"{name}_frechet", measured[name][0], kind="score")
-shares = measured["gan"][1]
-record("gan_smallest_digit", shares.min().item(), unit="of the samples", kind="score")
-record("gan_largest_digit", shares.max().item(), unit="of the samples", kind="score")
+with record_table():
+    for name in ("real", "gan", "vae", "vae_binary", "mixture"):
+        record(f"{name}_frechet", measured[name][0], kind="score")
+    shares = measured["gan"][1]
+    record("gan_smallest_digit", shares.min().item(), unit="of the samples", kind="score")
+    record("gan_largest_digit", shares.max().item(), unit="of the samples", kind="score")
 assert measured["gan"][0] < 0.5 * measured["vae"][0]
 assert measured["real"][0] < measured["gan"][0]
 assert 0.05 < shares.min() < shares.max() < 0.15
@@ -686,7 +698,9 @@ made_by_gan, made_by_vae, averages = (
 assert made_by_gan.coverage > made_by_vae.coverage
 assert made_by_gan.precision < made_by_vae.precision < averages.precision
 assert averages.recall < 0.3
+assert measured["gan"][0] < measured["mixture"][0]
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.9))
 names = ("GAN", "VAE, means", "VAE, binary draws", "mixture, means")
 for ax, key, name in zip(axes, ("gan", "vae", "vae_binary", "mixture"), names, strict=True):
@@ -695,7 +709,6 @@ caption(
     "The first 36 samples of each. The GAN's strokes are whole; the VAE's are often torn; "
     "the mixture's are averages."
 )
-assert measured["gan"][0] < measured["mixture"][0]
 
 # %% [markdown]
 # No single number settles it. The Fréchet distance sees the VAE far from the data and the GAN much nearer; coverage agrees. Precision does not: this GAN is small and briefly trained, and some of its samples are no digits. The mixture's averages all lie in the middle of the data, so its precision is the best of all, and its recall shows that it makes hardly anything. Read the columns together, and beside the floor.
@@ -718,6 +731,8 @@ assert ratio > 0.5
 assert closest > 0.5
 
 rows = [samples[:14].flatten(1), train[nearest["samples"].indices[:14]]]
+
+# %% jupyter={"source_hidden": true}
 images(torch.cat(rows).reshape(-1, 28, 28), columns=14)
 caption(
     "Above: samples. Below: the training image nearest to each. They are alike, and they "
@@ -735,6 +750,8 @@ steps = torch.linspace(0, math.pi / 2, 12)[:, None, None]
 walk = ends[:5] * steps.cos() + ends[5:] * steps.sin()  # (12, 5, 64), the length kept
 with torch.no_grad():
     strolls = gan.generator(walk.transpose(0, 1).reshape(-1, 64))
+
+# %% jupyter={"source_hidden": true}
 images(strolls, columns=12)
 caption(
     "Five walks between two draws of noise. One digit turns into another through shapes "
@@ -779,13 +796,14 @@ for t in limits:
     drawn_named[t] = x
     curve.append(judge_samples(f"{t}", x))
 obeyed = (classifier.predict(drawn_named[math.inf]) == labels).double().mean().item()
-record("conditional_obeyed", obeyed, unit="of the labels", kind="score")
-record("conditional_frechet", curve[-1][0], kind="score")
+with record_table():
+    record("conditional_obeyed", obeyed, unit="of the labels", kind="score")
+    record("conditional_frechet", curve[-1][0], kind="score")
 assert obeyed > 0.6
 assert curve[0][2].recall < curve[-1][2].recall
 assert curve[0][0] > curve[-1][0]
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3.4))
 images(drawn_named[0.3][:60], columns=10, title="truncated at 0.3", axes=left)
 images(drawn_named[math.inf][:60], columns=10, title="not truncated", axes=middle)

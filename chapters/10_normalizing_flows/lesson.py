@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from utils.data import load
 from utils.plots import PALETTE, caption, images, plane
-from utils.results import record
+from utils.results import record, record_table
 
 generator = torch.Generator().manual_seed(seed)
 
@@ -82,6 +82,8 @@ z = randn(1500, 2)
 assert torch.allclose(unbend(bend(z)), z)
 
 line = torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
 colour = plt.get_cmap("viridis")(((z[:, 0] + 2.5) / 5).clamp(0, 1).numpy())
 for ax, move in zip(axes, (lambda points: points, bend), strict=False):
@@ -126,6 +128,8 @@ assert largest < 1e-12
 
 levels = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
 cuts = torch.special.ndtri(levels)  # ten strips of z with a tenth of the points each
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 line = torch.linspace(-3, 3, 400, dtype=torch.float64)
 curves = (
@@ -267,6 +271,8 @@ x_test = moons.x_test.double()
 
 path, _ = scratch.run(randn(2000, 2), "inverse")
 colour = (path[0][:, 0] > 0).long()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 6, sharex=True, sharey=True, figsize=(11, 2.4))
 for ax, step in zip(axes, (0, 1, 2, 4, 6), strict=False):
     ax.scatter(*path[step].T, s=2, c=[PALETTE[c] for c in colour])
@@ -320,17 +326,18 @@ blocks = torch.cartesian_prod(axis, axis).split(200_000)
 density = torch.cat([scratch.log_prob(block).exp() for block in blocks])
 mass = density.reshape(cells, fine // cells, cells, fine // cells).sum((1, 3)) * step**2
 integral = mass.sum().item()
-record("density_integral", integral, kind="exact")
-assert abs(integral - 1) < 0.01
+with record_table():
+    record("density_integral", integral, kind="exact")
+    assert abs(integral - 1) < 0.01
 
-drawn = scratch.run(randn(50_000, 2), "inverse")[0][-1]
-index = ((drawn + half) / (2 * half) * cells).floor().long()
-index = index[((index >= 0) & (index < cells)).all(1)]
-counts = torch.bincount(index[:, 0] * cells + index[:, 1], minlength=cells**2)
-expected = len(drawn) * mass.flatten()
-filled = expected > 20
-chi2 = ((counts - expected).square() / expected)[filled].mean().item()
-record("chi2_per_cell", chi2, kind="score")
+    drawn = scratch.run(randn(50_000, 2), "inverse")[0][-1]
+    index = ((drawn + half) / (2 * half) * cells).floor().long()
+    index = index[((index >= 0) & (index < cells)).all(1)]
+    counts = torch.bincount(index[:, 0] * cells + index[:, 1], minlength=cells**2)
+    expected = len(drawn) * mass.flatten()
+    filled = expected > 20
+    chi2 = ((counts - expected).square() / expected)[filled].mean().item()
+    record("chi2_per_cell", chi2, kind="score")
 print(f"{int(filled.sum())} cells with more than 20 expected samples")
 assert chi2 < 2
 
@@ -363,11 +370,13 @@ gaussian = torch.distributions.MultivariateNormal(
 truth = true_moons(x_test).mean().item()
 flow_nats = scratch.log_prob(x_test).mean().item()
 gaussian_nats = gaussian.log_prob(x_test).mean().item()
-record("moons_truth", truth, unit="nats/point", kind="score")
-record("moons_scratch", flow_nats, unit="nats/point", kind="score")
-record("moons_gaussian", gaussian_nats, unit="nats/point", kind="score")
+with record_table():
+    record("moons_truth", truth, unit="nats/point", kind="score")
+    record("moons_scratch", flow_nats, unit="nats/point", kind="score")
+    record("moons_gaussian", gaussian_nats, unit="nats/point", kind="score")
 assert gaussian_nats + 0.5 < flow_nats < truth
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
 axes[0].plot(history, linewidth=0.7)
 axes[0].axhline(-truth, color=PALETTE[1], label="the truth")
@@ -594,9 +603,10 @@ caption(
     "A coupling flow takes as long one way as the other. An autoregressive flow draws one "
     "coordinate after the other: its samples cost more and more, its densities hardly so."
 )
-for name, ratio in ratios.items():
-    key = f"sample_over_density_{name.lower()}"
-    record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
+with record_table():
+    for name, ratio in ratios.items():
+        key = f"sample_over_density_{name.lower()}"
+        record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
 assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
 
 # %% [markdown]
@@ -929,17 +939,20 @@ exact = {
 }
 mixture_bits = bits(mixture.log_prob(unit(grey_test))) + math.log2(levels)
 bounds = {"mixture": mixture_bits} | digit_bits
-for name, value in exact.items():
-    record(f"digits_bpd_{name}", value, unit="bits/dim", kind="exact")
-for name, value in bounds.items():
-    record(f"digits_bpd_{name}", value, unit="bits/dim", kind="bound")
-chosen = min(on_kept, key=on_kept.get)
-print(f"chosen on the kept images: {chosen}")
-record("flow_digits_bpd", digit_bits[chosen], unit="bits/dim", kind="bound")
+with record_table():
+    for name, value in exact.items():
+        record(f"digits_bpd_{name}", value, unit="bits/dim", kind="exact")
+    for name, value in bounds.items():
+        record(f"digits_bpd_{name}", value, unit="bits/dim", kind="bound")
+    chosen = min(on_kept, key=on_kept.get)
+    print(f"chosen on the kept images: {chosen}")
+    record("flow_digits_bpd", digit_bits[chosen], unit="bits/dim", kind="bound")
 assert max(digit_bits.values()) < exact["independent_pixels"] < bounds["mixture"]
 
 drawn = candidates["coarse_to_fine"].sample(40, generator)
 glow_drawn = candidates["glow_variational"].sample(40, generator)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.5))
 for ax, x, title in zip(
     axes,
@@ -1017,9 +1030,10 @@ exact = {
     "zlib": zlib_bits(grey_test),
     "png": png_bits(grey_test),
 }
-for name, value in exact.items():
-    record(f"mnist_bpd_{name}", value, unit="bits/dim", kind="exact")
-record("flow_mnist_bpd", test_bits.mean().item(), unit="bits/dim", kind="bound")
+with record_table():
+    for name, value in exact.items():
+        record(f"mnist_bpd_{name}", value, unit="bits/dim", kind="exact")
+    record("flow_mnist_bpd", test_bits.mean().item(), unit="bits/dim", kind="bound")
 flow_bits = test_bits.mean().item()
 assert flow_bits < min(exact.values())
 
@@ -1062,6 +1076,8 @@ print(
 
 rows = {name.replace("_", " "): value for name, value in exact.items()} | literature
 rows["our flow"] = flow_bits
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.6))
 colours = [PALETTE[0] if name == "our flow" else "0.75" for name in rows]
 ax.bar_label(ax.barh(list(rows), list(rows.values()), color=colours), fmt=" %.2f")
@@ -1151,16 +1167,17 @@ def in_strip(x: Tensor) -> Tensor:
 assert not in_strip(pulled).any()
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
 share = {}
-for ax, (name, flow) in zip(axes, torn.items(), strict=True):
-    train_toy(flow, flow.log_prob, pulled)
-    drawn = flow.sample(20_000, generator)
-    bridge = in_strip(drawn)
-    share[name] = bridge.double().mean().item()
-    key = f"bridge_{name.replace(' ', '_').lower()}"
-    record(key, share[name], unit="share of samples", kind="score")
-    ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
-    ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
-    ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
+with record_table():
+    for ax, (name, flow) in zip(axes, torn.items(), strict=True):
+        train_toy(flow, flow.log_prob, pulled)
+        drawn = flow.sample(20_000, generator)
+        bridge = in_strip(drawn)
+        share[name] = bridge.double().mean().item()
+        key = f"bridge_{name.replace(' ', '_').lower()}"
+        record(key, share[name], unit="share of samples", kind="score")
+        ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
+        ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
+        ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
 caption(
     "Orange: samples in the strip, where there should be none. One Gaussian leaves a bridge "
     "between the moons, two Gaussians at most a few strays."
@@ -1171,17 +1188,20 @@ assert share["one Gaussian"] > 0.002
 # Why must there be a bridge? Take the codes of a point of either moon and **walk** straight from one to the other. On the way $x$ has to cross the strip. How unlikely do the codes get on the walk, compared with its ends? A Gaussian has one hill: between two places on it nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and nobody draws codes there.
 
 # %%
-for name, flow in torn.items():
-    with torch.no_grad():
-        start, end = (
-            flow(pulled[moons.y_train == part][:500].float())[0] for part in (0, 1)
-        )
-        steps = torch.linspace(0, 1, 101)[:, None, None]
-        walk = flow.base.log_prob(torch.lerp(start, end, steps).flatten(0, 1)).view(101, -1)
-    valley = (torch.minimum(walk[0], walk[-1]) - walk.min(0).values).mean().item()
-    key = f"valley_{name.replace(' ', '_').lower()}"
-    record(key, valley, unit="nats", kind="score")
-    assert valley < 1e-3 if name == "one Gaussian" else valley > 4
+with record_table():
+    for name, flow in torn.items():
+        with torch.no_grad():
+            start, end = (
+                flow(pulled[moons.y_train == part][:500].float())[0] for part in (0, 1)
+            )
+            steps = torch.linspace(0, 1, 101)[:, None, None]
+            walk = flow.base.log_prob(torch.lerp(start, end, steps).flatten(0, 1)).view(
+                101, -1
+            )
+        valley = (torch.minimum(walk[0], walk[-1]) - walk.min(0).values).mean().item()
+        key = f"valley_{name.replace(' ', '_').lower()}"
+        record(key, valley, unit="nats", kind="score")
+        assert valley < 1e-3 if name == "one Gaussian" else valley > 4
 
 # %% [markdown]
 # ### A high likelihood does not mean "I know this"
@@ -1204,13 +1224,14 @@ shown = {
     "noise (never seen)": snow,
 }
 costs = {name: image_bits(fashion_flow, x) for name, x in shown.items()}
-for name, cost in costs.items():
-    record(
-        f"fashion_flow_bpd_{name.split(' (')[0].replace(' ', '_')}",
-        cost.mean().item(),
-        unit="bits/dim",
-        kind="bound",
-    )
+with record_table():
+    for name, cost in costs.items():
+        record(
+            f"fashion_flow_bpd_{name.split(' (')[0].replace(' ', '_')}",
+            cost.mean().item(),
+            unit="bits/dim",
+            kind="bound",
+        )
 assert costs["digits (never seen)"].mean() < costs["clothes (known)"].mean() - 0.5
 assert costs["digits (never seen)"].mean() < costs["its own samples"].mean() - 0.5
 
@@ -1229,12 +1250,14 @@ is_strange = np.repeat([0, 1], [len(clothes_test), len(strange)])
 correlation = np.corrcoef(costs_both, complexity)[0, 1]
 plain = roc_auc_score(is_strange, costs_both)
 corrected = roc_auc_score(is_strange, costs_both - complexity)
-record("bits_and_zlib_correlation", correlation, kind="score")
-record("strange_auroc_likelihood", plain, kind="score")
-record("strange_auroc_minus_zlib", corrected, kind="score")
+with record_table():
+    record("bits_and_zlib_correlation", correlation, kind="score")
+    record("strange_auroc_likelihood", plain, kind="score")
+    record("strange_auroc_minus_zlib", corrected, kind="score")
 assert plain < 0.3 < 0.7 < corrected
 assert correlation > 0.8
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1), width_ratios=(1.2, 1.2, 1))
 for kind, name in enumerate(("clothes", "digits")):
     mine = torch.as_tensor(is_strange == kind)

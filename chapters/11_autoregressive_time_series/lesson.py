@@ -38,7 +38,7 @@ from matplotlib.dates import YearLocator
 from torch import Tensor
 
 from utils.plots import PALETTE, caption
-from utils.results import record
+from utils.results import record, record_table
 from utils.series import bootstrap_blocks, load_series, rolling_origin
 
 generator = torch.Generator().manual_seed(seed)
@@ -54,6 +54,7 @@ shares = [load_series(name) for name in ("AAPL", "FB", "GOOG", "IBM", "MSFT")]
 for series in (sunspots, co2, *shares):
     print(series)
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
 for ax, series, colour in zip(axes, (sunspots, co2, shares[3]), PALETTE, strict=False):
     ax.plot(series.dates, series.values, color=colour, linewidth=0.8)
@@ -164,6 +165,7 @@ true_variance = torch.tensor(0.5, dtype=torch.float64)
 x = draw_paths(torch.zeros(2, dtype=torch.float64), truth, true_variance, 1200, 1)[0, 200:]
 solution, variance = fit_ar(x, 2)
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8), width_ratios=(3, 2))
 left.plot(x[-160:-40], color="0.3")
 ahead = draw_paths(x[:-40], solution, variance, 40, 200)
@@ -337,6 +339,9 @@ exact = Autoregression(2, "exact").fit(root[:start_1900])
 least_squares = Autoregression(2).fit(root[:start_1900])
 print("AR(2), least squares:    ", least_squares.coefficients.numpy().round(4))
 print("AR(2), exact likelihood: ", exact.coefficients.numpy().round(4))
+assert torch.allclose(exact.coefficients, least_squares.coefficients, atol=0.05)
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.plot(list(aic)[1:], list(aic.values())[1:], marker="o")
 ax.axvline(order, color="0.7", zorder=0)
@@ -345,7 +350,6 @@ caption(
     "The second lag is worth a lot, for it gives the cycle its direction: up or down? The "
     "ninth pays once more."
 )
-assert torch.allclose(exact.coefficients, least_squares.coefficients, atol=0.05)
 
 # %% [markdown]
 # ## 7 · The library's model
@@ -577,30 +581,32 @@ assert (air_ratio < 1).all()
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 covered = {}
-for ax, (name, results, block) in zip(
-    axes, (("sunspots", sun, 22), ("co2", air, 26)), strict=True
-):
-    for kind, marker in (("AR", "o"), ("seasonal-naive", "s")):
-        shares_held = [
-            coverage(*results[kind], level).nanmean().item() for level in (0.5, 0.8, 0.95)
-        ]
-        ax.plot((0.5, 0.8, 0.95), shares_held, marker=marker, label=kind)
-        for level, share in zip((50, 80, 95), shares_held, strict=True):
-            print(f"{name:9s} {kind:15s} {level} % interval holds {100 * share:.1f} %")
-    held = coverage(*results["AR"], 0.8).nanmean(1)
-    rows = bootstrap_blocks(len(held), block, bootstrap, generator)
-    covered[name] = held.nanmean().item(), held[rows].nanmean(1)
-    low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double())
-    record(
-        f"coverage80_{name}",
-        covered[name][0],
-        kind="score",
-        low=low.item(),
-        high=high.item(),
-    )
-    ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
-    ax.set(title=name, xlabel="the interval should hold", xticks=(0.5, 0.8, 0.95))
-    ax.legend()
+with record_table():
+    for ax, (name, results, block) in zip(
+        axes, (("sunspots", sun, 22), ("co2", air, 26)), strict=True
+    ):
+        for kind, marker in (("AR", "o"), ("seasonal-naive", "s")):
+            shares_held = [
+                coverage(*results[kind], level).nanmean().item()
+                for level in (0.5, 0.8, 0.95)
+            ]
+            ax.plot((0.5, 0.8, 0.95), shares_held, marker=marker, label=kind)
+            for level, share in zip((50, 80, 95), shares_held, strict=True):
+                print(f"{name:9s} {kind:15s} {level} % interval holds {100 * share:.1f} %")
+        held = coverage(*results["AR"], 0.8).nanmean(1)
+        rows = bootstrap_blocks(len(held), block, bootstrap, generator)
+        covered[name] = held.nanmean().item(), held[rows].nanmean(1)
+        low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double())
+        record(
+            f"coverage80_{name}",
+            covered[name][0],
+            kind="score",
+            low=low.item(),
+            high=high.item(),
+        )
+        ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
+        ax.set(title=name, xlabel="the interval should hold", xticks=(0.5, 0.8, 0.95))
+        ax.legend()
 axes[0].set_ylabel("it held")
 both = sum(value for value, _ in covered.values()) / 2
 low, high = (sum(again for _, again in covered.values()) / 2).quantile(
@@ -622,7 +628,7 @@ assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
 # This is how a forecast should be shown: no line, but a fan that opens.
 
 
-# %% tags=["picture"]
+# %%
 def fan(ax, dates, draws: Tensor, colour: str) -> None:
     """Shade the middle 95, 80 and 50 %, the median on top."""
     for level, alpha in ((0.95, 0.15), (0.8, 0.25), (0.5, 0.35)):
@@ -634,6 +640,7 @@ def fan(ax, dates, draws: Tensor, colour: str) -> None:
     ax.axvline(dates[0], color="0.6", linewidth=0.8, linestyle=":")
 
 
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
 left.plot(sunspots.dates[240:], sunspots.values[240:], color="0.2", linewidth=1.2)
 for year in ("1964-01-01", "1980-01-01", "1997-01-01"):
@@ -675,6 +682,11 @@ def autocorrelation(x: Tensor, lags: int) -> Tensor:
     )
 
 
+sizes = autocorrelation(daily.abs(), 10).mean().item()
+record("autocorrelation_of_sizes", sizes, kind="score")
+assert sizes > 5 * autocorrelation(daily, 10).abs().mean().item()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 2.9))
 axes[0].plot(days, daily, linewidth=0.5)
 axes[0].set(title="daily return of the index in %")
@@ -692,9 +704,6 @@ caption(
     "Left: calm years and storms. Middle: a return says next to nothing about the next "
     "ones (grey: what chance does). Right: its size says a lot, for weeks."
 )
-sizes = autocorrelation(daily.abs(), 10).mean().item()
-record("autocorrelation_of_sizes", sizes, kind="score")
-assert sizes > 5 * autocorrelation(daily, 10).abs().mean().item()
 
 # %% [markdown]
 # ### Returns: a test against the mean
@@ -708,19 +717,20 @@ count = torch.arange(start_2006, len(daily))
 mean_so_far = daily.cumsum(0)[start_2006 - 1 : -1] / count  # known the evening before
 dull = (tested - mean_so_far).square()
 block = 20
-for p in (1, 5):
-    guesses = []
-    for now in range(start_2006, len(daily), block):  # refitted every 20 days
-        model = Autoregression(p).fit(daily[:now])
-        lags = lag_table(daily, p)[now - p : now - p + block]
-        guesses.append(lags @ torch.cat([model.intercept[None], model.coefficients]))
-    saved = dull - (tested - torch.cat(guesses)).square()
-    r2 = (saved.mean() / dull.mean()).item()
-    t_value = (saved.mean() / saved.std() * math.sqrt(len(saved))).item()
-    record(f"return_r2_ar{p}", r2, kind="score")
-    record(f"return_t_ar{p}", t_value, kind="score")
-    assert abs(t_value) < 1.96
-    assert abs(r2) < 0.01
+with record_table():
+    for p in (1, 5):
+        guesses = []
+        for now in range(start_2006, len(daily), block):  # refitted every 20 days
+            model = Autoregression(p).fit(daily[:now])
+            lags = lag_table(daily, p)[now - p : now - p + block]
+            guesses.append(lags @ torch.cat([model.intercept[None], model.coefficients]))
+        saved = dull - (tested - torch.cat(guesses)).square()
+        r2 = (saved.mean() / dull.mean()).item()
+        t_value = (saved.mean() / saved.std() * math.sqrt(len(saved))).item()
+        record(f"return_r2_ar{p}", r2, kind="score")
+        record(f"return_t_ar{p}", t_value, kind="score")
+        assert abs(t_value) < 1.96
+        assert abs(r2) < 0.01
 print(f"{len(tested)} days")
 
 # %% [markdown]
@@ -774,24 +784,29 @@ held_out["constant, Gaussian, fitted daily"] = torch.distributions.Normal(
 for name, score in sorted(held_out.items(), key=lambda item: item[1].mean()):
     print(f"{name:33s} {score.mean().item():.3f} nats/day")
 
-for tails in ("Gaussian", "Student"):
-    gain = held_out[f"ARCH(10), {tails}"] - held_out[f"constant, {tails}"]
-    rows = bootstrap_blocks(len(gain), 60, bootstrap, generator)
-    low, high = gain[rows].mean(1).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
-    record(
-        f"arch_gain_{tails.lower()}",
-        gain.mean().item(),
-        unit="nats/day",
-        kind="score",
-        low=low,
-        high=high,
-    )
-    assert low > 0
+with record_table():
+    for tails in ("Gaussian", "Student"):
+        gain = held_out[f"ARCH(10), {tails}"] - held_out[f"constant, {tails}"]
+        rows = bootstrap_blocks(len(gain), 60, bootstrap, generator)
+        low, high = (
+            gain[rows].mean(1).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+        )
+        record(
+            f"arch_gain_{tails.lower()}",
+            gain.mean().item(),
+            unit="nats/day",
+            kind="score",
+            low=low,
+            high=high,
+        )
+        assert low > 0
 best_constant = max(v.mean() for k, v in held_out.items() if k.startswith("constant"))
 assert held_out["ARCH(10), Gaussian"].mean() > best_constant
 assert held_out["ARCH(10), Student"].mean() > held_out["ARCH(10), Gaussian"].mean()
 
 sigma = models["ARCH(10), Student"].volatility(daily)[:-1]
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 3))
 ax.plot(days[start_2006:], tested, linewidth=0.5, color="0.4")
 for side in (2, -2):
@@ -835,6 +850,7 @@ for name, memory in (
     maps[name] = torch.stack([row[0][0].abs().sum(1) > 0 for row in rows])
     assert not maps[name].triu(1).any(), "an output looks into the future"
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.1))
 for ax, (name, seen) in zip(axes, maps.items(), strict=True):
     ax.imshow(seen)
@@ -901,9 +917,10 @@ for name, network in networks.items():
     network.fit(seen, epochs=neural_epochs, batch_size=16, lr=1e-2, warmup=20, seed=seed)
     with torch.no_grad():
         scores[name] = network.step_log_prob(unseen)[:, 10:].mean()
-for name, score in scores.items():
-    key = name.lower().replace("(8)", "")
-    record(f"world_{key}", score.item(), unit="nats/value", kind="score")
+with record_table():
+    for name, score in scores.items():
+        key = name.lower().replace("(8)", "")
+        record(f"world_{key}", score.item(), unit="nats/value", kind="score")
 assert scores["conv"] > scores["AR(8)"] + 0.5
 assert scores["GRU"] > scores["AR(8)"] + 0.5
 assert scores["conv"] > true_score - 0.15
@@ -989,13 +1006,16 @@ linear_score, linear_cover = judged(once.sample_paths)
 print(
     f"AR({order}): CRPS {linear_score:.2f}, 80 % interval holds {100 * linear_cover:.0f} %"
 )
-for name, network in sun_networks.items():
-    network.fit(early, window=60, epochs=sunspot_epochs, batch_size=16, lr=5e-3, seed=seed)
-    score, cover = judged(network.sample_paths)
-    print(f"{name}: CRPS {score:.2f}, 80 % interval holds {100 * cover:.0f} %")
-    record(f"sunspots_{name.lower()}_over_ar", score / linear_score, kind="score")
-    assert score / linear_score > 0.85
-    assert cover < linear_cover
+with record_table():
+    for name, network in sun_networks.items():
+        network.fit(
+            early, window=60, epochs=sunspot_epochs, batch_size=16, lr=5e-3, seed=seed
+        )
+        score, cover = judged(network.sample_paths)
+        print(f"{name}: CRPS {score:.2f}, 80 % interval holds {100 * cover:.0f} %")
+        record(f"sunspots_{name.lower()}_over_ar", score / linear_score, kind="score")
+        assert score / linear_score > 0.85
+        assert cover < linear_cover
 
 # %% [markdown]
 # No gain worth the name: a straight line through nine lags is hard to beat with two hundred values. And the networks' intervals are too narrow: they learned their few years by heart, and are surer than they should be. Networks pay when data are many, or when many series teach one network.
@@ -1070,9 +1090,10 @@ caption(
     "Left: rows left out are fair on average; filling with the mean makes the series look "
     "forgetful, straight lines make it look smooth. Right: filled by the model, with doubt."
 )
-for name, found in estimates.items():
-    key = name.replace(" ", "_")
-    record(f"phi_{key}", float(np.mean(found)), kind="score")
+with record_table():
+    for name, found in estimates.items():
+        key = name.replace(" ", "_")
+        record(f"phi_{key}", float(np.mean(found)), kind="score")
 assert abs(np.mean(estimates["left out"]) - 0.8) < 0.04
 assert np.mean(estimates["filled with the mean"]) < 0.7
 assert np.mean(estimates["straight lines"]) > 0.83
@@ -1109,8 +1130,9 @@ scores = {
     for name, f in (("fed with itself", fed_with_itself), ("direct", direct))
 }
 penalty = (scores["fed with itself"] / scores["direct"]).tolist()
-record("feeding_penalty_1_step", penalty[0], kind="score")
-record("feeding_penalty_worst", max(penalty), kind="score")
+with record_table():
+    record("feeding_penalty_1_step", penalty[0], kind="score")
+    record("feeding_penalty_worst", max(penalty), kind="score")
 assert abs(penalty[0] - 1) < 0.05
 assert max(penalty) > 1.15
 
@@ -1141,7 +1163,9 @@ for _ in range(40):
     typical.append((guess - true_x).abs().clamp(min=1e-16).log().mean().item())
 growth = (typical[13] - typical[3]) / 10
 record("error_growth", growth, unit="nats/step", kind="score")
+assert abs(growth - math.log(2)) < 0.05
 
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
 for name, marker in (("fed with itself", "o"), ("direct", "s")):
     left.plot(range(1, 13), scores[name], marker=marker, label=name)
@@ -1166,7 +1190,6 @@ caption(
     "Left: one step ahead both are equal; fed with itself the wrong model loses its way. "
     "Right: a nearly perfect model of chaos; its error doubles until nothing is left."
 )
-assert abs(growth - math.log(2)) < 0.05
 
 # %% [markdown]
 # There is no cure for chaos, only a price: a model ten times as exact sees three to four steps farther. An honest forecast says so, with a fan that opens.
@@ -1184,27 +1207,29 @@ assert torch.allclose(inner, outer)
 level = daily.cumsum(0)  # log of the index, in percent
 pieces = level.unfold(0, 11, 1)  # eleven days each
 flattered = {}
-for name, place in (("honest", 10), ("leak", 5)):  # where in its window the day is
-    count = min(len(pieces), len(daily) - place - 1)  # days that have a tomorrow
-    z = ((pieces[:, place] - pieces.mean(1)) / pieces.std(1))[:count]
-    tomorrow = torch.arange(count) + place + 1
-    move, fitted = daily[tomorrow], tomorrow < start_2006
-    table = torch.stack([torch.ones_like(z), z], dim=1)
-    w = torch.linalg.lstsq(table[fitted], move[fitted, None]).solution[:, 0]
-    guess, move = (table @ w)[~fitted], move[~fitted]
-    mean = daily[:start_2006].mean()
-    r2 = 1 - (move - guess).square().mean() / (move - mean).square().mean()
-    right_days = (guess * move > 0).double().mean().item()
-    always_up = (move > 0).double().mean().item()
-    flattered[name] = r2.item(), right_days - always_up
-    record(f"r2_{name}", r2.item(), kind="score")
-    record(f"right_days_{name}", right_days, kind="score")
+with record_table():
+    for name, place in (("honest", 10), ("leak", 5)):  # where in its window the day is
+        count = min(len(pieces), len(daily) - place - 1)  # days that have a tomorrow
+        z = ((pieces[:, place] - pieces.mean(1)) / pieces.std(1))[:count]
+        tomorrow = torch.arange(count) + place + 1
+        move, fitted = daily[tomorrow], tomorrow < start_2006
+        table = torch.stack([torch.ones_like(z), z], dim=1)
+        w = torch.linalg.lstsq(table[fitted], move[fitted, None]).solution[:, 0]
+        guess, move = (table @ w)[~fitted], move[~fitted]
+        mean = daily[:start_2006].mean()
+        r2 = 1 - (move - guess).square().mean() / (move - mean).square().mean()
+        right_days = (guess * move > 0).double().mean().item()
+        always_up = (move > 0).double().mean().item()
+        flattered[name] = r2.item(), right_days - always_up
+        record(f"r2_{name}", r2.item(), kind="score")
+        record(f"right_days_{name}", right_days, kind="score")
 print(f"always up: {100 * always_up:.1f} % of {len(move)} days")
 assert abs(flattered["honest"][0]) < 0.01
 assert flattered["leak"][0] > 0.1
 assert flattered["leak"][1] > 0.05
 assert flattered["honest"][1] < 0.02
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 1.8))
 bars = ax.barh(
     ["window of the last days", "centred window"],

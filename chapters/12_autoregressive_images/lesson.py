@@ -43,7 +43,7 @@ from torch.nn import functional as F
 
 from utils.data import load
 from utils.plots import PALETTE, caption, images
-from utils.results import record, recorded
+from utils.results import record, record_table, recorded
 
 generator = torch.Generator().manual_seed(seed)
 torch.manual_seed(seed)  # for the first weights of the networks
@@ -66,15 +66,16 @@ table = NeighbourTable((28, 28)).fit(binary.x_train)
 shown = test[:10]
 guesses = table(shown)[:, 0].sigmoid()  # p(black | ten neighbours), (10, 28, 28)
 surprise = table.surprise(shown)  # −log p of what came, in nats, (10, 28, 28)
+neighbours_nll = table.nll(test)
+record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
 
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9, 3.2))
 images(torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]), axes=ax)
 caption(
     "Top: test images. Middle: the guess before each pixel, the darker the surer of black. "
     "Bottom: the surprise afterwards: it sits on the edges."
 )
-neighbours_nll = table.nll(test)
-record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
 
 # %% [markdown]
 # The surprise of a pixel is $-\log$ of the probability that was given to what came. **Add it up over an image and you have $-\log p(x)$**, the surprise at the whole image. Why this is true is the mathematics of this chapter.
@@ -115,6 +116,8 @@ entropy = -(truth * truth.log()).sum().item()
 print(f"sum of the true p(x): {truth.sum():.12f};  entropy: {entropy:.4f} nats")
 
 drawn = torch.multinomial(truth, 14, replacement=True, generator=generator)
+
+# %% jupyter={"source_hidden": true}
 images(0.15 + 0.85 * every[drawn].reshape(-1, 3, 3), columns=14)
 caption(
     "Fourteen images of the little world; white pixels are drawn in light grey. The third "
@@ -201,9 +204,10 @@ caption(
     "hidden units can."
 )
 toy_kl = {name: curve[-1] for name, curve in curves.items()}
-record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
-record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
-record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
+with record_table():
+    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
+    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
+    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
 assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
 assert min(toy_kl.values()) > 0, "no model can beat the truth"
 
@@ -282,6 +286,7 @@ for name, model in learned.items():
     used = (matrix[earlier] > 0).sum().item()
     print(f"{name:16s} later pixels used: 0; earlier pixels used: {used} of {9 * 8 // 2}")
 
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(8.5, 3))
 scrambled = library["MADE, order 1"]
 matrix = (dependence(scrambled, every.reshape(-1, 1, 3, 3)) > 0).double()
@@ -415,6 +420,8 @@ assert made_nll < fvsbn_nll < neighbours_nll < 784 * math.log(2)
 
 # %%
 chosen = [(10, 14), (14, 14), (18, 12)]
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(8.5, 3.1))
 maps = [linear.weight[28 * row + column].detach().view(28, 28) for row, column in chosen]
 limit = torch.stack(maps).abs().max().item()
@@ -450,6 +457,8 @@ caption(
 from utils.models.autoregressive import MaskedConv2d
 
 print(inspect.getsource(MaskedConv2d.__init__))
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(5, 2.6))
 for ax, centre in zip(axes, (False, True), strict=True):
     ax.imshow(MaskedConv2d(1, 1, 5, centre=centre).mask, vmin=0, vmax=1.4)
@@ -559,12 +568,13 @@ rivals = {
     "two_stacks": GatedPixelCNN((8, 8), channels=12, layers=1),
 }
 blind_nll = {}
-for name, model in rivals.items():
-    model.fit(world, epochs=2, batch_size=50, lr=1e-2, seed=seed).cpu()
-    blind_nll[name] = model.nll(unseen)
-    record(f"copy_nll_{name}", blind_nll[name], unit="nats/image", kind="exact")
-record("copy_entropy", least, unit="nats/image", kind="exact")
-record("copy_coins", 64 * math.log(2), unit="nats/image", kind="exact")
+with record_table():
+    for name, model in rivals.items():
+        model.fit(world, epochs=2, batch_size=50, lr=1e-2, seed=seed).cpu()
+        blind_nll[name] = model.nll(unseen)
+        record(f"copy_nll_{name}", blind_nll[name], unit="nats/image", kind="exact")
+    record("copy_entropy", least, unit="nats/image", kind="exact")
+    record("copy_coins", 64 * math.log(2), unit="nats/image", kind="exact")
 halfway = (least + 64 * math.log(2)) / 2
 assert blind_nll["two_stacks"] < halfway - 5 < halfway + 5 < blind_nll["one_stack"]
 
@@ -628,6 +638,8 @@ with torch.no_grad():
         "MADE": hidden.surprise(some).mean(0),
         "PixelCNN": pixelcnn.surprise(some).mean(0),
     }
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
 for ax, (name, mean) in zip(axes, maps.items(), strict=True):
     squares = F.avg_pool2d(mean[None, None], len(mean) // 14, divisor_override=1)[0, 0]
@@ -666,6 +678,11 @@ board = dict(sorted(board.items(), key=lambda entry: -entry[1]["value"]))
 kinds = {"exact": PALETTE[0], "bound": PALETTE[1], "estimate": PALETTE[2]}
 marks = {"exact": "", "bound": "at most ", "estimate": "about "}
 longest = 230
+flow = recorded("10")["flow_mnist_bpd"]["value"]
+print(f"grey images, not comparable: flow of chapter 10, {flow:.3f} bits/dim")
+assert min(board, key=lambda name: board[name]["value"]) == "PixelCNN"
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 0.3 * len(board) + 1.4))
 for at, entry in enumerate(board.values()):
     kind, value = entry["kind"], entry["value"]
@@ -685,9 +702,6 @@ caption(
     "The same 10,000 images for all; the bar with … is cut. A bound says: the truth is at "
     "most this. Black lines: intervals of estimates."
 )
-flow = recorded("10")["flow_mnist_bpd"]["value"]
-print(f"grey images, not comparable: flow of chapter 10, {flow:.3f} bits/dim")
-assert min(board, key=lambda name: board[name]["value"]) == "PixelCNN"
 
 # %% [markdown]
 # Mind the marks. An exact number needs no excuse. A bound can only be unfair to its own model: the VAE is at least as good as its bar says. An estimate may err to either side of its bar, within its black line and sometimes beyond.
@@ -730,7 +744,7 @@ sampling_speedup = 7 * two_rows / fast_seconds
 record("sampling_speedup", sampling_speedup, kind="score")
 print(f"64 images: {fast_seconds:.2f} s with memory, {7 * two_rows:.1f} s without")
 
-# %% tags=["picture"]
+# %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
 images(test[:64], columns=8, title="test images", axes=left)
 images(drawn, columns=8, title="samples of PixelCNN", axes=right)
@@ -753,6 +767,8 @@ place = place.repeat_interleave(2, 2).repeat_interleave(
 frames = torch.stack(
     [drawn[:5].where(place < count, torch.nan) for count in film], dim=1
 )  # (5, 7, 1, 28, 28)
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 5.6))
 images(frames.flatten(0, 1), columns=len(film), axes=ax)
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
@@ -788,13 +804,15 @@ digits = test[torch.tensor([binary.y_test.eq(d).nonzero()[1].item() for d in ran
 completions = [pixelcnn.sample(10, generator, start=digits, rows=14) for _ in range(4)]
 covered = digits.clone()
 covered[:, :, 14:] = torch.nan
+assert all((c[:, :, :14] == digits[:, :, :14]).all() for c in completions)
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 5.2))
 images(torch.cat([digits, covered, *completions]), columns=10, axes=ax)
 caption(
     "From the top: the image; what the model sees; four ways to go on. They differ where "
     "the upper half leaves a choice."
 )
-assert all((c[:, :, :14] == digits[:, :, :14]).all() for c in completions)
 
 # %% [markdown]
 # ## 10 · Where it fails
@@ -821,9 +839,10 @@ for _ in range(toy_steps):
     loss.backward()
     optimiser.step()
 leaked_sum = log_p(every, leaky(every, *weights)).exp().sum().item()
-record("leaky_nll", loss.item(), unit="nats/image", kind="score")
-record("entropy", entropy, unit="nats/image", kind="exact")
-record("leaky_sum", leaked_sum, kind="exact")
+with record_table():
+    record("leaky_nll", loss.item(), unit="nats/image", kind="score")
+    record("entropy", entropy, unit="nats/image", kind="exact")
+    record("leaky_sum", leaked_sum, kind="exact")
 assert loss.item() < entropy - 0.5
 assert leaked_sum > 2
 
@@ -843,9 +862,15 @@ with torch.no_grad():
 best = fit.argmin(0)
 chosen = pasted.view(100, 10, 1, 28, 28)[best, torch.arange(10)]
 given_top = pixelcnn.surprise(digits)[:, 7:].sum((1, 2)).mean().item()
-record("lower_half_own_top", given_top, unit="nats", kind="score")
-record("lower_half_random_top", fit.mean().item(), unit="nats", kind="score")
-record("lower_half_best_top", fit.min(0).values.mean().item(), unit="nats", kind="score")
+with record_table():
+    record("lower_half_own_top", given_top, unit="nats", kind="score")
+    record("lower_half_random_top", fit.mean().item(), unit="nats", kind="score")
+    record(
+        "lower_half_best_top", fit.min(0).values.mean().item(), unit="nats", kind="score"
+    )
+assert given_top < fit.mean()
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 3.2))
 lower = digits.clone()
 lower[:, :, :14] = torch.nan
@@ -854,7 +879,6 @@ caption(
     "Given: lower halves. Second row: upper halves drawn without looking. Third: of 100 "
     "such, the one after which the model finds the lower half least surprising."
 )
-assert given_top < fit.mean()
 
 # %% [markdown]
 # The third row is a crude form of the honest repair: draw many upper halves, and weigh each with the probability that it gives to the known lower half. With more and more draws that becomes exact, and it is wasteful. Better is to train for the question: turn the images upside down, or train one MADE in many orders.

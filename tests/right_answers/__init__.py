@@ -21,6 +21,6 @@ def right(id: str) -> Callable:
 
 def right_answers() -> list[tuple[str, Callable]]:
     """Id and function of all right answers of all chapters."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
     return _answers

@@ -178,15 +178,15 @@ def by_the_model_of_the_course(x_train):
     generator = torch.Generator().manual_seed(0)
     made = MADE(64, hidden=(512,), generator=generator)
     epochs, batches = 130, 13
-    optimiser = torch.optim.AdamW(made.parameters(), lr=5e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=epochs * batches)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=epochs * batches)
     for _ in range(epochs):
         binary = (torch.rand(x_train.shape, generator=generator) < x_train).float()
         for batch in torch.randperm(len(binary), generator=generator).tensor_split(batches):
             loss = F.binary_cross_entropy_with_logits(made(binary[batch]).squeeze(-1), binary[batch])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     made.requires_grad_(False)
     return lambda x: made(x.float()).squeeze(-1)

@@ -30,8 +30,8 @@ def by_two_energies(spins, beta, field):
 @right("ising.conditional")
 def by_convolution(spins, beta, field):
     kernel = torch.tensor([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=spins.dtype)[None, None]
-    neighbours = conv2d(pad(spins[None, None], (1, 1, 1, 1), mode="circular"), kernel)[0, 0]
-    return (1 + torch.tanh(beta * (neighbours + field))) / 2
+    neighbors = conv2d(pad(spins[None, None], (1, 1, 1, 1), mode="circular"), kernel)[0, 0]
+    return (1 + torch.tanh(beta * (neighbors + field))) / 2
 
 
 @right("hopfield.store")

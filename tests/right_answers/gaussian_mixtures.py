@@ -23,8 +23,8 @@ def by_the_library(x, mean, covariance):
 
 @right("gmm.gaussian_log_prob")
 def with_inverse_and_determinant(x, mean, covariance):
-    centred = x - mean
-    quadratic = (centred @ torch.linalg.inv(covariance) * centred).sum(1)
+    centered = x - mean
+    quadratic = (centered @ torch.linalg.inv(covariance) * centered).sum(1)
     return -0.5 * (quadratic + torch.linalg.slogdet(covariance)[1] + x.shape[1] * math.log(2 * math.pi))
 
 

@@ -117,7 +117,7 @@ def by_the_library_of_distributions(x, probs):
 
 
 @right("dist.compress")
-def counts_over_four_neighbours(x_train):
+def counts_over_four_neighbors(x_train):
     padded = torch.nn.functional.pad
     place = torch.arange(64).reshape(8, 8)
 

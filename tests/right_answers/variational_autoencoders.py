@@ -93,7 +93,7 @@ def by_autograd(f, mean, log_variance, noise):
 
 
 @right("vae.score_function_gradient")
-def centred_and_enlarged(f, mean, log_variance, noise):
+def centered_and_enlarged(f, mean, log_variance, noise):
     z = mean + (log_variance / 2).exp() * noise
     value = f(z)
     weight = (value - value.mean())[:, None] / (len(value) - 1)

@@ -149,9 +149,9 @@ def by_spreading_labels(x_labelled, y_labelled, x_unlabelled):
 @right("generative.few_labels")
 def by_em_on_principal_components(x_labelled, y_labelled, x_unlabelled):
     x = torch.cat([x_labelled, x_unlabelled])
-    centre = x.mean(0)
-    _, _, directions = torch.linalg.svd(x - centre, full_matrices=False)
-    z = (x - centre) @ directions[:30].T
+    center = x.mean(0)
+    _, _, directions = torch.linalg.svd(x - center, full_matrices=False)
+    z = (x - center) @ directions[:30].T
     known = torch.nn.functional.one_hot(y_labelled, 10).double()
     share = torch.cat([known, torch.zeros(len(x_unlabelled), 10, dtype=x.dtype)])
     for _ in range(15):
@@ -164,4 +164,4 @@ def by_em_on_principal_components(x_labelled, y_labelled, x_unlabelled):
         log_prior = share.mean(0).log()
         guess = (gaussians.log_prob(z[len(known) :, None]) + log_prior).softmax(-1)
         share = torch.cat([known, guess])
-    return lambda new: (gaussians.log_prob(((new - centre) @ directions[:30].T)[:, None]) + log_prior).argmax(-1)
+    return lambda new: (gaussians.log_prob(((new - center) @ directions[:30].T)[:, None]) + log_prior).argmax(-1)

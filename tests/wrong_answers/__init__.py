@@ -1,4 +1,4 @@
-"""Plausible wrong answers: each check must reject them and name the mistake. One module a chapter."""
+"""Plausible wrong answers: each check must reject them and name the mistake. In the folders and files of the checks."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def wrong(id: str, says: str) -> Callable:
 
 def wrong_answers() -> list[WrongAnswer]:
     """All wrong answers of all chapters."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
     return _answers

@@ -1,7 +1,7 @@
 """Find the check of an exercise, run it on a student's function, and say what was found.
 
 For a student the check runs in the student's process, so everything that a function can do to a process is caught
-here: it may raise, exit, print, never return, change its inputs or set a global. What comes out is always one of four
+here: it may raise, exit, print, never return, change its inputs or set a global. What comes out is always one of five
 verdicts. Who grades runs the check in another process than the function: see `Elsewhere`.
 """
 
@@ -23,17 +23,18 @@ import re
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from utils.checks.stopwatch import Stopwatch
 from utils.output import show
 
 MIME = "application/vnd.course.check+json"
 LINES_SHOWN, CHARACTERS_KEPT = 5, 2000
+PATIENCE = 6  # a check may last this many times its limit on the clock: beside busy programs, or waiting for something
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Verdict:
 
     Attributes:
         id: the exercise.
-        status: ``passed``, ``not attempted``, ``wrong`` or ``raised`` (the student's code raised an exception).
+        status: ``passed``, ``not attempted``, ``wrong``, ``raised`` (the student's code raised an exception) or
+            ``timed out``.
         message: one sentence; for ``wrong`` it names the mistake, for ``raised`` it quotes the student's own line.
         hint: one sentence on what to do next, or empty.
-        seconds: how long the check took.
+        seconds: how long the check took, in seconds of processor time without imports.
         printed: the first lines that the student's code printed.
     """
 
@@ -126,7 +128,7 @@ def exercise(id: str, call: str, seconds: float = 10) -> Callable:
     Args:
         id: ``family.function``, unique in the course.
         call: how the check calls the answer, such as ``"e_step(log_weights, log_prob)"``: positional arguments.
-        seconds: time limit; a function that takes longer is stopped.
+        seconds: limit of processor time, imports not counted; a function that takes longer is stopped.
     """
 
     def register(judge: Callable) -> Callable:
@@ -144,8 +146,8 @@ def exercise(id: str, call: str, seconds: float = 10) -> Callable:
 
 def _load_all() -> None:
     package = importlib.import_module(__package__)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{__package__}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{__package__}."):
+        importlib.import_module(module.name)
 
 
 def exercise_ids() -> list[str]:
@@ -223,6 +225,10 @@ class Elsewhere:
     def guarded(self, call: str) -> Callable:
         raise NotImplementedError
 
+    def processor_seconds(self) -> float:
+        """What that process has spent so far."""
+        return 0.0
+
 
 def guard(function: Callable, call: str) -> Callable:
     """`function`, an answer or what an answer returned, so that `call` is looked after: see `Guarded`."""
@@ -297,29 +303,31 @@ def run_check(id: str, answer: Callable, seed: int = 0) -> Verdict:
     """
     found = _find(id)
     printed, outcome, done = _Printed(), [], threading.Event()
+    watch = Stopwatch(answer.processor_seconds) if issubclass(type(answer), Elsewhere) else Stopwatch()
 
     def work() -> None:
         try:
+            watch.begin()
             outcome.append(_judge(found, answer, seed))
+            watch.end()
         finally:
             done.set()
 
     # A thread, because only that can be left behind on every platform, from any front end, whatever the code catches.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-    start = time.perf_counter()
     with _globals_kept(), contextlib.redirect_stdout(printed):
         thread.start()
         try:
             # In short waits, so that an interrupt by the user comes through everywhere; not by join(), which takes
             # a thread for ended once it was interrupted (Python 3.11 and 3.12).
-            while not done.wait(0.1) and time.perf_counter() - start < found.seconds:
-                pass
+            while not done.wait(0.1) and watch.seconds < found.seconds and watch.lasted < PATIENCE * found.seconds:
+                watch.look()
         finally:
+            watch.look()
             finished = bool(outcome)
             stopped = finished or _stop(thread, done)
-    seconds = time.perf_counter() - start
-    status, message, hint = outcome[0] if finished else _out_of_time(found, stopped)
-    return Verdict(id, status, message, hint, seconds, printed.first_lines())
+    status, message, hint = outcome[0] if finished else _out_of_time(found, watch, stopped)
+    return Verdict(id, status, message, hint, watch.seconds, printed.first_lines())
 
 
 def _judge(found: Exercise, answer: Callable, seed: int) -> tuple[str, str, str]:
@@ -342,11 +350,16 @@ def _stop(thread: threading.Thread, done: threading.Event) -> bool:
     return False
 
 
-def _out_of_time(found: Exercise, stopped: bool) -> tuple[str, str, str]:
-    message = f"Your code did not finish within {found.seconds:g} seconds"
+def _out_of_time(found: Exercise, watch: Stopwatch, stopped: bool) -> tuple[str, str, str]:
+    if watch.seconds < found.seconds:
+        message = f"Your code did not finish within {PATIENCE * found.seconds:g} seconds"
+        hint = "It mostly waited: look for a call of `input()` or `sleep()`."
+    else:
+        message = f"Your code did not finish within {found.seconds:g} seconds of processor time"
+        hint = "Look for a loop that never ends, or a much too slow one."
     if not stopped:
-        return "wrong", f"{message} and could not be stopped.", "Restart the kernel, then look for what never ends."
-    return "wrong", f"{message}.", "Look for a loop that never ends, a much too slow one, or a call of `input()`."
+        return "timed out", f"{message} and could not be stopped.", f"Restart the kernel first. {hint}"
+    return "timed out", f"{message}.", hint
 
 
 def _explain(error: BaseException, found: Exercise) -> tuple[str, str, str]:
@@ -435,9 +448,15 @@ def _shorten_tracebacks() -> None:
     sys.excepthook = hook
 
 
-WORDS = {"passed": "Passed", "not attempted": "Not attempted", "wrong": "Wrong", "raised": "Error"}
+WORDS = {
+    "passed": "Passed",
+    "not attempted": "Not attempted",
+    "wrong": "Wrong",
+    "raised": "Error",
+    "timed out": "Timed out",
+}
 # Dark enough for white letters, so that they read alike on a light and on a dark page.
-COLOURS = {"passed": "#2e7d32", "not attempted": "#8a5a00", "wrong": "#c62828", "raised": "#c62828"}
+COLOURS = dict.fromkeys(WORDS, "#c62828") | {"passed": "#2e7d32", "not attempted": "#8a5a00"}
 
 
 def _as_text(verdict: Verdict) -> str:

@@ -1,11 +1,14 @@
 """What checks say of a result: a small vocabulary of named assertions, each of which raises `Wrong` with a sentence.
 
+A result has a name, such as "your loss" or "your means": sentences about it say what it *should be*, which is right for
+one thing and for several.
+
 Checks draw float64 inputs; the tolerance leaves room for a constant that a student's code made in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +25,17 @@ class Mistake(NamedTuple):
     value: Any
     says: str
     hint: str = ""
+
+
+def repeatable(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
+    """The answer, if it is the same when asked twice."""
+    result, again = answer(*inputs), answer(*inputs)
+    both = isinstance(result, Tensor) and isinstance(again, Tensor) and result.shape == again.shape
+    if both and not torch.equal(result.isnan(), again.isnan()):
+        both = False
+    if both and not torch.allclose(result.double(), again.double(), rtol=1e-9, atol=1e-9, equal_nan=True):
+        raise Wrong("Your function draws random numbers of its own: the same inputs give different results.", hint)
+    return result
 
 
 def parts(result: Any, names: Sequence[str]) -> tuple:
@@ -56,11 +70,11 @@ def tensor(
     """
     title = name[0].upper() + name[1:]
     if value is None:
-        raise Wrong(f"{title} is `None`, expected a tensor.", "Did you forget `return`?")
+        raise Wrong(f"{title} should be a tensor, not `None`.", "Did you forget `return`?")
     if not isinstance(value, Tensor):
         kind = type(value)
         kind = f"{kind.__module__}.{kind.__name__}".removeprefix("builtins.")
-        raise Wrong(f"{title} is a `{kind}`, expected a `torch.Tensor`.", "Compute with torch functions throughout.")
+        raise Wrong(f"{title} should be a `torch.Tensor`, not a `{kind}`.", "Compute with torch functions throughout.")
     if value.shape != tuple(shape):
         raise _shape_mistake(value, tuple(shape), title, shapes)
     if value.dtype != dtype:
@@ -69,24 +83,24 @@ def tensor(
             hint = "A comparison such as `a < b` gives a boolean tensor."
         elif not dtype.is_floating_point:
             hint = "Indices and states are whole numbers; `.long()` turns a tensor into them."
-        raise Wrong(f"{title} is `{value.dtype}`, expected `{dtype}`.", hint)
+        raise Wrong(f"{title} should be `{dtype}`, not `{value.dtype}`.", hint)
     value = value.detach()
     if not value.isfinite().all():
         what = "NaN" if value.isnan().any() else "infinite"
         says, hint = not_finite or ("", "Look for log(0), 0/0 and the exponential of a large number.")
-        raise Wrong(says or f"{title} is {what} at {_where(~value.isfinite())}.", hint)
+        raise Wrong(says or f"{title} should be finite, not {what} at {_where(~value.isfinite())}.", hint)
     return value
 
 
 def _shape_mistake(value: Tensor, shape: tuple[int, ...], title: str, shapes: Sequence[Mistake]) -> Wrong:
-    says = f"{title} has shape {tuple(value.shape)}, expected {shape}"
+    says = f"{title} should have shape {shape}, not {tuple(value.shape)}"
     for mistake in shapes:
         if value.shape == tuple(mistake.value):
             return Wrong(f"{says}: {mistake.says}.", mistake.hint)
     if tuple(size for size in value.shape if size != 1) == tuple(size for size in shape if size != 1):
-        return Wrong(f"{says}: an axis of size 1 too many or too few.", "`keepdim`, `squeeze` or `[:, None]` mends it.")
+        return Wrong(f"{says}: an axis of size 1 too many or too few.", "`keepdim`, `squeeze` or `[:, None]` fixes it.")
     if value.shape == shape[::-1]:
-        return Wrong(f"{says}: its axes are swapped.", "Swap them back, or sum over the other axis.")
+        return Wrong(f"{says}: the axes are swapped.", "Swap them back, or sum over the other axis.")
     return Wrong(f"{says}.", "Write the shape beside each line of your code.")
 
 
@@ -98,7 +112,7 @@ def number(value: Any, name: str = "your result") -> Tensor:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.reshape(()).double()
     elif isinstance(value, Tensor):
-        raise Wrong(f"{title} has shape {tuple(value.shape)}, expected one number.", "Sum over the points.")
+        raise Wrong(f"{title} should be one number, not shape {tuple(value.shape)}.", "Sum over the points.")
     return tensor(value, (), torch.float64, name)
 
 
@@ -117,7 +131,7 @@ def close(
     at = f" at {_where(worst)}" if value.ndim else ""
     yours, true = value[worst].flatten()[0], truth[worst].flatten()[0]
     raise Wrong(
-        f"{title} differs from the truth{at}: it is {yours:.6g}, the truth is {true:.6g}.",
+        f"{title} should be {true:.6g}{at}, not {yours:.6g}.",
         hint or "Compute one entry by hand, then follow it through your code.",
     )
 

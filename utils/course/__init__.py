@@ -2,8 +2,9 @@
 
 import sys
 
-# Reading a notebook imports jsonschema, whose optional check of internationalised addresses takes a second to import;
-# no notebook has use for it, and every command would wait for it.
+# nbformat imports jsonschema, and that imports rfc3987_syntax where it is installed (JupyterLab brings it): a parser of
+# internationalized addresses that takes far longer to import than all the rest of this command. The schema of notebooks
+# has no such address. None means "not installed" to an import, and jsonschema then leaves this check out.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 

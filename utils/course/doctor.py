@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -15,12 +16,12 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from utils.course.register import ROOT
+from utils.checkout import NEEDED, ROOT, is_checkout
 
 LOCK = ROOT / "requirements.lock"
 MEMORY_NEEDED = 4 * 2**30  # what a lesson may use
 STEPS, TRAINING_LIMIT = 50, 30.0  # a machine fit for the lessons needs well under one second, not thirty
-INSTALL = "python -m pip install -r requirements.lock -e ."
+INSTALL = "python install.py --here"
 
 
 class Finding(NamedTuple):
@@ -30,6 +31,10 @@ class Finding(NamedTuple):
     name: str
     detail: str
     mend: str = ""
+
+
+def check_checkout() -> Iterator[Finding]:
+    yield Finding(is_checkout(), "course", f"lies in {ROOT}" if is_checkout() else f"not in {ROOT}", NEEDED)
 
 
 def check_python() -> Iterator[Finding]:
@@ -42,14 +47,24 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    from utils.course.lock import deviations, read_lock
+    from packaging.requirements import Requirement
 
-    pins = read_lock(LOCK)
-    different = deviations(pins)
-    for line in different:
-        yield Finding(False, "packages", line, INSTALL)
-    if not different:
-        yield Finding(True, "packages", f"all {len(pins)} as in {LOCK.name}")
+    lines = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    pins = [pin for pin in map(Requirement, lines) if pin.marker is None or pin.marker.evaluate()]
+    good = 0
+    for pin in pins:
+        try:
+            found = importlib.metadata.version(pin.name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(False, "packages", f"{pin.name} is not installed, the lock has {pin.specifier}", INSTALL)
+            continue
+        # A build of the pinned version for one kind of processor, such as 2.13.0+cpu, is that version.
+        if pin.specifier.contains(found, prereleases=True):
+            good += 1
+        else:
+            yield Finding(False, "packages", f"{pin.name} is {found}, the lock has {pin.specifier}", INSTALL)
+    if good == len(pins):
+        yield Finding(True, "packages", f"all {good} as in {LOCK.name}")
 
 
 def check_kernel() -> Iterator[Finding]:
@@ -135,13 +150,16 @@ def check_training() -> Iterator[Finding]:
     accuracy = ((torch.relu(digits.x_test @ weights[0]) @ weights[1]).argmax(1) == digits.y_test).float().mean().item()
     detail = f"{STEPS} steps in {seconds:.2f} s, {accuracy:.0%} of the test digits right"
     if accuracy < 0.9:
-        yield Finding(False, "training", f"{detail}: 90% expected", f"{INSTALL} --force-reinstall")
+        yield Finding(
+            False, "training", f"{detail}: 90% expected", f"python -m pip install -r {LOCK.name} --force-reinstall"
+        )
     else:
         mend = "close other programs, or set OMP_NUM_THREADS=1"
         yield Finding(seconds <= TRAINING_LIMIT, "training", detail, mend)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_checkout,
     check_python,
     check_packages,
     check_kernel,
@@ -155,7 +173,8 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 def findings() -> Iterator[Finding]:
     """All findings, one by one; a check that breaks is a finding too, and the others still run."""
-    for check in CHECKS:
+    # Without a checkout the others would only say in many ways that its files are missing.
+    for check in CHECKS if is_checkout() else (check_checkout,):
         try:
             yield from check()
         except Exception as error:

@@ -19,7 +19,7 @@ import psutil
 
 from utils.course import CourseError
 from utils.course.notebooks import read
-from utils.results import MIME
+from utils.results import results_in
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one notebook. `output` is the notebook as far as it ran."""
+    """What came of one notebook. `output` is the notebook as far as it ran, `used` what was noted (see `watch.py`)."""
 
     output: Path
     seconds: float
     memory_mb: float
     failure: Failure | None = None
     results: list[dict] = field(default_factory=list)
+    used: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,7 @@ def execute(jobs: Sequence[Job], side_by_side: int = 1, progress: Progress | Non
 
 def recorded(notebook: nbformat.NotebookNode) -> list[dict]:
     """The results that the notebook's cells recorded, in order."""
-    return [
-        dict(output["data"][MIME])
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if MIME in output.get("data", {})
-    ]
+    return results_in(notebook.cells)
 
 
 def free_path(folder: Path, name: str) -> Path:
@@ -176,7 +172,9 @@ def _spins(threads: int) -> str:
 def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -> Run:
     """Start a worker, follow its events to the end, and read what it left."""
     cell, end, failure, done, overtime = None, {}, None, False, threading.Event()
-    with tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True) as empty:
+    with tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True) as folder:
+        empty, log = Path(folder, "empty"), Path(folder, "used")
+        empty.mkdir()
         process = workers.start(threads)
 
         def give_up():
@@ -195,7 +193,8 @@ def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -
                 "output": str(job.output),
                 "parameters": job.parameters,
                 "cell_seconds": job.cell_seconds,
-                "cwd": empty,
+                "cwd": str(empty),
+                "log": str(log),
             }
             process.stdin.write(json.dumps(description) + "\n")
             process.stdin.flush()
@@ -219,6 +218,9 @@ def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -
             alarm.cancel()
             workers.finish(process)
             drain.join(timeout=10)
+        used = (
+            [tuple(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+        )
     if overtime.is_set() and not done:
         failure = {
             "kind": "timeout",
@@ -227,10 +229,10 @@ def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -
     elif failure is None and not done:
         last = ("".join(errors).strip().splitlines() or ["it said nothing"])[-1]
         failure = {"kind": "stopped", "message": f"the process that ran the notebook ended early: {last}"}
-    return _outcome(job, end, failure, cell)
+    return _outcome(job, end, failure, cell, used)
 
 
-def _outcome(job: Job, end: dict, failure: dict | None, cell: int | None) -> Run:
+def _outcome(job: Job, end: dict, failure: dict | None, cell: int | None, used: list[tuple[str, ...]]) -> Run:
     results, line = [], ""
     if job.output.is_file() and job.output.stat().st_size:
         notebook = read(job.output)
@@ -240,4 +242,4 @@ def _outcome(job: Job, end: dict, failure: dict | None, cell: int | None) -> Run
         if cell is not None and cell <= len(shown):
             line = next((text for text in shown[cell - 1].source.splitlines() if text.strip()), "")
     why = Failure(failure["kind"], failure["message"], cell, line) if failure else None
-    return Run(job.output, end.get("seconds", 0.0), end.get("memory_mb", 0.0), why, results)
+    return Run(job.output, end.get("seconds", 0.0), end.get("memory_mb", 0.0), why, results, used)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import warnings
 from base64 import b64decode, b64encode
+from functools import lru_cache
 from pathlib import Path
 
 import jupytext
@@ -18,17 +21,52 @@ from utils.course import CourseError
 FORMAT = "py:percent"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What a person writes into a cell's metadata. Everything else (execution times, scroll states) is volatile.
-CELL_METADATA = ("tags", "exercise")
+CELL_METADATA = ("tags", "exercise", "jupyter")
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook at `path`, as nbformat 4."""
+    """The notebook at `path`, as nbformat 4: its cells have ids and the line ends of this course.
+
+    Raises:
+        CourseError: when there is none, or it cannot be read; the message says why.
+    """
+    text = ""
     try:
-        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        text = path.read_text(encoding="utf-8-sig")  # an editor may have put a byte-order mark on top
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", nbformat.warnings.MissingIDFieldWarning)
+            notebook = nbformat.reads(text, as_version=4)
     except FileNotFoundError:
         raise CourseError(f"{path} is missing") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+    except (ValueError, AttributeError, TypeError, nbformat.ValidationError):  # nbformat looks into what it was given
+        if conflict := re.search(r"^<{7} .*", text, re.MULTILINE):
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise CourseError(
+                f"{path} holds a merge conflict, beginning in line {line}. It is made from its text: resolve the text, "
+                f"take either notebook (git checkout --ours -- {path}), then run `course sync`"
+            ) from None
         raise CourseError(f"{path} is not a notebook: it is no valid JSON of the notebook format") from None
+    seen = {cell["id"] for cell in notebook.cells if "id" in cell}
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("\r\n", "\n")
+        if "id" not in cell:  # before version 4.5
+            cell["id"] = _new_id(cell.source, seen)
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    return notebook
+
+
+def read_shared(path: Path) -> NotebookNode:
+    """The same for whoever only looks: the file is read once as long as it stays as it is. Do not change it."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return read(path)  # which says so
+    return _read_once(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read_once(path: Path, changed: int, size: int) -> NotebookNode:
+    return read(path)
 
 
 def dumps(notebook: NotebookNode) -> str:
@@ -38,16 +76,25 @@ def dumps(notebook: NotebookNode) -> str:
 
 def from_text(text: str) -> NotebookNode:
     """The notebook that a chapter's text describes: no outputs, our kernel, ids that depend on the text alone."""
-    parsed = jupytext.reads(text, FORMAT)
     cells, seen = [], set()
-    for cell in parsed.cells:
-        metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
-        make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
-        new = make(cell.source, metadata=metadata)
-        new["id"] = _new_id(cell.source, seen)
-        cells.append(new)
+    for kind, source, metadata in _cells(text):
+        cell = {"id": _new_id(source, seen), "cell_type": kind, "metadata": metadata, "source": source}
+        cells.append(cell | {"execution_count": None, "outputs": []} if kind == "code" else cell)
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+@lru_cache(maxsize=256)
+def _cells(text: str) -> list[tuple[str, str, dict]]:
+    """Type, source and lasting metadata of each cell of a text; kept, because jupytext takes its time."""
+    return [
+        (
+            cell.cell_type if cell.cell_type == "code" else "markdown",
+            cell.source,
+            {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata},
+        )
+        for cell in jupytext.reads(text, FORMAT).cells
+    ]
 
 
 def to_text(notebook: NotebookNode) -> str:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from utils.checkout import NEEDED, ROOT, is_checkout
 from utils.course import CourseError
 
-ROOT = Path(__file__).resolve().parents[2]
-NEEDED = {"title", "promise", "minutes", "budget"}
-FIELDS = NEEDED | {"needs", "results"}
+REQUIRED = {"title", "promise", "minutes", "budget"}
+FIELDS = REQUIRED | {"needs", "results"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class Register:
     @cached_property
     def parts(self) -> dict[str, list[Chapter]]:
         """Title of each part of the course → its chapters."""
+        if self.root == ROOT and not is_checkout():
+            raise CourseError(NEEDED)
         entries = _toml(self.path, f"is {self.root} the root of the course?").get("parts", [])
         parts = {}
         for entry in entries:
@@ -116,7 +118,7 @@ class Register:
             )
         where = f"chapters/{slug}/chapter.toml"
         entry = _toml(self.root / where, f"{self.path.name} names this chapter")
-        missing, unknown = sorted(NEEDED - entry.keys()), sorted(entry.keys() - FIELDS)
+        missing, unknown = sorted(REQUIRED - entry.keys()), sorted(entry.keys() - FIELDS)
         if missing or unknown:
             raise CourseError(f"{where}: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
         results = {}
@@ -125,7 +127,7 @@ class Register:
             if not interval or interval.keys() - {"low", "high"} or low > high:
                 raise CourseError(f"{where}: result {key!r} needs low and/or high, with low <= high")
             results[key] = (float(low), float(high))
-        fields = {name: entry[name] for name in NEEDED}
+        fields = {name: entry[name] for name in REQUIRED}
         needs = tuple(entry.get("needs", ()))
         return Chapter(slug=slug, part=part, root=self.root, needs=needs, results=results, **fields)
 

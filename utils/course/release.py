@@ -10,6 +10,7 @@ import hashlib
 import re
 import symtable
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -65,6 +66,8 @@ def release(
         kept = {task.id for task in tasks}
         made |= files(chapter, variant(selection(notebook, kept), seed), tasks)
         notes += loose_ends(notebook, kept)
+    if format == "nbgrader" and find_spec("nbgrader") is None:
+        notes.append("note: nbgrader itself is not installed here; `make instructor` adds it")
     return _write(shared, made, to) + notes
 
 

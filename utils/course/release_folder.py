@@ -63,7 +63,7 @@ Open `{notebook}` in JupyterLab. Write your code in the place of each
 Keep the names of the functions and their arguments. Where a cell says *Your derivation*, write it there, in words and
 formulas. Save, and hand in the notebook.
 
-All checks at once, in this folder:
+All checks at once, in this folder (once before: `pip install pytest`):
 
     pytest {test}
 

@@ -10,7 +10,7 @@ from utils.course import CourseError
 from utils.course.execute import recorded
 from utils.course.exercises import exercises_of
 from utils.course.files import write
-from utils.course.notebooks import read
+from utils.course.notebooks import read_shared as read
 from utils.course.register import Chapter, Register
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
 import re
 import subprocess
 import sys
@@ -18,7 +16,8 @@ from utils.course import CourseError
 from utils.course.execute import Job, Progress, execute, free_path
 from utils.course.exercises import BEGIN, END, generate, taken_twice
 from utils.course.files import back_up, write
-from utils.course.notebooks import dumps, from_text, read, smaller, sources_hash, to_text, update
+from utils.course.fingerprint import Fingerprints
+from utils.course.notebooks import dumps, from_text, read, read_shared, smaller, sources_hash, to_text, update
 from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
 
@@ -51,97 +50,74 @@ def sync(
                 f"{_name(chapter.exercises, register)} or its text was edited by hand, but both are made from "
                 f"solutions/: make the edit there, then `git checkout -- chapters/{chapter.slug}/exercises.*`"
             )
+    fingerprints = Fingerprints(register)
+    texts = format_texts({_name(text, register): text.read_text(encoding="utf-8") for text in _texts(chapters)})
     for chapter in chapters:
         for path in _pairs(chapter):
-            yield from _sync_pair(path, register, force, chapter, progress)
+            text = texts[_name(path.with_suffix(".py"), register)]
+            yield from _sync_pair(path, text, fingerprints, force, chapter, progress)
         yield from _sync_exercises(chapter, register)
     yield from (f"{page}: renewed" for page in write_pages(register))
 
 
 def problems(register: Register) -> Iterator[str]:
-    """Every way in which the committed files differ from what sync would write, one line each, with the mend."""
+    """Every way in which the committed files differ from what sync would write, one line each, with the remedy."""
+    fingerprints = Fingerprints(register)
+    texts = {_name(text, register): text.read_text(encoding="utf-8") for text in _texts(register.chapters)}
+    made = {_exercise_text(chapter, register): _generated(chapter) for chapter in _with_solutions(register)}
+    formatted = format_texts(texts | {name: to_text(notebook) for name, notebook in made.items()})
     for chapter in register.chapters:
-        mend = f"run `course sync {chapter.number}`"
+        remedy = f"run `course sync {chapter.number}`"
         for path in _pairs(chapter):
-            name, text_path = _name(path, register), path.with_suffix(".py")
+            name, text_name = _name(path, register), _name(path.with_suffix(".py"), register)
             if not path.exists():
-                yield f"{name} is missing: {mend}"
+                yield f"{name} is missing: {remedy}"
                 continue
-            notebook, text = read(path), text_path.read_text(encoding="utf-8")
-            if format_text(text) != text:
-                yield f"{_name(text_path, register)} is not formatted: {mend}"
-            if sources_hash(notebook) != sources_hash(from_text(text)):
-                yield f"{name} and its text differ: {mend}"
-            elif notebook.metadata.get("course", {}).get("fingerprint") != fingerprint(notebook, register):
-                yield f"{name} was executed with other code than what is here now: {mend}"
+            notebook = read_shared(path)
+            if formatted[text_name] != texts[text_name]:
+                yield f"{text_name} is not formatted: {remedy}"
+            if sources_hash(notebook) != sources_hash(from_text(texts[text_name])):
+                yield f"{name} and its text differ: {remedy}"
+            elif changed := fingerprints.changes(notebook, _course(notebook).get("executed_with")):
+                yield f"{name} was executed with another {_listed(changed)}: {remedy}"
             yield from (f"{name}, {problem}" for problem in _unclean(notebook))
-            if len(path.read_bytes()) > MAX_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 yield f"{name} is larger than {MAX_BYTES:,} bytes: draw fewer or smaller figures"
-        if _seconds(chapter.lesson) > chapter.budget:
-            yield f"{chapter.slug} took {_seconds(chapter.lesson):.0f} s, over its budget of {chapter.budget} s"
-        if chapter.solutions.with_suffix(".py").exists():
-            text, notebook = _exercise_files(chapter)
+            if path == chapter.lesson and (seconds := _course(notebook).get("seconds", 0)) > chapter.budget:
+                yield f"{chapter.slug} took {seconds:.0f} s, over its budget of {chapter.budget} s"
+        if (name := _exercise_text(chapter, register)) in made:
+            text, notebook = formatted[name], _with_sources(made[name], formatted[name])
             for path, wanted in ((chapter.exercises.with_suffix(".py"), text), (chapter.exercises, dumps(notebook))):
                 if not path.exists() or path.read_text(encoding="utf-8") != wanted:
-                    yield f"{_name(path, register)} is not what solutions/ generates: {mend}"
+                    yield f"{_name(path, register)} is not what solutions/ generates: {remedy}"
     yield from taken_twice(_solutions(register))
     yield from _leaked_solutions(register)
     yield from (f"{page} is stale: run `course results --write`" for page in write_pages(register, dry=True))
 
 
-def fingerprint(notebook: NotebookNode, register: Register) -> str:
-    """A hash of all that decides a notebook's outputs: its sources, the code it uses, the data and the lock file."""
-    digest = hashlib.sha256(sources_hash(notebook).encode())
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    data = [path for path in (register.root / "data").rglob("*") if path.is_file()]
-    data = [path for path in data if path.suffix not in (".md", ".py", ".pyc")]
-    for path in [*_imported(code, register.root), *sorted(data), register.root / "requirements.lock"]:
-        if path.exists():
-            digest.update(path.relative_to(register.root).as_posix().encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+def format_texts(texts: dict[str, str]) -> dict[str, str]:
+    """The texts (file name → text) as ruff formats them, in lines that fit into a cell."""
+    with tempfile.TemporaryDirectory(prefix="course-") as folder:
+        for name, text in texts.items():
+            file = Path(folder, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+        options = ["--isolated", "--no-cache", f"--line-length={LINE_LENGTH}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", "format", *options, "."],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+        )
+        if done.returncode:
+            raise CourseError(f"ruff cannot format the text: {done.stderr.strip()}")
+        return {name: Path(folder, name).read_text(encoding="utf-8") for name in texts}
 
 
 def format_text(text: str) -> str:
-    """The text as ruff formats it, in lines that fit into a cell."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--isolated", f"--line-length={LINE_LENGTH}", "-"],
-        input=text,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    if done.returncode:
-        raise CourseError(f"ruff cannot format the text: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _imported(code: str, root: Path) -> list[Path]:
-    """The files of `utils/` that the code imports, directly or through others.
-
-    A check is found by its chapter at run time, so that whoever uses `utils.checks` is taken to use all of it.
-    """
-    files, waiting = set(), [code]
-    while waiting:
-        for node in ast.walk(ast.parse(waiting.pop())):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            else:
-                continue
-            for name in names:
-                if name.split(".")[0] != "utils":
-                    continue
-                path = root.joinpath(*name.split("."))
-                found = [path.with_suffix(".py"), path / "__init__.py"]
-                if name.startswith("utils.checks"):
-                    found += (root / "utils" / "checks").glob("*.py")
-                for file in found:
-                    if file.is_file() and file not in files:
-                        files.add(file)
-                        waiting.append(file.read_text(encoding="utf-8"))
-    return sorted(files)
+    """One text, formatted."""
+    return format_texts({"text.py": text})["text.py"]
 
 
 def _pairs(chapter: Chapter) -> list[Path]:
@@ -149,26 +125,40 @@ def _pairs(chapter: Chapter) -> list[Path]:
     return [path for path in (chapter.lesson, chapter.solutions) if path.with_suffix(".py").exists()]
 
 
+def _texts(chapters: list[Chapter]) -> list[Path]:
+    return [path.with_suffix(".py") for chapter in chapters for path in _pairs(chapter)]
+
+
+def _with_solutions(register: Register) -> list[Chapter]:
+    """The chapters whose hand-written solutions are here; the folder may be withheld."""
+    return [chapter for chapter in register.chapters if chapter.solutions.with_suffix(".py").exists()]
+
+
 def _solutions(register: Register) -> list[Path]:
-    """The hand-written solutions that are here; the folder may be withheld."""
-    texts = [chapter.solutions.with_suffix(".py") for chapter in register.chapters]
-    return [text for text in texts if text.exists()]
+    return [chapter.solutions.with_suffix(".py") for chapter in _with_solutions(register)]
 
 
 def _name(path: Path, register: Register) -> str:
     return path.relative_to(register.root).as_posix()
 
 
-def _seconds(path: Path) -> float:
-    return read(path).metadata.get("course", {}).get("seconds", 0.0) if path.exists() else 0.0
+def _course(notebook: NotebookNode) -> dict:
+    """What sync wrote into the notebook about it."""
+    return notebook.metadata.get("course", {})
+
+
+def _listed(names: list[str]) -> str:
+    """At most three of them, in words."""
+    shown = names if len(names) < 4 else [*names[:3], f"{len(names) - 3} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _hand_edited(path: Path) -> bool:
     """Has the notebook been edited since sync wrote it?"""
     if not path.exists():
         return False
-    notebook = read(path)
-    return notebook.metadata.get("course", {}).get("sources") != sources_hash(notebook)
+    notebook = read_shared(path)
+    return _course(notebook).get("sources") != sources_hash(notebook)
 
 
 def _generated_text_edited(chapter: Chapter) -> bool:
@@ -176,7 +166,7 @@ def _generated_text_edited(chapter: Chapter) -> bool:
     if not text.exists() or not chapter.exercises.exists():
         return False
     sources = sources_hash(from_text(text.read_text(encoding="utf-8")))
-    return sources != read(chapter.exercises).metadata.get("course", {}).get("sources")
+    return sources != _course(read_shared(chapter.exercises)).get("sources")
 
 
 def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[str]:
@@ -204,28 +194,27 @@ def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[
 
 
 def _sync_pair(
-    path: Path, register: Register, force: bool, chapter: Chapter, progress: Progress | None
+    path: Path, text: str, fingerprints: Fingerprints, force: bool, chapter: Chapter, progress: Progress | None
 ) -> Iterator[str]:
-    """Format the text, update the notebook and, where something changed that its outputs depend on, execute it."""
-    text_path = path.with_suffix(".py")
-    text = format_text(text_path.read_text(encoding="utf-8"))
+    """Update text and notebook and, where something changed that its outputs depend on, execute it."""
+    text_path, register = path.with_suffix(".py"), fingerprints.register
     if path == chapter.solutions:
         generate(text, None, text_path.relative_to(register.root))  # its errors come before a long execution
     if write(text_path, text):
         yield f"{_name(text_path, register)}: formatted"
     old = read(path) if path.exists() else None
     notebook = update(text, old)
-    now = fingerprint(notebook, register)
-    before = old.metadata.get("course", {}) if old else {}
-    if before.get("fingerprint") == now and not force and not list(_unclean(old)):
-        notebook.metadata["course"] = before
+    before = _course(old) if old else {}
+    current = not fingerprints.changes(notebook, before.get("executed_with")) and not list(_unclean(notebook))
+    if current and not force:
+        notebook.metadata["course"] = before | {"sources": sources_hash(notebook)}
         yield f"{_name(path, register)}: " + ("updated" if write(path, dumps(notebook)) else "up to date")
         return
     name = chapter.slug if path == chapter.lesson else f"{chapter.slug}_solutions"
     run, executed = _executed(notebook, name, register, progress)
     executed.metadata["course"] = {
         "sources": sources_hash(notebook),
-        "fingerprint": now,
+        "executed_with": fingerprints.of(notebook, run.used),
         "seconds": round(run.seconds, 1),
         "memory_mb": round(run.memory_mb),
     }
@@ -259,24 +248,32 @@ def _executed(notebook: NotebookNode, name: str, register: Register, progress: P
     return run, notebook
 
 
-def _exercise_files(chapter: Chapter) -> tuple[str, NotebookNode]:
-    """Text and notebook of a chapter's exercises, as its solutions make them now."""
+def _exercise_text(chapter: Chapter, register: Register) -> str:
+    return _name(chapter.exercises.with_suffix(".py"), register)
+
+
+def _generated(chapter: Chapter) -> NotebookNode:
+    """The notebook of a chapter's exercises, as its solutions make it now; its cells are not formatted yet."""
     source = chapter.solutions.with_suffix(".py")
-    solved = read(chapter.solutions) if chapter.solutions.exists() else None
-    made = generate(source.read_text(encoding="utf-8"), solved, source.relative_to(chapter.root))
-    text = format_text(to_text(made))
-    formatted = from_text(text)
-    for cell, clean in zip(made.cells, formatted.cells, strict=True):
+    solved = read_shared(chapter.solutions) if chapter.solutions.exists() else None
+    return generate(source.read_text(encoding="utf-8"), solved, source.relative_to(chapter.root))
+
+
+def _with_sources(notebook: NotebookNode, text: str) -> NotebookNode:
+    """The notebook with the formatted sources of its text."""
+    for cell, clean in zip(notebook.cells, from_text(text).cells, strict=True):
         cell.source = clean.source
-    made.metadata["course"] = {"sources": sources_hash(made)}
-    return text, made
+    notebook.metadata["course"] = {"sources": sources_hash(notebook)}
+    return notebook
 
 
 def _sync_exercises(chapter: Chapter, register: Register) -> Iterator[str]:
     if not chapter.solutions.with_suffix(".py").exists():
         return
-    text, notebook = _exercise_files(chapter)
-    if write(chapter.exercises.with_suffix(".py"), text) | write(chapter.exercises, dumps(notebook)):
+    made = _generated(chapter)
+    text = format_text(to_text(made))
+    notebook = dumps(_with_sources(made, text))
+    if write(chapter.exercises.with_suffix(".py"), text) | write(chapter.exercises, notebook):
         yield f"{_name(chapter.exercises, register)}: made from its solutions"
 
 

@@ -16,6 +16,8 @@ import time
 
 import psutil
 
+from utils.course import watch
+
 LONGEST = 800  # characters of an error's message; the notebook has all of it
 
 
@@ -59,11 +61,14 @@ def _run(job: dict, emit) -> None:
             super().execute_managed_notebook(manager, kernel_name, **options)
 
     papermill_engines.register("reporting", Reporting)
+    os.environ[watch.LOG] = job["log"]  # the kernel inherits it
     papermill.execute_notebook(
         job["notebook"],
         job["output"],
         parameters=job["parameters"],
         engine_name="reporting",
+        kernel_name="python3",  # of this environment, whatever name another editor has left in the notebook
+        extra_arguments=[f"--InteractiveShellApp.extra_extensions={watch.__name__}"],
         cwd=job["cwd"],
         progress_bar=False,
         execution_timeout=job["cell_seconds"],

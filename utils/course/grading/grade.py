@@ -11,13 +11,14 @@ import hashlib
 import json
 import socket
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 
 from utils.checks.engine import Verdict
+from utils.course.fingerprint import Fingerprints
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.grading.submissions import Assignment
-from utils.course.register import ROOT
+from utils.course.register import Register
 
 CELL_SECONDS, SECONDS = 60, 900  # of one cell, and of a whole submission
 CELLS_LEFT_OUT = 3  # a cell that does not end, or ends Python, is left out; after so many the notebook is given up
@@ -41,8 +42,8 @@ class Submission:
     @property
     def key(self) -> str:
         """Of all that the verdicts depend on: where it is the same, they are the same."""
-        ids = [task.id for task in self.assignment.exercises]
-        known = [self.student, self.assignment.name, ids, self.cells, self.problem, self.secret, _checks_version()]
+        ids = tuple(task.id for task in self.assignment.exercises)
+        known = [self.student, self.assignment.name, ids, self.cells, self.problem, self.secret, _judged_with(ids)]
         return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
@@ -51,7 +52,7 @@ def grade(submission: Submission) -> dict:
     start = time.perf_counter()
     sandbox = _sandbox(submission.limits, submission.unsafe)
     sandbox.start()
-    from utils.course.grading.remote import Link, judge  # torch: the sandbox imports it meanwhile, too
+    from utils.course.grading.remote import GradientLink, judge  # torch: the sandbox imports it meanwhile, too
 
     ids = [task.id for task in submission.assignment.exercises]
     verdicts, notes = {}, [submission.problem] if submission.problem else []
@@ -71,9 +72,9 @@ def grade(submission: Submission) -> dict:
                 if stuck > CELLS_LEFT_OUT:
                     break
                 continue
-            link = Link(connection)
+            link = GradientLink(connection)
             for id in ids[len(verdicts) :]:
-                verdicts[id] = judge(link, id, seed_of(submission.secret, id))
+                verdicts[id] = judge(link, id, seed_of(submission.secret, id), sandbox.processor_seconds)
                 if link.closed:
                     break  # that process has ended, or has to be; the next one gets the rest
     for id in ids[len(verdicts) :]:
@@ -85,6 +86,24 @@ def grade(submission: Submission) -> dict:
         "verdicts": [asdict(verdicts[id]) for id in ids],
         "notes": list(dict.fromkeys(notes)),
         "seconds": time.perf_counter() - start,
+    }
+
+
+def timed_out(result: dict) -> list[str]:
+    """The exercises of a result whose answers did not end in time."""
+    return [verdict["id"] for verdict in result["verdicts"] if verdict["status"] == "timed out"]
+
+
+def grade_late(submission: Submission, result: dict) -> dict:
+    """The result, with a second try for what timed out: before points are lost, the machine is to have been idle."""
+    late = timed_out(result)
+    tasks = tuple(task for task in submission.assignment.exercises if task.id in late)
+    second = grade(replace(submission, assignment=replace(submission.assignment, exercises=tasks)))
+    verdicts = {verdict["id"]: verdict for verdict in second["verdicts"]}
+    return result | {
+        "verdicts": [verdicts.get(verdict["id"], verdict) for verdict in result["verdicts"]],
+        "notes": list(dict.fromkeys([*result["notes"], *second["notes"]])),
+        "seconds": result["seconds"] + second["seconds"],
     }
 
 
@@ -126,12 +145,9 @@ def _sandbox(limits: Limits, unsafe: bool) -> Sandbox:
 
 
 @cache
-def _checks_version() -> str:
-    """A hash of the checks: verdicts of other checks are other verdicts."""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "utils" / "checks").glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _judged_with(ids: tuple[str, ...]) -> dict[str, str]:
+    """What the verdicts on these exercises depend on besides the submission: verdicts of other checks are others."""
+    return Fingerprints(Register()).of_checks(ids)
 
 
 def seed_of(secret: str, id: str) -> int:

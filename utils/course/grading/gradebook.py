@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from utils.course import CourseError
 from utils.course.files import write
-from utils.course.grading.grade import Submission, grade
+from utils.course.grading.grade import Submission, grade, grade_late, timed_out
 from utils.course.grading.report import write_reports
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.grading.submissions import HandedIn
@@ -54,27 +54,37 @@ def grade_class(
     secret = _secret(out)
     results: dict[int, dict] = {}
 
+    def submission_of(one: HandedIn) -> Submission:
+        return Submission(one.student, one.assignment, *one.cells(), secret, limits, unsafe)
+
     def waiting() -> Iterator[tuple[int, Submission]]:
         for number, one in enumerate(handed_in):
-            submission = Submission(one.student, one.assignment, *one.cells(), secret, limits, unsafe)
+            submission = submission_of(one)
             if (known := _read(_record(out, one))) and known.get("key") == submission.key:
                 results[number] = known
             else:
                 yield number, submission
 
-    failed = []
-    if jobs is None:  # a cluster takes seconds to start: it is worth them from about ten submissions a process on
-        jobs = max(1, min(os.cpu_count() or 1, len(handed_in) // 10)) if find_spec("distributed") else 1
-    for number, result in _graded(waiting(), jobs, scheduler):
-        if isinstance(result, Exception):
-            failed.append(f"{handed_in[number].student}: {result or type(result).__name__}")
-            continue
+    def keep(number: int, result: dict) -> None:
         record = _record(out, handed_in[number])
         record.parent.mkdir(parents=True, exist_ok=True)
         write(record, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         results[number] = result
         if done:
             done(result)
+
+    failed, late = [], {}
+    if jobs is None:  # a cluster takes seconds to start: it is worth them from about ten submissions a process on
+        jobs = max(1, min(os.cpu_count() or 1, len(handed_in) // 10)) if find_spec("distributed") else 1
+    for number, result in _graded(waiting(), jobs, scheduler):
+        if isinstance(result, Exception):
+            failed.append(f"{handed_in[number].student}: {result or type(result).__name__}")
+        elif timed_out(result):
+            late[number] = result
+        else:
+            keep(number, result)
+    for number, result in late.items():  # when no other submission is being graded any more
+        keep(number, grade_late(submission_of(handed_in[number]), result))
     if failed:
         raise CourseError(
             f"{len(failed)} submissions could not be graded; the others are kept, and the same command goes on from"
@@ -100,7 +110,8 @@ def _graded(
         from distributed import LocalCluster, as_completed
     except ImportError:
         raise CourseError(
-            "several submissions at a time need dask: pip install 'generative-models-course[cluster]', or --jobs 1"
+            "several submissions at a time need dask: `make instructor` adds it (without make:"
+            " `python install.py --tests`), or give --jobs 1"
         ) from None
     cluster = None if scheduler else LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
     try:

@@ -20,22 +20,25 @@ import torch
 
 from utils.checks import Verdict, engine, run_check
 from utils.checks.engine import Elsewhere, Exercise, Guarded, Wrong, guard
+from utils.course.grading.gradients import GradientLink
 from utils.course.grading.rpc import Link, Side
-from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, Ended, cleaned
+from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, cleaned
+from utils.course.grading.stream import Ended
 
 
-def judge(link: Link, id: str, seed: int) -> Verdict:
+def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float] = lambda: 0.0) -> Verdict:
     """The verdict on the function of exercise `id` that the process behind `link` holds.
 
     A link is of use for the next exercise unless it is `closed`: then that process broke off or has to be ended.
 
     Args:
-        link: ``Link(socket)``, whose other end a student's process serves.
+        link: ``GradientLink(socket)``, whose other end a student's process serves.
         id: the exercise.
         seed: the inputs are drawn from it; it stays here.
+        processor_seconds: what that process has spent so far, as the system tells it.
     """
     link.reset()
-    verdict = run_check(id, _Answer(link, id, seed), seed)
+    verdict = run_check(id, _Answer(link, id, seed, processor_seconds), seed)
     message, hint = cleaned(verdict.message, MAX_MESSAGE), cleaned(verdict.hint, MAX_HINT)  # they may quote values
     return replace(verdict, message=message, hint=hint, printed=link.end())
 
@@ -43,7 +46,7 @@ def judge(link: Link, id: str, seed: int) -> Verdict:
 def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
     """Let whoever grades call the functions of `namespace`, until they hang up."""
     student = _Student(namespace)
-    link = Link(connection, student)
+    link = GradientLink(connection, student)
     with contextlib.suppress(Ended):
         link.serve()
     student.end()
@@ -52,9 +55,10 @@ def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
 class _Answer(Elsewhere):
     """A student's function before it was asked for."""
 
-    def __init__(self, link: Link, id: str, seed: int):
+    def __init__(self, link: Link, id: str, seed: int, processor_seconds: Callable[[], float]):
         digest = hashlib.sha256(f"{id} {seed}".encode()).digest()
         self._link, self._id, self._luck = link, id, int.from_bytes(digest[:4], "big")
+        self.processor_seconds = processor_seconds
 
     def guarded(self, call: str) -> Callable:
         return self._link.ask_function("begin", self._id, call, self._luck)

@@ -15,7 +15,7 @@ from utils.course.files import Ledger, write
 from utils.course.grading.submissions import Assignment
 
 BY_HAND = " (by hand)"
-WORDS = {"passed": "passed", "not attempted": "not attempted", "wrong": "wrong", "raised": "error"}
+WORDS = {name: name for name in ("passed", "wrong", "raised", "timed out", "not attempted")} | {"raised": "error"}
 
 
 def write_reports(assignments: Sequence[Assignment], results: Sequence[dict], out: Path) -> None:
@@ -100,10 +100,10 @@ def summary(assignments: Sequence[Assignment], results: Sequence[dict]) -> str:
         lines += ["", "| points | submissions |", "|---|---|"]
         for points, count in sorted(Counter(reached).items()):
             lines.append(f"| {points} | {'█' * max(1, round(30 * count / len(own)))} {count} |")
-        lines += ["", "| exercise | passed | wrong | error | not attempted |", "|---|---|---|---|---|"]
+        lines += ["", f"| exercise | {' | '.join(WORDS.values())} |", "|---" * (1 + len(WORDS)) + "|"]
         for at, task in enumerate(assignment.exercises):
             counts = Counter(result["verdicts"][at]["status"] for result in own)
-            cells = [str(counts[status]) for status in ("passed", "wrong", "raised", "not attempted")]
+            cells = [str(counts[status]) for status in WORDS]
             lines.append(f"| `{task.id}` | {' | '.join(cells)} |")
         lines += ["", "### Mistakes by name", ""]
         lines += _mistakes(own) or ["None."]
@@ -118,7 +118,7 @@ def _mistakes(results: Sequence[dict]) -> list[str]:
     """The sentences of the checks, the most frequent first. Numbers in them differ from student to student."""
     counts, examples = Counter(), {}
     for verdict in (verdict for result in results for verdict in result["verdicts"]):
-        if verdict["status"] in ("wrong", "raised"):
+        if verdict["status"] in ("wrong", "raised", "timed out"):
             name = verdict["id"], re.sub(r"\d+(\.\d+)?", "#", verdict["message"])
             counts[name] += 1
             examples.setdefault(name, verdict["message"])

@@ -1,8 +1,7 @@
-"""Two processes that call each other's functions, over a socket, and pass gradients through them.
+"""Two processes that call each other's functions over a socket: values in, values out.
 
-Calls and calls back are strictly nested. Gradients work as if there were one process: an argument that requires one
-arrives as a leaf; a result keeps its graph where it was made, and here it is the output of a `torch.autograd` function
-whose backward asks over there. That is again a call with results, so that higher derivatives need no more.
+Calls and calls back are strictly nested. What an exercise asks of most answers goes this way alone; what more an answer
+may need, where a check hands it a function or a tensor that requires a gradient, is in `gradients`.
 """
 
 from __future__ import annotations
@@ -12,33 +11,26 @@ import contextlib
 import math
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from utils.checks.engine import CHARACTERS_KEPT, Judged, Wrong
-from utils.course.grading import transformed
+from utils.checks.engine import CHARACTERS_KEPT, Elsewhere, Judged, Wrong
 from utils.course.grading.serialization import (
     MAX_HINT,
     MAX_MESSAGE,
     MAX_TEXT,
-    BadReply,
-    Ended,
     Reader,
-    RemoteFunction,
-    Stream,
     Writer,
-    checked,
+    class_named,
     cleaned,
     name_of,
-    packed,
 )
+from utils.course.grading.stream import BadReply, Ended, Stream, packed
 
 MAX_RECEIVED = 256 * 2**20  # bytes that one exercise may send
 MAX_KEPT = 10_000  # functions, tensors and graphs that stay here for one exercise
-MAX_ATTACHED = 1000  # tensors of one result that carry a gradient, and leaves they depend on
 MAX_ASKING = 40  # questions that wait for each other; of 60 backward passes in each other torch starts new threads
 END_SECONDS = 5.0
 
@@ -62,6 +54,29 @@ class Side:
         return None
 
 
+class RemoteFunction(Elsewhere):
+    """A function of the other side."""
+
+    def __init__(self, link: Link, number: int):
+        self.link, self.number = link, number
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        return self.link.call(self.number, *inputs, **named)
+
+    def __deepcopy__(self, memo: dict) -> RemoteFunction:
+        return self
+
+    def guarded(self, call: str) -> Callable:
+        return self.link.ask_function("guard", self, call)
+
+    def work(self, *inputs: Any) -> int:
+        done = self.link.ask("work", self, *inputs)
+        with self.link.strictly():
+            if type(done) is not int or done <= 0:
+                raise BadReply("an amount of work that is no number")
+        return done
+
+
 class Link(Stream):
     """One end of a connection over which both sides call each other's functions."""
 
@@ -74,9 +89,6 @@ class Link(Stream):
         """Forget what was kept for an exercise."""
         self.received = 0
         self._mine: dict[int, Any] = {}  # what stayed here: functions, tensors, graphs
-        self._numbers: dict[int, int] = {}  # id of a leaf of mine → its number
-        self._copies: dict[int, Tensor] = {}  # number → a leaf here that stands for a tensor of theirs
-        self._origins: dict[int, int] = {}  # id of such a leaf → number
 
     def end(self) -> str:
         """End an exercise: forget it on both sides. What was printed."""
@@ -105,7 +117,8 @@ class Link(Stream):
                 if self._asking > MAX_ASKING:
                     raise BadReply("questions without end")
             call = ["call", function, torch.is_grad_enabled()]
-            self.send(self._frame(call, [list(inputs), named], result=False))
+            parts, data = self._arguments([list(inputs), named])
+            self.send(packed([*call, *parts], data))
             while (message := self.receive())[0][:1] == ["call"]:
                 self._answer(*message)
             with self.strictly():
@@ -121,10 +134,14 @@ class Link(Stream):
             raise error
         return value
 
+    def call(self, number: int, *inputs: Any, **named: Any) -> Any:
+        """Call a function that the other side gave away."""
+        return self.ask(number, *inputs, **named)
+
     def _outcome(self, header: list, data: bytearray) -> tuple[Any, Exception | None]:
         match header:
             case ["return", attached, inputs, record, value]:
-                return self._result(attached, inputs, record, value, data), None
+                return self._read_result(attached, inputs, record, value, data), None
             case ["error", base, name, text, outcome]:
                 return None, self._error(base, name, text, outcome)
         raise BadReply("an answer of an unknown kind")
@@ -140,9 +157,7 @@ class Link(Stream):
         with self.strictly():
             match header:
                 case ["call", int() | str() as function, bool(gradients), value]:
-                    reader = Reader(self, data)
-                    inputs = reader.value(value)
-                    reader.finish()
+                    inputs = self._read_value(value, data)
                 case _:
                     raise BadReply("a call of an unknown kind")
             match inputs:
@@ -152,7 +167,8 @@ class Link(Stream):
                     raise BadReply("a call without arguments")
         try:
             with torch.set_grad_enabled(gradients), self._side.listening():
-                frame = self._frame(["return"], function(*inputs, **named), result=True)
+                parts, data = self._result(function(*inputs, **named))
+                frame = packed(["return", *parts], data)
         except (BadReply, Ended):
             self.close()
             raise
@@ -164,8 +180,6 @@ class Link(Stream):
         self.send(frame)
 
     def _function(self, function: int | str) -> Callable:
-        if function == "gradients":
-            return self._gradients
         if isinstance(function, str) and function in self._side.services:
             if function in ("begin", "end"):
                 self.reset()
@@ -185,91 +199,33 @@ class Link(Stream):
             raise BadReply("a number that stands for nothing")
         return self._mine[number]
 
-    def copy_of(self, number: int, value: Tensor) -> Tensor:
-        """A leaf that stands for a tensor of the other side."""
-        self._bound(self._copies)
-        if number in self._copies or not (value.is_floating_point() or value.is_complex()):
-            raise BadReply("a tensor that cannot have a gradient")
-        leaf = value.requires_grad_()
-        self._copies[number], self._origins[id(leaf)] = leaf, number
-        return leaf
+    def stand_in(self, number: int, module: str, name: str) -> RemoteFunction:
+        return class_named(RemoteFunction, module, name)(self, number)
+
+    def number_of(self, value: Any) -> int | None:
+        return value.number if isinstance(value, RemoteFunction) and value.link is self else None
 
     def _bound(self, kept: dict) -> None:
         if len(kept) >= MAX_KEPT and not self._side.trusts:
             raise BadReply("too many functions or gradients")
 
-    # Results, and the gradients that they carry.
+    # Values. A result has places for the gradients that it may carry, empty here: see `gradients`.
 
-    def _frame(self, header: list, value: Any, result: bool) -> bytes:
-        writer = Writer(self, result)
-        encoded = writer.value(value)
-        if not result:
-            return packed([*header, encoded], writer.data)
-        outputs, plain, writer.data = writer.attached, writer.data, []
-        attached = [writer.pack(output) for output in outputs]
-        leaves = transformed.leaves(outputs)
-        inputs = [
-            ["yours", self._origins[id(leaf)]] if id(leaf) in self._origins else ["mine", *self._leaf(leaf)]
-            for leaf in leaves
-        ]
-        record = self.keep((outputs, leaves)) if outputs else None
-        return packed([*header, attached, inputs, record, encoded], writer.data + plain)
+    def _arguments(self, value: Any) -> tuple[list, list[bytes]]:
+        writer = Writer(self)
+        return [writer.value(value)], writer.data
 
-    def _leaf(self, leaf: Tensor) -> list:
-        if id(leaf) not in self._numbers:
-            self._numbers[id(leaf)] = self.keep(leaf)
-        return [self._numbers[id(leaf)], str(leaf.dtype).removeprefix("torch."), list(leaf.shape)]
+    def _result(self, value: Any) -> tuple[list, list[bytes]]:
+        writer = Writer(self)
+        return [[], [], None, writer.value(value)], writer.data
 
-    def _result(self, attached: Any, inputs: Any, record: Any, value: Any, data: bytearray) -> Any:
-        reader = Reader(self, data)
-        match attached, inputs, record:
-            case [], [], None:
-                pass
-            case [_, *_], [_, *_], int() if len(attached) + len(inputs) <= MAX_ATTACHED:
-                outputs = [reader.unpack(*one) for one in attached]
-                if not all(output.is_floating_point() or output.is_complex() for output in outputs):
-                    raise BadReply("a tensor that cannot have a gradient")
-                leaves = [self._input(one) for one in inputs]
-                with torch.enable_grad():
-                    reader.attached = list(_Remote.apply(self, record, outputs, *leaves))
-            case _:
-                raise BadReply("gradients of nothing")
-        value = reader.value(value)
-        reader.finish()
-        return value
+    def _read_value(self, value: Any, data: bytearray) -> Any:
+        return Reader(self, data).whole(value)
 
-    def _input(self, described: Any) -> Tensor:
-        match described:
-            case ["yours", int(number)]:
-                return self.kept(number, lambda value: isinstance(value, Tensor) and value.requires_grad)
-            case ["mine", int(number), dtype, shape]:
-                if number not in self._copies:  # only the place in the graph counts, so that no values are needed
-                    dtype, shape = checked(dtype, shape)
-                    self.copy_of(number, torch.zeros((), dtype=dtype).expand(shape))
-                return self._copies[number]
-        raise BadReply("a gradient of nothing")
-
-    def _gradients(self, record: Any, gradients: Any, wanted: Any) -> list[Tensor | None]:
-        """vᵀJ of a result that was sent, for its inputs; it may be differentiated again."""
-        outputs, leaves = self.kept(record, lambda value: isinstance(value, tuple))
-        if not isinstance(wanted, list) or len(wanted) != len(leaves):
-            raise BadReply("gradients that do not fit")
-        _check_gradients(gradients, outputs)
-        chosen = [leaf for leaf, asked in zip(leaves, wanted, strict=True) if asked is True]
-        given = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
-        if not chosen or not given:
-            return [None] * len(leaves)
-        found = iter(
-            torch.autograd.grad(
-                [output for output, _ in given],
-                inputs=chosen,
-                grad_outputs=[gradient for _, gradient in given],
-                retain_graph=True,
-                create_graph=torch.is_grad_enabled(),
-                allow_unused=True,
-            )
-        )
-        return [next(found) if asked is True else None for asked in wanted]
+    def _read_result(self, attached: Any, inputs: Any, record: Any, value: Any, data: bytearray) -> Any:
+        if [attached, inputs, record] != [[], [], None]:
+            raise BadReply("gradients of nothing")
+        return self._read_value(value, data)
 
     # Errors.
 
@@ -303,31 +259,3 @@ class Link(Stream):
                 raise BadReply("no way to fail")
         error.args = (text,)
         return error
-
-
-def _check_gradients(gradients: Any, tensors: Sequence[Tensor]) -> None:
-    if not isinstance(gradients, list) or len(gradients) != len(tensors):
-        raise BadReply("gradients that do not fit")
-    for gradient, tensor in zip(gradients, tensors, strict=True):
-        if gradient is not None and not (
-            isinstance(gradient, Tensor) and gradient.shape == tensor.shape and gradient.dtype == tensor.dtype
-        ):
-            raise BadReply("gradients that do not fit")
-
-
-class _Remote(torch.autograd.Function):
-    """Results of the other side in the graph of this one."""
-
-    @staticmethod
-    def forward(ctx, link: Link, record: int, outputs: list[Tensor], *leaves: Tensor) -> tuple[Tensor, ...]:
-        ctx.link, ctx.record, ctx.leaves = link, record, leaves
-        ctx.set_materialize_grads(False)
-        return tuple(outputs)
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor | None) -> tuple:
-        wanted = list(ctx.needs_input_grad[3:])
-        found = ctx.link.ask("gradients", ctx.record, list(gradients), wanted)
-        with ctx.link.strictly():
-            _check_gradients(found, ctx.leaves)
-        return None, None, None, *found

@@ -1,170 +1,43 @@
-"""What travels between a check and a student's process: values as JSON and bytes, and nothing that is run.
+"""Values as JSON and bytes, and back: what a check and a student's process tell each other. Nothing in it is run.
 
-A frame is a header of JSON and the bytes of its tensors. Functions and graphs stay where they are and travel as
-numbers, which a `Link` keeps; any other object arrives as one that has only the name of its class. All is bounded.
+Numbers, texts, containers, tensors and arrays travel as they are. A function stays where it is and travels as a number
+(see `Functions`); any other object arrives as one that has only the name of its class. All is bounded.
 """
 
 from __future__ import annotations
 
 import builtins
-import contextlib
 import functools
-import json
 import math
-import socket
-import struct
-import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from utils.checks.engine import Elsewhere, Judged
-from utils.course.grading import transformed
+from utils.course.grading.stream import MAX_DATA, BadReply
 
-if TYPE_CHECKING:
-    from utils.course.grading.rpc import Link
-
-MiB = 2**20
-MAX_HEADER, MAX_DATA = 2 * MiB, 32 * MiB  # bytes of one frame
 MAX_NODES, MAX_DEPTH, MAX_AXES, MAX_TEXT = 100_000, 20, 16, 10_000  # of one value
 MAX_MESSAGE, MAX_HINT = 500, 300
-STEP = 0.1  # seconds: so often a wait lets through who wants to stop this thread
-SIZES = struct.Struct(">II")
 FLOATS = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 DTYPES = {name: getattr(torch, name) for name in ["bool", "uint8", "int8", "int16", "int32", "int64", *FLOATS]}
 
 
-class BadReply(Judged):
-    """The other side sent what no honest one sends."""
+class Functions(Protocol):
+    """Who knows which number stands for which function."""
 
-    def __init__(self, what: str):
-        super().__init__(
-            "wrong", f"Your process sent what cannot be read: {what}.", "Return what the exercise asks for."
-        )
+    def keep(self, value: Any) -> int:
+        """Keep what stays on this side; its number."""
 
+    def kept(self, number: Any, fits: Callable[[Any], bool]) -> Any:
+        """What this side kept under a number that came back."""
 
-class Ended(Judged):
-    """The other side is gone."""
+    def stand_in(self, number: int, module: str, name: str) -> Callable:
+        """What calls the function that the other side kept."""
 
-    def __init__(self):
-        super().__init__("raised", "Your code ended the process in which it ran.", "Leave a function with `return`.")
-
-
-def packed(header: list, data: Sequence[bytes] = ()) -> bytes:
-    text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
-    size = sum(map(len, data))
-    if len(text) > MAX_HEADER or size > MAX_DATA:
-        raise ValueError("this value is too large to be judged")
-    return b"".join([SIZES.pack(len(text), size), text, *data])
-
-
-def no_constant(text: str) -> float:
-    raise BadReply("a number that JSON does not know")
-
-
-class Stream:
-    """Frames that are sent and received, waiting in short steps, so that this thread can be stopped.
-
-    Attributes:
-        closed: nothing more comes or goes.
-        received: bytes since it was last set to 0; more than the limit are an error.
-        until: when to give up, in seconds of `time.monotonic`.
-    """
-
-    def __init__(self, connection: socket.socket, limit: int | None):
-        connection.settimeout(STEP)
-        self._socket, self._limit = connection, limit
-        self.closed, self.received, self.until = False, 0, math.inf
-
-    def close(self) -> None:
-        self.closed = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    @contextlib.contextmanager
-    def strictly(self) -> Iterator[None]:
-        """Whatever goes wrong in here is the other side's fault, and the end of the link."""
-        try:
-            yield
-        except (BadReply, Ended):
-            self.close()
-            raise
-        except Exception as error:
-            self.close()
-            raise BadReply(type(error).__name__) from None
-        except BaseException:
-            self.close()
-            raise
-
-    def send(self, frame: bytes) -> None:
-        left = memoryview(frame)
-        with self.strictly():
-            while left:
-                left = left[self._moved(lambda left=left: self._socket.send(left)) :]
-
-    def receive(self) -> tuple[Any, bytearray]:
-        with self.strictly():
-            n_header, n_data = SIZES.unpack(self._read(SIZES.size))
-            self.received += n_header + n_data
-            if n_header > MAX_HEADER or n_data > MAX_DATA:
-                raise BadReply("a frame that is too large")
-            if self._limit and self.received > self._limit:
-                raise BadReply("too much for one exercise")
-            header = json.loads(self._read(n_header), parse_constant=no_constant, parse_float=no_constant)
-            if not isinstance(header, list):
-                raise BadReply("a frame of an unknown kind")
-            return header, self._read(n_data)
-
-    def _read(self, size: int) -> bytearray:
-        read = bytearray(size)
-        left = memoryview(read)
-        while left:
-            left = left[self._moved(lambda left=left: self._socket.recv_into(left)) :]
-        return read
-
-    def _moved(self, move: Callable[[], int]) -> int:
-        """Bytes that were sent or received, waiting in short steps for the first."""
-        while not self.closed and time.monotonic() < self.until:
-            try:
-                if count := move():
-                    return count
-                break
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-        self.close()
-        raise Ended
-
-
-class RemoteFunction(Elsewhere):
-    """A function of the other side."""
-
-    def __init__(self, link: Link, number: int):
-        self._link, self._number = link, number
-
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
-        if transformed.active():
-            return transformed.call(partial(self._link.ask, self._number, **named), *inputs)
-        return self._link.ask(self._number, *inputs, **named)
-
-    def __deepcopy__(self, memo: dict) -> RemoteFunction:
-        return self
-
-    def guarded(self, call: str) -> Callable:
-        return self._link.ask_function("guard", self, call)
-
-    def work(self, *inputs: Any) -> int:
-        done = self._link.ask("work", self, *inputs)
-        with self._link.strictly():
-            if type(done) is not int or done <= 0:
-                raise BadReply("an amount of work that is no number")
-        return done
+    def number_of(self, value: Any) -> int | None:
+        """The other side's number, if `value` is such a stand-in."""
 
 
 class Opaque:
@@ -172,17 +45,17 @@ class Opaque:
 
 
 @functools.lru_cache(maxsize=256)
-def _kind(base: type, module: str, name: str) -> type:
+def class_named(base: type, module: str, name: str) -> type:
+    """A class that is called like one of the other side."""
     return type(name, (base,), {"__module__": module})
 
 
 class Writer:
-    """Turns values into JSON and bytes. What carries a gradient in a result is put aside: see `Link`."""
+    """Turns values into JSON and bytes; of tensors only their values."""
 
-    def __init__(self, link: Link, result: bool):
-        self._link, self._result, self._nodes = link, result, 0
+    def __init__(self, functions: Functions):
+        self._functions, self._nodes = functions, 0
         self.data: list[bytes] = []
-        self.attached: list[Tensor] = []
 
     def value(self, value: Any, depth: int = 0) -> Any:
         self._nodes += 1
@@ -195,10 +68,7 @@ class Writer:
         if value is None or value is True or value is False:
             return value
         if isinstance(value, Tensor):
-            if value.requires_grad and self._result:
-                self.attached.append(value)
-                return ["attached", len(self.attached) - 1]
-            return ["tensor", *self.pack(value), self._link.keep(value) if value.requires_grad else None]
+            return self.tensor(value)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.name in DTYPES:
             kind = "array" if isinstance(value, np.ndarray) else "scalar"
             copy = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
@@ -214,10 +84,13 @@ class Writer:
             return [kind.__name__, *all_of(value)]
         if isinstance(value, dict):
             return ["dict", *all_of(part for item in value.items() for part in item)]
-        if isinstance(value, RemoteFunction) and value._link is self._link:
-            return ["yours", value._number]
+        if (number := self._functions.number_of(value)) is not None:
+            return ["yours", number]
         name = [type(value).__module__, type(value).__name__]
-        return ["function", self._link.keep(value), *name] if callable(value) else ["opaque", *name]
+        return ["function", self._functions.keep(value), *name] if callable(value) else ["opaque", *name]
+
+    def tensor(self, value: Tensor) -> list:
+        return ["tensor", *self.pack(value), None]
 
     def pack(self, value: Tensor) -> list:
         if value.numel() * value.itemsize > MAX_DATA:
@@ -230,9 +103,8 @@ class Writer:
 class Reader:
     """Turns JSON and bytes into values, and believes nothing: all that is odd is a `BadReply`."""
 
-    def __init__(self, link: Link, data: bytearray):
-        self._link, self._data, self._at, self._nodes = link, data, 0, 0
-        self.attached: list[Tensor] = []
+    def __init__(self, functions: Functions, data: bytearray):
+        self._functions, self._data, self._at, self._nodes = functions, data, 0, 0
 
     def value(self, value: Any, depth: int = 0) -> Any:
         self._nodes += 1
@@ -249,10 +121,6 @@ class Reader:
                 return float.fromhex(digits)
             case ["tensor", dtype, shape, None]:
                 return self.unpack(dtype, shape)
-            case ["tensor", dtype, shape, int(number)]:
-                return self._link.copy_of(number, self.unpack(dtype, shape))
-            case ["attached", int(index)] if 0 <= index < len(self.attached):
-                return self.attached[index]
             case ["array", dtype, shape]:
                 return self.unpack(dtype, shape).numpy()
             case ["scalar", dtype, []]:
@@ -263,11 +131,14 @@ class Reader:
                 values = [self.value(one, depth + 1) for one in values]
                 return dict(zip(values[::2], values[1::2], strict=True))
             case ["yours", int(number)]:
-                return self._link.kept(number, callable)
+                return self._functions.kept(number, callable)
             case ["function", int(number), str(module), str(name)]:
-                return _kind(RemoteFunction, name_of(module), name_of(name))(self._link, number)
+                return self._functions.stand_in(number, name_of(module), name_of(name))
             case ["opaque", str(module), str(name)]:
-                return _kind(Opaque, name_of(module), name_of(name))()
+                return class_named(Opaque, name_of(module), name_of(name))()
+        return self.other(value)
+
+    def other(self, value: Any) -> Any:
         raise BadReply("a value of an unknown kind")
 
     def unpack(self, dtype: Any, shape: Any) -> Tensor:
@@ -280,9 +151,12 @@ class Reader:
         self._at += size
         return (raw != 0 if dtype == torch.bool else raw.view(dtype)).reshape(shape)
 
-    def finish(self) -> None:
+    def whole(self, value: Any) -> Any:
+        """The value that the bytes belong to."""
+        read = self.value(value)
         if self._at != len(self._data):
             raise BadReply("bytes that belong to no tensor")
+        return read
 
 
 def checked(dtype: Any, shape: Any) -> tuple[torch.dtype, list[int]]:

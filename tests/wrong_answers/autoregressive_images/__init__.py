@@ -1,0 +1,1 @@
+"""Wrong answers to the exercises of chapter 12, autoregressive models of images, in the files of the checks."""

@@ -1,0 +1,97 @@
+"""Wrong answers of chapter 12: the gated layers of PixelCNN."""
+
+import torch
+from torch.nn import functional as F
+
+from wrong_answers import wrong
+
+# --- ar.gated_convolution --------------------------------------------------------------------------------------------
+
+
+def gated(x, weights, bias, mask, content=torch.tanh, gate=torch.sigmoid, swap=False):
+    u, g = F.conv2d(x, weights * mask, bias, padding=mask.shape[0] // 2).chunk(2, 1)
+    return content(g) * gate(u) if swap else content(u) * gate(g)
+
+
+@wrong("ar.gated_convolution", says="forgot the mask")
+def mask_forgotten(x, weights, bias, mask):
+    return gated(x, weights, bias, torch.ones_like(mask))
+
+
+@wrong("ar.gated_convolution", says="exchanged")
+def halves_exchanged(x, weights, bias, mask):
+    return gated(x, weights, bias, mask, swap=True)
+
+
+@wrong("ar.gated_convolution", says="sigmoid of the gate is missing")
+def open_gate(x, weights, bias, mask):
+    return gated(x, weights, bias, mask, gate=lambda g: g)
+
+
+@wrong("ar.gated_convolution", says="tanh of the content is missing")
+def linear_content(x, weights, bias, mask):
+    return gated(x, weights, bias, mask, content=lambda u: u)
+
+
+@wrong("ar.gated_convolution", says="tanh for the gate too")
+def two_tanh(x, weights, bias, mask):
+    return gated(x, weights, bias, mask, gate=torch.tanh)
+
+
+@wrong("ar.gated_convolution", says="every other channel")
+def interleaved(x, weights, bias, mask):
+    both = F.conv2d(x, weights * mask, bias, padding=mask.shape[0] // 2)
+    return both[:, ::2].tanh() * both[:, 1::2].sigmoid()
+
+
+@wrong("ar.gated_convolution", says="the image has shrunk")
+def not_padded(x, weights, bias, mask):
+    u, g = F.conv2d(x, weights * mask, bias).chunk(2, 1)
+    return u.tanh() * g.sigmoid()
+
+
+@wrong("ar.gated_convolution", says="You turned the mask around")
+def mask_turned(x, weights, bias, mask):
+    return gated(x, weights, bias, mask.flip(0, 1))
+
+
+# --- ar.two_stacks ---------------------------------------------------------------------------------------------------
+
+
+def parts(x, vertical, horizontal, down=1, right=1):
+    rows, reach = vertical.shape[-2], horizontal.shape[-1]
+    above = F.pad(x, (reach, reach, rows - 1 + down, 0))[:, :, : x.shape[2] + rows - 1]
+    left = F.pad(x, (reach - 1 + right, 0))[..., : x.shape[3] + reach - 1]
+    return F.conv2d(above, vertical), F.conv2d(left, horizontal)
+
+
+@wrong("ar.two_stacks", says="lies on the pixel's own row")
+def not_shifted_down(x, vertical, horizontal):
+    return sum(parts(x, vertical, horizontal, down=0))
+
+
+@wrong("ar.two_stacks", says="horizontal kernel lies on the pixel itself")
+def not_shifted_right(x, vertical, horizontal):
+    return sum(parts(x, vertical, horizontal, right=0))
+
+
+@wrong("ar.two_stacks", says="nothing is shifted")
+def neither_shifted(x, vertical, horizontal):
+    return sum(parts(x, vertical, horizontal, down=0, right=0))
+
+
+@wrong("ar.two_stacks", says="horizontal part is missing")
+def vertical_only(x, vertical, horizontal):
+    return parts(x, vertical, horizontal)[0]
+
+
+@wrong("ar.two_stacks", says="a row too many")
+def last_row_kept(x, vertical, horizontal):
+    rows, reach = vertical.shape[-2], horizontal.shape[-1]
+    return F.conv2d(F.pad(x, (reach, reach, rows, 0)), vertical)
+
+
+@wrong("ar.two_stacks", says="You multiply the two parts")
+def multiplied(x, vertical, horizontal):
+    above, left = parts(x, vertical, horizontal)
+    return above * left

@@ -1,0 +1,139 @@
+"""Wrong answers of chapter 5: log Z, exact and by annealed importance sampling."""
+
+import math
+
+import torch
+from torch.nn.functional import softplus
+
+from wrong_answers import wrong
+from wrong_answers.boltzmann_machines._shared import log_weights_of_h, states
+
+# --- rbm.log_partition -----------------------------------------------------------------------------------------------
+
+
+@wrong("rbm.log_partition", says="This is Z, not its logarithm")
+def partition(weights, visible_bias, hidden_bias):
+    return log_weights_of_h(weights, visible_bias, hidden_bias, states(len(hidden_bias))).exp().sum()
+
+
+@wrong("rbm.log_partition", says="forgot the hidden biases")
+def partition_without_c(weights, visible_bias, hidden_bias):
+    return log_weights_of_h(weights, visible_bias, 0 * hidden_bias, states(len(hidden_bias))).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="sign of the energy")
+def exp_of_energy(weights, visible_bias, hidden_bias):
+    return log_weights_of_h(-weights, -visible_bias, -hidden_bias, states(len(hidden_bias))).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="average over the hidden states")
+def mean_over_h(weights, visible_bias, hidden_bias):
+    log_w = log_weights_of_h(weights, visible_bias, hidden_bias, states(len(hidden_bias)))
+    return log_w.logsumexp(0) - math.log(len(log_w))
+
+
+@wrong("rbm.log_partition", says="left out the last state")
+def last_state_missing(weights, visible_bias, hidden_bias):
+    return log_weights_of_h(weights, visible_bias, hidden_bias, states(len(hidden_bias))[:-1]).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="hidden units are −1 and +1")
+def spins_for_bits(weights, visible_bias, hidden_bias):
+    return log_weights_of_h(weights, visible_bias, hidden_bias, 2 * states(len(hidden_bias)) - 1).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="one hidden unit on each")
+def one_unit_each(weights, visible_bias, hidden_bias):
+    unit = torch.eye(len(hidden_bias), dtype=weights.dtype)
+    return log_weights_of_h(weights, visible_bias, hidden_bias, unit).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="overflows")
+def not_in_log_space(weights, visible_bias, hidden_bias):
+    h = states(len(hidden_bias))
+    return ((h @ hidden_bias).exp() * (1 + (visible_bias + h @ weights.T).exp()).prod(-1)).sum().log()
+
+
+# --- rbm.ais_log_partition -------------------------------------------------------------------------------------------
+
+
+def increments(w, b, c, a, betas, v, *, temper_c=True, keep_a=True):
+    def log_p(beta, v):
+        pull = beta * (c + v @ w) if temper_c else c + beta * v @ w
+        return v @ ((1 - beta) * a * keep_a + beta * b) + softplus(pull).sum(-1)
+
+    return sum(log_p(betas[k + 1], v[k]) - log_p(betas[k], v[k]) for k in range(len(v)))
+
+
+def log_mean(log_w):
+    return log_w.logsumexp(0) - math.log(len(log_w))
+
+
+def base(a, n_hidden):
+    return n_hidden * math.log(2) + softplus(a).sum()
+
+
+@wrong("rbm.ais_log_partition", says="average the logarithms of the weights")
+def mean_of_logs(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
+    return base(base_bias, len(hidden_bias)) + log_w.mean()
+
+
+@wrong("rbm.ais_log_partition", says="sum over the chains")
+def sum_over_chains(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
+    return base(base_bias, len(hidden_bias)) + log_w.logsumexp(0)
+
+
+@wrong("rbm.ais_log_partition", says="forgot log Z of the base")
+def ratio_only(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    return log_mean(increments(weights, visible_bias, hidden_bias, base_bias, betas, states))
+
+
+@wrong("rbm.ais_log_partition", says="lacks the hidden units")
+def base_without_hidden(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
+    return softplus(base_bias).sum() + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="upside down")
+def reversed_weights(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = -increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="reverse order")
+def reversed_states(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states.flip(0))
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="in one step")
+def plain_importance_sampling(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas[[0, -1]], states[-1:])
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="β mixes the parameters")
+def geometric_path(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    gap = states @ (visible_bias - base_bias) + softplus(hidden_bias + states @ weights).sum(-1)
+    log_w = (betas.diff()[:, None] * (gap - len(hidden_bias) * math.log(2))).sum(0)
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="biases of the base model are missing")
+def without_base_bias(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states, keep_a=False)
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="do not temper the hidden biases")
+def hidden_bias_not_tempered(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states, temper_c=False)
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)
+
+
+@wrong("rbm.ais_log_partition", says="overflows")
+def mean_of_weights(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
+    return base(base_bias, len(hidden_bias)) + log_w.exp().mean().log()

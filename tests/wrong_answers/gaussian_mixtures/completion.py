@@ -1,0 +1,93 @@
+"""Wrong answers of chapter 4: missing coordinates from the others."""
+
+import torch
+from torch.distributions import MultivariateNormal
+
+from wrong_answers import wrong
+
+# --- gmm.conditional -------------------------------------------------------------------------------------------------
+
+
+def condition(mean, covariance, observed, values, *, sign=1.0, center=1.0, inverse=True, reduce=1.0):
+    hidden = torch.tensor([i for i in range(len(mean)) if i not in observed.tolist()])
+    across, seen = covariance[hidden][:, observed], covariance[observed][:, observed]
+    gain = across @ (seen.inverse() if inverse else seen)
+    moved = mean[hidden] + sign * gain @ (values - center * mean[observed])
+    return moved, covariance[hidden][:, hidden] - reduce * gain @ across.T
+
+
+@wrong("gmm.conditional", says="forgot to subtract the mean of the observed")
+def values_not_centered(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, center=0)
+
+
+@wrong("gmm.conditional", says="correction of the mean has the wrong sign")
+def correction_sign(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, sign=-1)
+
+
+@wrong("gmm.conditional", says="where its inverse belongs")
+def seen_not_inverted(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, inverse=False)
+
+
+@wrong("gmm.conditional", says="conditional covariance is the marginal one")
+def not_reduced(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, reduce=0)
+
+
+@wrong("gmm.conditional", says="knowing more cannot widen")
+def widened(mean, covariance, observed, values):
+    return condition(mean, covariance, observed, values, reduce=-1)
+
+
+@wrong("gmm.conditional", says="This is the precision")
+def precision(mean, covariance, observed, values):
+    moved, spread = condition(mean, covariance, observed, values)
+    return moved, spread.inverse()
+
+
+# --- gmm.complete ----------------------------------------------------------------------------------------------------
+
+
+def fill(weights, means, covariances, observed, values, *, share="posterior", move=1.0):
+    n_components, dim = means.shape
+    hidden = torch.tensor([i for i in range(dim) if i not in observed.tolist()])
+    log_prob, filled = [], []
+    for mean, covariance in zip(means, covariances, strict=True):
+        seen = covariance[observed][:, observed]
+        log_prob.append(MultivariateNormal(mean[observed], seen).log_prob(values))
+        deviation = values - mean[observed]
+        filled.append(mean[hidden] + move * deviation @ seen.inverse() @ covariance[observed][:, hidden])
+    log_prob = torch.stack(log_prob, -1)
+    posterior = (weights.log() + log_prob).softmax(-1)
+    shares = {
+        "posterior": posterior,
+        "prior": weights.expand_as(posterior),
+        "likelihood": log_prob.softmax(-1),
+        "hard": torch.nn.functional.one_hot(posterior.argmax(-1), n_components).double(),
+    }
+    x = values.new_empty(len(values), dim)
+    x[:, observed] = values
+    x[:, hidden] = torch.einsum("bk,kbh->bh", shares[share], torch.stack(filled))
+    return x
+
+
+@wrong("gmm.complete", says="prior weights")
+def prior_weights(weights, means, covariances, observed, values):
+    return fill(weights, means, covariances, observed, values, share="prior")
+
+
+@wrong("gmm.complete", says="forgot the mixture weights")
+def likelihood_only(weights, means, covariances, observed, values):
+    return fill(weights, means, covariances, observed, values, share="likelihood")
+
+
+@wrong("gmm.complete", says="likeliest component only")
+def likeliest(weights, means, covariances, observed, values):
+    return fill(weights, means, covariances, observed, values, share="hard")
+
+
+@wrong("gmm.complete", says="not their conditional means")
+def component_means(weights, means, covariances, observed, values):
+    return fill(weights, means, covariances, observed, values, move=0)

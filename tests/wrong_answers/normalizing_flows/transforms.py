@@ -1,0 +1,131 @@
+"""Wrong answers of chapter 10: planar flows and splines."""
+
+import torch
+
+from wrong_answers import wrong
+
+# --- flow.planar -----------------------------------------------------------------------------------------------------
+
+
+def push(x, u, w, b, derivative=None, one=1.0):
+    h = (x @ w + b).tanh()
+    derivative = 1 - h.square() if derivative is None else derivative(h)
+    return x + h[:, None] * u, (one + derivative * (u @ w)).abs().log()
+
+
+@wrong("flow.planar", says="use tanh where its derivative belongs")
+def tanh_itself(x, u, w, b):
+    return push(x, u, w, b, derivative=lambda h: h)
+
+
+@wrong("flow.planar", says="not tanh²")
+def tanh_squared(x, u, w, b):
+    return push(x, u, w, b, derivative=torch.square)
+
+
+@wrong("flow.planar", says="forgot the derivative of tanh")
+def no_derivative(x, u, w, b):
+    return push(x, u, w, b, derivative=torch.ones_like)
+
+
+@wrong("flow.planar", says="The 1 is missing")
+def no_identity(x, u, w, b):
+    return push(x, u, w, b, one=0)
+
+
+@wrong("flow.planar", says="only the diagonal of the Jacobian")
+def planar_diagonal(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return x + h[:, None] * u, (1 + (1 - h.square())[:, None] * u * w).abs().log().sum(-1)
+
+
+@wrong("flow.planar", says="log-determinant has the wrong sign")
+def planar_sign(x, u, w, b):
+    z, log_det = push(x, u, w, b)
+    return z, -log_det
+
+
+@wrong("flow.planar", says="absolute value is missing")
+def planar_without_absolute(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return x + h[:, None] * u, (1 + (1 - h.square()) * (u @ w)).log()
+
+
+@wrong("flow.planar", says="You exchange u and w")
+def u_and_w_exchanged(x, u, w, b):
+    return push(x, w, u, b)
+
+
+# --- flow.rational_quadratic -----------------------------------------------------------------------------------------
+
+
+def spline(x, x_knots, y_knots, slopes, *, shift=0, swap=False, upside_down=False, measure="x", square=True):
+    k = (x_knots[:, 1:-1] < x[:, None]).sum(1)
+    k = (k + shift).clamp(0, x_knots.shape[1] - 2)
+    rows = torch.arange(len(x))
+    w, h = x_knots[rows, k + 1] - x_knots[rows, k], y_knots[rows, k + 1] - y_knots[rows, k]
+    d0, d1 = slopes[rows, k], slopes[rows, k + 1]
+    if swap:
+        d0, d1 = d1, d0
+    s = w / h if upside_down else h / w
+    theta = (x - x_knots[rows, k]) / w
+    tau = theta * (1 - theta)
+    below = s + (d0 + d1 - 2 * s) * tau
+    top = s**2 * (d1 * theta**2 + 2 * s * tau + d0 * (1 - theta) ** 2)
+    slope = top / (below**2 if square else below)
+    return y_knots[rows, k] + h * (s * theta**2 + d0 * tau) / below, (slope * w if measure == "theta" else slope).log()
+
+
+@wrong("flow.rational_quadratic", says="exchange the slopes")
+def slopes_exchanged(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, swap=True)
+
+
+@wrong("flow.rational_quadratic", says="upside down")
+def width_over_height(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, upside_down=True)
+
+
+@wrong("flow.rational_quadratic", says="bin to the left")
+def bin_to_the_left(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, shift=-1)
+
+
+@wrong("flow.rational_quadratic", says="bin to the right")
+def bin_to_the_right(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, shift=1)
+
+
+@wrong("flow.rational_quadratic", says="knots of the first row")
+def knots_of_the_first_row(x, x_knots, y_knots, slopes):
+    return spline(x, *(rows[:1].expand_as(rows) for rows in (x_knots, y_knots, slopes)))
+
+
+@wrong("flow.rational_quadratic", says="with respect to θ")
+def slope_in_theta(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, measure="theta")
+
+
+@wrong("flow.rational_quadratic", says="not squared")
+def denominator_not_squared(x, x_knots, y_knots, slopes):
+    return spline(x, x_knots, y_knots, slopes, square=False)
+
+
+@wrong("flow.rational_quadratic", says="the slope, not its logarithm")
+def no_logarithm(x, x_knots, y_knots, slopes):
+    y, log_slope = spline(x, x_knots, y_knots, slopes)
+    return y, log_slope.exp()
+
+
+@wrong("flow.rational_quadratic", says="log dx/dy")
+def slope_of_the_inverse(x, x_knots, y_knots, slopes):
+    y, log_slope = spline(x, x_knots, y_knots, slopes)
+    return y, -log_slope
+
+
+@wrong("flow.rational_quadratic", says="straight line")
+def straight_lines(x, x_knots, y_knots, slopes):
+    k = (x_knots[:, 1:-1] < x[:, None]).sum(1)
+    rows = torch.arange(len(x))
+    w, h = x_knots[rows, k + 1] - x_knots[rows, k], y_knots[rows, k + 1] - y_knots[rows, k]
+    return y_knots[rows, k] + (x - x_knots[rows, k]) * h / w, (h / w).log()

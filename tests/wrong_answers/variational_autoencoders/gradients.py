@@ -1,0 +1,205 @@
+"""Wrong answers of chapter 6: gradients through and around a sample."""
+
+import torch
+from torch.distributions import Normal
+
+from wrong_answers import wrong
+
+# --- vae.reparameterise ----------------------------------------------------------------------------------------------
+
+
+@wrong("vae.reparameterise", says="multiply the noise with the log-variance")
+def log_variance_for_deviation(mean, log_variance, noise):
+    return mean + log_variance * noise
+
+
+@wrong("vae.reparameterise", says="multiply the noise with the variance")
+def variance_for_deviation(mean, log_variance, noise):
+    return mean + log_variance.exp() * noise
+
+
+@wrong("vae.reparameterise", says="a log-variance may be negative")
+def root_of_log_variance(mean, log_variance, noise):
+    return mean + log_variance.sqrt() * noise
+
+
+@wrong("vae.reparameterise", says="No gradient flows through your result")
+def all_detached(mean, log_variance, noise):
+    return (mean + (log_variance / 2).exp() * noise).detach()
+
+
+@wrong("vae.reparameterise", says="No gradient flows through your result")
+def by_sampling(mean, log_variance, noise):
+    with torch.no_grad():
+        return mean + (0.5 * log_variance).exp() * noise
+
+
+@wrong("vae.reparameterise", says="No gradient reaches `log_variance`")
+def deviation_detached(mean, log_variance, noise):
+    return mean + (log_variance.detach() / 2).exp() * noise
+
+
+@wrong("vae.reparameterise", says="draw noise of your own")
+def own_noise(mean, log_variance, noise):
+    return mean + (log_variance / 2).exp() * torch.randn_like(noise)
+
+
+@wrong("vae.reparameterise", says="draw noise of your own")
+def drawn_by_the_library(mean, log_variance, noise):
+    return Normal(mean, (log_variance / 2).exp()).rsample(noise.shape[:1])
+
+
+@wrong("vae.reparameterise", says="multiply the mean with σ, too")
+def mean_scaled(mean, log_variance, noise):
+    return (mean + noise) * (log_variance / 2).exp()
+
+
+@wrong("vae.reparameterise", says="one sample for each example")
+def first_sample(mean, log_variance, noise):
+    return mean + (log_variance / 2).exp() * noise[0]
+
+
+# --- vae.score_function_gradient -------------------------------------------------------------------------------------
+
+
+def reinforce(f, mean, log_variance, noise, *, baseline="others", by_mean=None, by_log_variance=None):
+    deviation = (log_variance / 2).exp()
+    value = f(mean + deviation * noise)
+    others = (value.sum() - value) / (len(value) - 1)
+    weight = value - {"others": others, "none": 0, "all": value.mean()}[baseline]
+    by_mean = noise / deviation if by_mean is None else by_mean
+    by_log_variance = (noise.square() - 1) / 2 if by_log_variance is None else by_log_variance
+    return (weight[:, None] * by_mean).mean(0), (weight[:, None] * by_log_variance).mean(0)
+
+
+@wrong("vae.score_function_gradient", says="forgot the baseline")
+def no_baseline(f, mean, log_variance, noise):
+    return reinforce(f, mean, log_variance, noise, baseline="none")
+
+
+@wrong("vae.score_function_gradient", says="looks at its own sample")
+def baseline_of_all(f, mean, log_variance, noise):
+    return reinforce(f, mean, log_variance, noise, baseline="all")
+
+
+@wrong("vae.score_function_gradient", says="division by σ is missing")
+def no_deviation(f, mean, log_variance, noise):
+    return reinforce(f, mean, log_variance, noise, by_mean=noise)
+
+
+@wrong("vae.score_function_gradient", says="divide ε by the variance")
+def by_the_variance(f, mean, log_variance, noise):
+    return reinforce(f, mean, log_variance, noise, by_mean=noise / log_variance.exp())
+
+
+@wrong("vae.score_function_gradient", says="in log σ, not in log σ²")
+def in_log_deviation(f, mean, log_variance, noise):
+    return reinforce(f, mean, log_variance, noise, by_log_variance=noise.square() - 1)
+
+
+@wrong("vae.score_function_gradient", says="in σ², not in log σ²")
+def in_the_variance(f, mean, log_variance, noise):
+    score = (noise.square() - 1) / 2 / log_variance.exp()
+    return reinforce(f, mean, log_variance, noise, by_log_variance=score)
+
+
+@wrong("vae.score_function_gradient", says="does not see the jumps")
+def reparameterized(f, mean, log_variance, noise):
+    mean, log_variance = mean.clone().requires_grad_(), log_variance.clone().requires_grad_()
+    value = f(mean + (log_variance / 2).exp() * noise).mean()
+    return torch.autograd.grad(value, (mean, log_variance))
+
+
+@wrong("vae.score_function_gradient", says="z moves with the mean")
+def z_not_detached(f, mean, log_variance, noise):
+    mean, log_variance = mean.clone().requires_grad_(), log_variance.clone().requires_grad_()
+    z = mean + (log_variance / 2).exp() * noise
+    value = f(z).detach()
+    others = (value.sum() - value) / (len(value) - 1)
+    log_q = Normal(mean, (log_variance / 2).exp()).log_prob(z).sum(-1)
+    return torch.autograd.grad(((value - others) * log_q).mean(), (mean, log_variance))
+
+
+@wrong("vae.score_function_gradient", says="gradient of a loss")
+def of_a_loss(f, mean, log_variance, noise):
+    return tuple(-part for part in reinforce(f, mean, log_variance, noise))
+
+
+@wrong("vae.score_function_gradient", says="sum over the samples")
+def sum_for_mean(f, mean, log_variance, noise):
+    return tuple(len(noise) * part for part in reinforce(f, mean, log_variance, noise))
+
+
+# --- vae.free_bits_loss ----------------------------------------------------------------------------------------------
+
+
+@wrong("vae.free_bits_loss", says="divergence of each example")
+def clamp_each(reconstruction, kl, beta, free_nats):
+    return beta * kl.clamp(min=free_nats).sum(1).mean() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="all latents together")
+def clamp_total(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).sum().clamp(min=free_nats) - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="pay for all empty ones")
+def clamp_total_of_all(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).sum().clamp(min=free_nats * kl.shape[1]) - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="sum over the latents of each example")
+def clamp_each_total(reconstruction, kl, beta, free_nats):
+    return (beta * kl.sum(1).clamp(min=free_nats) - reconstruction).mean()
+
+
+@wrong("vae.free_bits_loss", says="cut the divergence off above")
+def clamp_from_above(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).clamp(max=free_nats).sum() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="You subtract λ")
+def subtracted(reconstruction, kl, beta, free_nats):
+    return beta * (kl.mean(0) - free_nats).relu().sum() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="free bits are missing")
+def nothing_free(reconstruction, kl, beta, free_nats):
+    return beta * kl.sum(1).mean() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="with β before the maximum")
+def beta_inside(reconstruction, kl, beta, free_nats):
+    return (beta * kl.mean(0)).clamp(min=free_nats).sum() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="forgot β")
+def no_beta(reconstruction, kl, beta, free_nats):
+    return kl.mean(0).clamp(min=free_nats).sum() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="reconstruction term has the wrong sign")
+def reconstruction_added(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).clamp(min=free_nats).sum() + reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="average over the latents")
+def mean_of_latents(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).clamp(min=free_nats).mean() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="No gradient flows")
+def a_plain_number(reconstruction, kl, beta, free_nats):
+    return (beta * kl.mean(0).clamp(min=free_nats).sum() - reconstruction.mean()).item()
+
+
+@wrong("vae.free_bits_loss", says="below λ still feels the price")
+def gradient_goes_through(reconstruction, kl, beta, free_nats):
+    mean = kl.mean(0)
+    lifted = mean + (mean.clamp(min=free_nats) - mean).detach()
+    return beta * lifted.sum() - reconstruction.mean()
+
+
+@wrong("vae.free_bits_loss", says="one number for each example")
+def per_example(reconstruction, kl, beta, free_nats):
+    return beta * kl.mean(0).clamp(min=free_nats).sum() - reconstruction

@@ -1,0 +1,323 @@
+"""Checks of chapter 12: log p(x) by the chain rule, FVSBN and NADE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.autoregressive_images._pixels import pixel_log_prob
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, parts, tensor
+
+
+def _all_images(n: int) -> Tensor:
+    """All black-and-white images of n pixels: (2ⁿ, n)."""
+    return torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * n)
+
+
+@exercise("ar.chain_log_prob", call="chain_log_prob(logits, x)")
+def chain_log_prob(answer: Callable, generator: Generator) -> None:
+    logits, x = 2 * draw.normal(generator, 5, 3, 4), draw.bits(generator, 5, 3, 4)
+    p = 1 / (1 + (-logits).exp())
+    each = torch.where(x == 1, p, 1 - p)
+    truth = each.flatten(1).prod(1).log()
+    shapes = [
+        Mistake((), "one number for all images", "Sum over the pixels of an image, not over the images."),
+        Mistake((5, 3, 4), "one number for each pixel", "Sum the pixels' logarithms: the chain rule multiplies."),
+        Mistake((5, 3), "one number for each row", "Sum over rows and columns: `flatten(1).sum(1)`."),
+        Mistake((5, 4), "one number for each column", "Sum over rows and columns: `flatten(1).sum(1)`."),
+    ]
+    close(
+        tensor(answer(logits, x), (5,), shapes=shapes),
+        truth,
+        [
+            Mistake(truth.exp(), "You return the probability, not its logarithm.", "Stay in logarithms to the end."),
+            Mistake(-truth, "The sign is wrong: this is −log p(x), a loss.", "Likelier images get higher values."),
+            Mistake(truth / 12, "This is the mean over the pixels, not the sum.", "The chain rule is a product: sum."),
+            Mistake(truth / math.log(2), "This is in bits, not in nats.", "Use the natural logarithm."),
+            Mistake(
+                each.sum((1, 2)),
+                "You sum the probabilities of the pixels, not their logarithms.",
+                "The chain rule multiplies probabilities: add logarithms.",
+            ),
+            Mistake(
+                each.sum((1, 2)).log(),
+                "You take the logarithm after the sum: this is log Σ p.",
+                "The chain rule multiplies: first the logarithms, then the sum.",
+            ),
+            Mistake(
+                (x * p.log()).sum((1, 2)),
+                "Only the pixels that are 1 count: those that are 0 have a probability too.",
+                "A pixel that is 0 adds log(1 − σ(a)).",
+            ),
+            Mistake(
+                (x * logits).sum((1, 2)),
+                "You sum logits: a logit is no logarithm of a probability.",
+                "log σ(a) = −log(1 + e⁻ᵃ).",
+            ),
+            Mistake(
+                pixel_log_prob(p, x).sum((1, 2)),
+                "The sigmoid is applied twice.",
+                "Functions with `logits` in their name take the logits as they are.",
+            ),
+            Mistake(
+                pixel_log_prob(-logits, x).sum((1, 2)),
+                "Zeros and ones are exchanged: σ(a) is the probability of a 1.",
+                "A pixel that is 0 counts with 1 − σ(a).",
+            ),
+        ],
+        name="your log_prob",
+    )
+    hint = "Add logarithms: `torch.nn.functional.logsigmoid`, or a cross-entropy that takes logits."
+    logits, x = draw.normal(generator, 2, 50, 60), draw.bits(generator, 2, 50, 60)
+    says = "The product of 3000 probabilities underflows to 0."
+    large = tensor(answer(logits, x), (2,), not_finite=(says, hint))
+    close(large, pixel_log_prob(logits, x).sum((1, 2)), hint=hint)
+    logits = torch.tensor([[[800.0, -800.0]], [[-800.0, 800.0]]], dtype=torch.float64)
+    x = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
+    says = "With a logit of ±800 your result is log(0): the sigmoid has rounded to 0 or 1."
+    extreme = tensor(answer(logits, x), (2,), not_finite=(says, hint))
+    close(extreme, torch.tensor([0.0, -1600.0], dtype=torch.float64), hint=hint)
+
+
+@exercise("ar.fvsbn_log_prob", call="fvsbn_log_prob(weights, bias, x)")
+def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
+    dim = 9
+    weights, bias, x = 1.5 * draw.normal(generator, dim, dim), draw.normal(generator, dim), _all_images(dim)
+    n = len(x)
+
+    def formula(matrix: Tensor, b: Tensor = bias) -> Tensor:
+        return pixel_log_prob(b + x @ matrix.T, x).sum(1)
+
+    truth = formula(weights.tril(-1))
+    shapes = [
+        Mistake((), "one number for all images", "Sum over the pixels, not over the images."),
+        Mistake((n, dim), "one number for each pixel", "Sum over the pixels."),
+        Mistake((dim,), "you sum over the images", "Sum over the pixels: `dim=1`."),
+    ]
+    value = tensor(answer(weights, bias, x), (n,), name="your log_prob", shapes=shapes)
+    total = f"the probabilities of all 2⁹ images sum to {value.exp().sum().item():.4g}, not to 1"
+    backwards = "Row d of the weights belongs to pixel d: only its entries left of the diagonal count."
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                formula(weights),
+                f"You use all weights, so that a pixel knows those after it: {total}.",
+                "Only weights with j < d count: `weights.tril(-1)`.",
+            ),
+            Mistake(
+                formula(weights.tril()),
+                f"The diagonal is in: a pixel knows itself, and {total}.",
+                "j < d is strict: `tril(-1)`.",
+            ),
+            Mistake(
+                formula(weights - weights.diagonal().diag()),
+                f"You leave out the diagonal only: a pixel knows those after it, and {total}.",
+                "Only weights with j < d count: `weights.tril(-1)`.",
+            ),
+            Mistake(
+                formula(weights.triu(1)),
+                "Your chain runs backwards: each pixel looks at those after it.",
+                backwards,
+            ),
+            Mistake(
+                formula(weights.tril(-1).T),
+                "The weights are transposed after they were masked: each pixel looks at those after it.",
+                "a = b + W x is `x @ W.T` for a batch of rows.",
+            ),
+            Mistake(
+                formula(weights.triu(1).T),
+                "You read the weights across: W[d, j] leads from pixel j to pixel d, not the other way.",
+                backwards,
+            ),
+            Mistake(formula(weights.tril(-1), 0 * bias), "The bias is missing.", "a_d = b_d + Σ_{j<d} W_dj x_j."),
+            Mistake(truth.exp(), "You return the probability, not its logarithm.", "Stay in logarithms to the end."),
+            Mistake(-truth, "The sign is wrong: this is −log p(x), a loss.", "Likelier images get higher values."),
+            Mistake(truth / dim, "This is the mean over the pixels, not the sum.", "The chain rule is a product: sum."),
+            Mistake(
+                pixel_log_prob(torch.sigmoid(bias + x @ weights.tril(-1).T), x).sum(1),
+                "The sigmoid is applied twice.",
+                "Functions with `logits` in their name take the logits as they are.",
+            ),
+            # What nobody foresaw: at least say when it is no distribution.
+            Mistake(
+                value if abs(value.exp().sum() - 1) > 1e-4 else truth,
+                f"This is no distribution: {total}.",
+                "a_d = b_d + Σ_{j<d} W_dj x_j, then the chain rule of 12.1.",
+            ),
+        ],
+        name="your log_prob",
+        hint="a_d = b_d + Σ_{j<d} W_dj x_j, then the chain rule of 12.1.",
+    )
+    hint = "Add logarithms: `torch.nn.functional.logsigmoid`."
+    steep = tensor(answer(1000 * weights, bias, x), (n,), not_finite=("Large weights give you log(0).", hint))
+    close(steep, pixel_log_prob(bias + x @ (1000 * weights).tril(-1).T, x).sum(1), hint=hint)
+
+
+@exercise("ar.fvsbn_gradient", call="fvsbn_gradient(weights, bias, x)")
+def fvsbn_gradient(answer: Callable, generator: Generator) -> None:
+    n, dim = 7, 5
+    weights, bias, x = draw.normal(generator, dim, dim), draw.normal(generator, dim), draw.bits(generator, n, dim)
+    x[0], x[1] = 1, 0  # so that no pixel is the same in all images
+    with torch.enable_grad():
+        w, b = weights.clone().requires_grad_(), bias.clone().requires_grad_()
+        loss = -pixel_log_prob(b + x @ w.tril(-1).T, x).sum(1).mean()
+        true_w, true_b = torch.autograd.grad(loss, [w, b])
+    p = torch.sigmoid(bias + x @ weights.tril(-1).T)
+    p_all = torch.sigmoid(bias + x @ weights.T)
+    error, squared = p - x, (p - x) * p * (1 - p)
+
+    def product(e: Tensor) -> Tensor:
+        return (e.T @ x / n).tril(-1)
+
+    names = ("the gradient of the weights", "the gradient of the bias")
+    gradients = parts(answer(weights, bias, x), names)
+    per_image = "The loss is a mean over the images: one gradient for the batch."
+    value = tensor(
+        gradients[0],
+        (dim, dim),
+        name=names[0],
+        shapes=[Mistake((n, dim, dim), "one gradient for each image", per_image)],
+    )
+    value_b = tensor(
+        gradients[1], (dim,), name=names[1], shapes=[Mistake((n, dim), "one gradient for each image", per_image)]
+    )
+    uphill = "The gradient of a loss points uphill: σ(a) − x, the prediction minus what happened."
+    slope = "The slope of σ cancels: ∂ℓ/∂a = σ(a) − x."
+    close(
+        value,
+        true_w,
+        [
+            Mistake(-true_w, "The sign of the weights' gradient is wrong.", uphill),
+            Mistake(n * true_w, "You sum over the images: the loss is their mean.", "Divide by the number of images."),
+            Mistake(true_w / dim, "You average over the pixels too.", "log p(x) is a sum over the pixels."),
+            Mistake(
+                error.T @ x / n,
+                "The gradient is not 0 where j ≥ d: these weights take no part.",
+                "Keep what is left of the diagonal: `tril(-1)`.",
+            ),
+            Mistake(
+                (error.T @ x / n).tril(), "The diagonal is in: W_dd takes no part.", "j < d is strict: `tril(-1)`."
+            ),
+            Mistake(
+                (x.T @ error / n).tril(-1),
+                "The axes of the weights' gradient are swapped: entry [d, j] is the error of d times x of j.",
+                "`error.T @ x` has the pixel that is predicted first.",
+            ),
+            Mistake(
+                (x.T @ error / n).triu(1),
+                "The weights' gradient is transposed: entry [d, j] is the error of d times x of j.",
+                "`error.T @ x` has the pixel that is predicted first.",
+            ),
+            Mistake(product(squared), "There is a factor σ(a)(1 − σ(a)) too many, as for a squared error.", slope),
+            Mistake(
+                product(p_all - x),
+                "You predict with all weights, those with j ≥ d too.",
+                "Mask the weights before you compute the logits.",
+            ),
+            Mistake(
+                product(p),
+                "You forgot to subtract x: the gradient is the prediction times x.",
+                "∂ℓ/∂a = σ(a) − x.",
+            ),
+        ],
+        name=names[0],
+        hint="(σ(a_d) − x_d) x_j for j < d, averaged over the images.",
+    )
+    close(
+        value_b,
+        true_b,
+        [
+            Mistake(-true_b, "The sign of the bias's gradient is wrong.", uphill),
+            Mistake(n * true_b, "You sum the bias's gradient over the images: the loss is their mean.", ""),
+            Mistake(squared.mean(0), "There is a factor σ(a)(1 − σ(a)) too many in the bias's gradient.", slope),
+        ],
+        name=names[1],
+        hint="σ(a_d) − x_d, averaged over the images.",
+    )
+
+
+def _nade(generator: Generator, n: int, dim: int, hidden: int) -> tuple[Tensor, ...]:
+    scale = dim**-0.5
+    return (
+        draw.bits(generator, n, dim),
+        4 * scale * draw.normal(generator, hidden, dim),
+        draw.normal(generator, hidden),
+        2 * draw.normal(generator, dim, hidden),
+        draw.normal(generator, dim),
+    )
+
+
+@exercise("ar.nade_log_prob", call="nade_log_prob(x, weights, hidden_bias, output, bias)")
+def nade_log_prob(answer: Callable, generator: Generator) -> None:
+    n, dim, hidden = 6, 8, 5
+    x, w, c, v, b = inputs = _nade(generator, n, dim, hidden)
+
+    def formula(shift: int = 0, inside: Callable = torch.sigmoid, c: Tensor = c, b: Tensor = b, flip: bool = False):
+        """Pixel d from those before d + shift; with flip, from those after it."""
+        total = 0
+        for d in range(dim):
+            seen = slice(d + 1, None) if flip else slice(0, max(d + shift, 0))
+            h = inside(c + x[:, seen] @ w[:, seen].T)
+            total = total + pixel_log_prob(b[d] + h @ v[d], x[:, d])
+        return total
+
+    truth = formula()
+    shapes = [
+        Mistake((), "one number for all images", "Sum over the pixels, not over the images."),
+        Mistake((n, dim), "one number for each pixel", "Sum over the pixels."),
+    ]
+    one_step = sum(
+        pixel_log_prob(
+            b[d] + torch.sigmoid(c + x[:, d - 1 : d] @ w[:, d - 1 : d].T if d else c.expand(n, -1)) @ v[d], x[:, d]
+        )
+        for d in range(dim)
+    )
+    close(
+        tensor(answer(*inputs), (n,), shapes=shapes),
+        truth,
+        [
+            Mistake(
+                formula(shift=1),
+                "You add pixel d to the sum before you predict it: the pixel knows itself.",
+                "First predict, then add its column.",
+            ),
+            Mistake(formula(shift=dim), "Each pixel knows all pixels, itself too.", "Only columns j < d count."),
+            Mistake(formula(shift=-1), "The sum lags behind: pixel d does not know pixel d − 1.", "Use all j < d."),
+            Mistake(
+                one_step,
+                "Each pixel knows the last one only: the sum does not grow.",
+                "Add each column to what is there.",
+            ),
+            Mistake(formula(flip=True), "Your chain runs backwards: each pixel looks at those after it.", "j < d."),
+            Mistake(
+                formula(inside=lambda a: a),
+                "The sigmoid of the hidden units is missing.",
+                "h = σ(running sum); keep the sum itself without it.",
+            ),
+            Mistake(formula(inside=torch.relu), "The hidden units use ReLU: it is the sigmoid here.", ""),
+            Mistake(formula(inside=torch.tanh), "The hidden units use tanh: it is the sigmoid here.", ""),
+            Mistake(formula(c=0 * c), "The bias of the hidden units is missing.", "The running sum starts with c."),
+            Mistake(formula(b=0 * b), "The bias of the pixels is missing.", "The logit is b_d + V[d] · h_d."),
+            Mistake(truth.exp(), "You return the probability, not its logarithm.", "Stay in logarithms to the end."),
+            Mistake(-truth, "The sign is wrong: this is −log p(x), a loss.", "Likelier images get higher values."),
+            Mistake(truth / dim, "This is the mean over the pixels, not the sum.", "The chain rule is a product: sum."),
+        ],
+        name="your log_prob",
+        hint="Predict pixel d from c + Σ_{j<d} W[:, j] x_j, then add column d.",
+    )
+    work = []
+    for dim in (40, 160):
+        inputs = _nade(generator, 2, dim, 64)
+        work.append(answer.work(*inputs))
+    if work[1] > 7 * work[0]:
+        raise Wrong(
+            f"Right, but slow: with 4 times the pixels you do {work[1] / work[0]:.0f} times the work.",
+            "Keep a running sum: for each pixel add one column, W[:, d] x_d, to what is there.",
+        )

@@ -1,0 +1,308 @@
+"""Checks of chapter 12: samples, completions, levels at a temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.autoregressive_images._pixels import pixel_log_prob
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, parts, tensor
+
+
+def _chain_model(generator: Generator, order: Tensor) -> Callable[[Tensor], Tensor]:
+    """Logits of logistic regressions along this order, steep enough that the drawn pixels matter."""
+    dim = len(order)
+    place = order.argsort()
+    weights = 3 * draw.normal(generator, dim, dim) * (place[:, None] > place)
+    bias = draw.normal(generator, dim)
+    bias[order[0]] = 0.4  # above 0 but below 1: rounding and comparing with the logit itself differ
+
+    def model(x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or x.shape[-1:] != (dim,) or x.ndim != 2:
+            shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise Wrong(f"You call the model with {shape}, expected images (B, {dim}).", "Give it all the pixels.")
+        return bias + x.to(bias.dtype) @ weights.T
+
+    return model
+
+
+def _below_probability(u: Tensor, logit: Tensor) -> Tensor:
+    return u < torch.sigmoid(logit)
+
+
+def _walk(
+    model: Callable,
+    order: Tensor,
+    uniforms: Tensor,
+    start: Tensor,
+    known: Tensor | None = None,
+    choose: Callable[[Tensor, Tensor], Tensor] = _below_probability,
+) -> Tensor:
+    """Ancestral sampling in this order, from the values in `start`; `choose` makes pixels of uniforms and logits."""
+    x = start.clone()
+    for d in order.tolist():
+        if known is None or not known[d]:
+            x[:, d] = choose(uniforms[:, d], model(x)[:, d]).double()
+    return x
+
+
+@exercise("ar.sample", call="sample(model, order, uniforms)")
+def sample(answer: Callable, generator: Generator) -> None:
+    n, dim = 60, 7
+    order = draw.order(generator, dim)
+    model, u = _chain_model(generator, order), draw.uniform(generator, n, dim)
+    zeros = torch.zeros(n, dim, dtype=torch.float64)
+    truth = _walk(model, order, u, zeros)
+    value = tensor(
+        answer(model, order, u),
+        (n, dim),
+        name="your images",
+        shapes=[Mistake((n,), "one number for each image", "Return the pixels.")],
+    )
+
+    def otherwise(choose: Callable) -> Tensor:
+        return _walk(model, order, u, zeros, choose=choose)
+
+    follow = "Walk through `order`: its first entry is the pixel to draw first."
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                (u < torch.sigmoid(model(zeros))).double(),
+                "You draw each pixel as if all before it were 0: all at once, or from the last to the first.",
+                "Walk through `order`: draw one pixel, put it in its place, ask the model again.",
+            ),
+            Mistake(
+                _walk(model, torch.arange(dim), u, zeros),
+                "You draw row by row: the model has another order.",
+                follow,
+            ),
+            Mistake(
+                _walk(model, order.argsort(), u, zeros),
+                "You take the places for the pixels: `order[k]` is the pixel at place k.",
+                follow,
+            ),
+            Mistake(
+                _walk(model, order, u[:, order.argsort()], zeros),
+                "You use the random numbers in the order of drawing: pixel d has its own, `uniforms[:, d]`.",
+                "Index the uniforms by the pixel, not by the step.",
+            ),
+            Mistake(
+                otherwise(lambda u, logit: logit > 0),
+                "You round: every image is the same.",
+                "A pixel is 1 where its uniform is below σ(logit).",
+            ),
+            Mistake(
+                otherwise(lambda u, logit: u > torch.sigmoid(logit)),
+                "You draw 1 with probability 1 − σ(a).",
+                "A pixel is 1 where its uniform is below σ(logit).",
+            ),
+            Mistake(
+                otherwise(lambda u, logit: u < logit),
+                "You compare the uniforms with logits.",
+                "The probability is σ(logit).",
+            ),
+            Mistake(
+                otherwise(lambda u, logit: u < torch.sigmoid(torch.sigmoid(logit))),
+                "The sigmoid is applied twice.",
+                "The model returns logits.",
+            ),
+            Mistake(
+                otherwise(lambda u, logit: torch.sigmoid(logit)),
+                "You keep probabilities in the place of pixels.",
+                "Draw: 1 where the uniform is below the probability, 0 elsewhere.",
+            ),
+        ],
+        name="your images",
+        hint="Draw the pixels in the given order; each from the model's logit with the drawn ones in place.",
+    )
+
+
+@exercise("ar.complete", call="complete(model, order, x, known, uniforms)")
+def complete(answer: Callable, generator: Generator) -> None:
+    n, dim = 60, 8
+    for first in (False, True):
+        order = draw.order(generator, dim)
+        model, u, x = _chain_model(generator, order), draw.uniform(generator, n, dim), draw.bits(generator, n, dim)
+        known = torch.zeros(dim, dtype=torch.bool)
+        # Known first in the order, as an upper half is; or every other pixel, the last one too.
+        known[order[:4] if first else order[1::2]] = True
+        truth = _walk(model, order, u, x, known)
+        log_p = pixel_log_prob(model(truth), truth)
+        names = ("the completions", "the log-weights")
+        values = parts(answer(model, order, x, known, u), names)
+        value = tensor(
+            values[0],
+            (n, dim),
+            name=names[0],
+            shapes=[Mistake((n, int((~known).sum())), "only the unknown pixels", "Put them among the known ones.")],
+        )
+        weight = tensor(
+            values[1],
+            (n,),
+            name=names[1],
+            shapes=[
+                Mistake((), "one number for all images", "Each completion has its own weight."),
+                Mistake((n, dim), "one number for each pixel", "Sum over the known pixels."),
+                Mistake((n, int(known.sum())), "one number for each pixel", "Sum over the known pixels."),
+            ],
+        )
+        blind = _walk(model, order, u, x)  # draws all, as if nothing were known
+        keep = "Known pixels stay as they are, from the first step on."
+        close(
+            value,
+            truth,
+            [
+                Mistake(blind, "You draw the known pixels too.", keep),
+                Mistake(
+                    torch.where(known, x, blind),
+                    "You paste the known pixels in at the end: the others were drawn without them.",
+                    keep,
+                ),
+                Mistake(
+                    _walk(model, order, u, x, ~known),
+                    "It is the wrong way round: you keep the unknown pixels and draw the known ones.",
+                    "`known` is True where the value is given.",
+                ),
+                Mistake(
+                    torch.where(known, x, (u < torch.sigmoid(model(x))).double()),
+                    "You draw all unknown pixels at once: none knows what the others became.",
+                    "Draw one pixel, put it in its place, ask the model again.",
+                ),
+                Mistake(
+                    _walk(model, torch.arange(dim), u, x, known),
+                    "You draw row by row: the model has another order.",
+                    "Walk through `order`.",
+                ),
+                Mistake(x, "You return `x` as it was given.", "Draw the unknown pixels."),
+            ],
+            name=names[0],
+            hint="Walk through `order`; skip the known pixels, draw the others as in 12.4.",
+        )
+        truth_weight = log_p[:, known].sum(1)
+        close(
+            weight,
+            truth_weight,
+            [
+                Mistake(log_p.sum(1), "You weigh with all pixels: only the known ones count.", "`[:, known]`."),
+                Mistake(
+                    log_p[:, ~known].sum(1),
+                    "You weigh with the pixels that were drawn: what counts is how well the known ones are explained.",
+                    "`[:, known]`.",
+                ),
+                Mistake(
+                    pixel_log_prob(model(x), x)[:, known].sum(1),
+                    "You weigh with the logits of `x`, whose unknown pixels hold anything.",
+                    "Ask the model about the completion.",
+                ),
+                Mistake(
+                    pixel_log_prob(model(torch.where(known, x, 0.0)), x)[:, known].sum(1),
+                    "You weigh with the logits of an image that has no drawn pixels yet.",
+                    "Ask the model about the completion.",
+                ),
+                Mistake(truth_weight.exp(), "You return the weights, not their logarithms.", "Add logarithms."),
+                Mistake(-truth_weight, "The sign of the log-weights is wrong.", "They are sums of log p."),
+                Mistake(log_p[:, known].mean(1), "You average over the known pixels.", "log w is a sum."),
+                Mistake(
+                    model(truth)[:, known].sum(1),
+                    "You sum logits, not logarithms of probabilities.",
+                    "log p, as in 12.1.",
+                ),
+            ],
+            name=names[1],
+            hint="log w = Σ over the known pixels of log p(x_d | those before d), in the completion.",
+        )
+
+
+@exercise("ar.draw_level", call="draw_level(logits, temperature, uniforms)")
+def draw_level(answer: Callable, generator: Generator) -> None:
+    n, k = 200, 6
+
+    counts = "Level 0 is the first one: count the cumulated sums that are ≤ u."
+    rounding = "Rounding leaves the last cumulated sum below 1: clamp the result."
+
+    def ask(logits: Tensor, temperature: float, u: Tensor, hint: str = counts) -> Tensor:
+        level = tensor(answer(logits, temperature, u), (len(u),), torch.int64, name="your levels")
+        if level.min() < 0 or level.max() >= logits.shape[1]:
+            wrong = int(level.max()) if level.max() >= logits.shape[1] else int(level.min())
+            raise Wrong(f"You return level {wrong}, but the levels are 0 to {logits.shape[1] - 1}.", hint)
+        return level.double()
+
+    def invert(p: Tensor, u: Tensor) -> Tensor:
+        return (p.cumsum(-1) <= u[:, None]).sum(-1).clamp(max=p.shape[1] - 1).double()
+
+    for temperature in (0.5, 2.0, 1.0):
+        logits, u = 2 * draw.normal(generator, n, k), draw.uniform(generator, n)
+        p = (logits / temperature).softmax(-1)
+        truth = invert(p, u)
+        plain = logits.softmax(-1)
+        divide = "Divide the logits by the temperature, before the softmax."
+        mistakes = [
+            Mistake(logits.argmax(-1), "You take the likeliest level: nothing is drawn.", "Use the uniforms."),
+            Mistake(
+                k - 1 - invert(p.flip(-1), u),
+                "You cumulate from the last level down.",
+                "Level 0 gets the smallest uniforms.",
+            ),
+            Mistake((truth - 1).clamp_min(0), "Your levels are one too low.", "Count the sums that are ≤ u."),
+            Mistake((truth + 1).clamp_max(k - 1), "Your levels are one too high.", "Count the sums that are ≤ u."),
+            Mistake(
+                invert((logits / temperature).softmax(0), u),
+                "You normalize over the rows: each row is a distribution of its own.",
+                "`softmax(-1)`.",
+            ),
+        ]
+        if temperature != 1:
+            mistakes = [
+                Mistake(
+                    invert((logits * temperature).softmax(-1), u),
+                    "You multiply with the temperature: it divides.",
+                    "A low temperature makes the logits large, and the choice sharp.",
+                ),
+                Mistake(
+                    invert(plain, u),
+                    "The temperature has no effect.",
+                    f"{divide} Dividing probabilities by it and normalizing again changes nothing.",
+                ),
+                Mistake(
+                    invert((plain / temperature).softmax(-1), u),
+                    "The softmax is applied twice.",
+                    divide,
+                ),
+                Mistake(
+                    invert(plain / temperature, u),
+                    "You divide probabilities by the temperature: they no longer sum to 1.",
+                    divide,
+                ),
+                *mistakes,
+            ]
+        close(
+            ask(logits, temperature, u),
+            truth,
+            mistakes,
+            name="your choice of levels",
+            hint="Smallest k with u < Σ_{j≤k} p(j).",
+        )
+    logits = draw.normal(generator, 50, k)
+    u = 0.02 + 0.96 * draw.uniform(generator, 50)
+    overflown = (logits / 1e-5).exp()
+    overflown = (overflown / overflown.sum(-1, keepdim=True)).cumsum(-1)
+    nan = "At a temperature near 0 your exponentials overflow, and the probabilities are NaN."
+    largest = "Only the likeliest level is left. `softmax` subtracts the largest logit first."
+    close(
+        ask(logits, 1e-5, u),
+        logits.argmax(-1).double(),
+        [
+            Mistake((overflown <= u[:, None]).sum(-1), nan, largest),
+            Mistake((~(overflown > u[:, None])).sum(-1).clamp(max=k - 1), nan, largest),
+        ],
+        name="your choice of levels at a temperature near 0",
+        hint=largest,
+    )
+    logits, u = draw.normal(generator, 300, 256), torch.full((300,), 1 - 2**-53, dtype=torch.float64)
+    ask(logits, 1.0, u, rounding)

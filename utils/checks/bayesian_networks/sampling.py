@@ -1,0 +1,302 @@
+"""Checks of chapter 3: ancestral sampling, likelihood weighting, Gibbs sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks.bayesian_networks._networks import (
+    EQUAL,
+    HOUSE,
+    SWAPPED,
+    UNEQUAL,
+    Parents,
+    draw_in_order,
+    entries_of,
+    exact_log_joint,
+    exact_posterior,
+    inverse_cdf,
+    parents_first,
+    random_rows,
+    random_tables,
+    with_swapped_parents,
+)
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, parts, tensor
+
+
+@exercise("bayesnet.ancestral_sample", call="ancestral_sample(u, parents, tables)")
+def ancestral_sample(answer: Callable, generator: Generator) -> None:
+    for sizes in (EQUAL, UNEQUAL):
+        tables = random_tables(generator, HOUSE, sizes)
+        u = torch.rand(200, len(HOUSE), generator=generator, dtype=torch.float64)
+        order = parents_first(HOUSE)
+        truth = draw_in_order(u, HOUSE, tables, order, inverse_cdf)
+        mistakes = []
+        if sizes is EQUAL:
+
+            def draw(u=u, parents=HOUSE, tables=tables, order=order, pick=inverse_cdf) -> Tensor:
+                return draw_in_order(u, parents, tables, order, pick).double()
+
+            as_drawn = torch.empty_like(u)
+            for i, name in enumerate(order):
+                as_drawn[:, list(HOUSE).index(name)] = u[:, i]
+            alone = {name: table.reshape(-1, 3).mean(0).expand_as(table) for name, table in tables.items()}
+            mistakes = [
+                Mistake(
+                    draw(order=list(HOUSE)),
+                    "You draw children before their parents: the names are not in that order.",
+                    "Draw a variable only when all its parents are drawn.",
+                ),
+                Mistake(
+                    draw(parents=with_swapped_parents(HOUSE)),
+                    *SWAPPED,
+                ),
+                Mistake(
+                    draw(as_drawn),
+                    "You use the columns of `u` in the order of drawing.",
+                    "Column i of `u`, like column i of the result, belongs to the i-th name in `parents`.",
+                ),
+                Mistake(
+                    draw(u[:, :1].expand_as(u)),
+                    "You use one uniform number for all variables of a row: they become dependent.",
+                    "Column i of `u` belongs to the i-th name in `parents`.",
+                ),
+                Mistake(
+                    draw(tables=alone),
+                    "You draw each variable without looking at its parents.",
+                    "Take the row of the table that belongs to the parents' states.",
+                ),
+                Mistake(
+                    draw(pick=lambda u, row: row.argmax(-1)),
+                    "You take the likeliest state: that is no draw.",
+                    "The state k is the first with u < p_0 + … + p_k.",
+                ),
+                Mistake(
+                    draw(pick=lambda u, row: (u[:, None] < row.cumsum(-1)[:, :-1]).sum(-1)),
+                    "You count the boundaries above u; the state is the number of boundaries at or below it.",
+                    "The state k is the first with u < p_0 + … + p_k.",
+                ),
+            ]
+        value = tensor(
+            answer(u, HOUSE, tables),
+            u.shape,
+            torch.int64,
+            shapes=[
+                Mistake(u.T.shape, "one row for each variable", "One column for each: `torch.stack(..., dim=-1)`.")
+            ],
+        )
+        close(
+            value.double(),
+            truth.double(),
+            mistakes,
+            name="your sample",
+            hint="The state k is the first with u < p_0 + … + p_k, in the row that belongs to the parents' states.",
+        )
+
+
+@exercise("bayesnet.likelihood_weights", call="likelihood_weights(x, parents, tables, query, evidence)")
+def likelihood_weights(answer: Callable, generator: Generator) -> None:
+    names = ("the log-weights", "the posterior")
+    for sizes, query, evidence in (
+        (EQUAL, "storm", {"call": 1, "alarm": 0, "age": 2}),
+        (UNEQUAL, "short", {"storm": 3, "smoke": 1, "call": 0}),
+    ):
+        tables, n = random_tables(generator, HOUSE, sizes), 60
+        uniform = torch.rand(n, len(HOUSE), generator=generator, dtype=torch.float64)
+        clamped = dict(tables)
+        for name, state in evidence.items():
+            clamped[name] = (
+                torch.nn.functional.one_hot(torch.tensor(state), sizes[name]).double().expand_as(tables[name])
+            )
+        x = draw_in_order(uniform, HOUSE, clamped, parents_first(HOUSE), inverse_cdf)
+        factors = {name: entries_of(x, HOUSE, tables, name).log() for name in HOUSE}
+        log_weights = sum(factors[name] for name in evidence)
+        weights = log_weights.exp()
+        everything = sum(factors.values())
+        member = torch.nn.functional.one_hot(x[:, list(HOUSE).index(query)], sizes[query]).double()  # (B, K)
+        swapped = (
+            sum(entries_of(x, with_swapped_parents(HOUSE), tables, name).log() for name in evidence)
+            if sizes is EQUAL
+            else weights
+        )
+        marginal = sum(exact_posterior(HOUSE, tables, name, {})[state].log() for name, state in evidence.items())
+        value, posterior = parts(answer(x, HOUSE, tables, query, evidence), names)
+        close(
+            tensor(value, (n,), name=names[0], shapes=[Mistake((), "one number", "Every row has its own weight.")]),
+            log_weights,
+            [
+                Mistake(weights, "You return the weights, not their logarithms.", "Add logarithms."),
+                Mistake(
+                    -log_weights,
+                    "Your log-weights have the wrong sign.",
+                    "A row that explains the evidence weighs more.",
+                ),
+                Mistake(
+                    everything,
+                    "You weigh with the whole joint: what was drawn has its probability already.",
+                    "Only the tables of the observed variables enter the weight.",
+                ),
+                Mistake(
+                    everything - log_weights,
+                    "You weigh with the variables that were drawn, not with those observed.",
+                    "The weight is Π p(e | parents) over the evidence.",
+                ),
+                Mistake(
+                    log_weights.log_softmax(0),
+                    "Your log-weights are normalized already.",
+                    "Return Σ log p(e | parents); their mean weight estimates p(evidence).",
+                ),
+                Mistake(
+                    marginal.expand(n),
+                    "All your weights are equal: you use p(e) where p(e | parents) belongs.",
+                    "Look up each table with the states of that row.",
+                ),
+                Mistake(
+                    swapped,
+                    *SWAPPED,
+                ),
+            ],
+            name=names[0],
+            hint="For each row: the sum of log p(e | parents) over the observed variables.",
+        )
+        shares = weights @ member
+        close(
+            tensor(posterior, (sizes[query],), name=names[1]),
+            shares / weights.sum(),
+            [
+                Mistake(
+                    member.mean(0),
+                    "You count all rows alike: the weights do not enter your posterior.",
+                    "Sum the weights of the rows in each state.",
+                ),
+                Mistake(shares, "Your posterior is not normalized: these are sums of weights.", "Divide by their sum."),
+                Mistake(
+                    shares / n,
+                    "You divide by the number of rows: the weights do not sum to it.",
+                    "Divide by the sum of the weights.",
+                ),
+                Mistake(
+                    log_weights @ member / log_weights.sum(),
+                    "You average with the logarithms of the weights.",
+                    "Take `exp`, or `softmax` of the log-weights.",
+                ),
+                Mistake(
+                    exact_posterior(HOUSE, tables, query, evidence)
+                    / exact_posterior(HOUSE, tables, query, evidence).sum(),
+                    "This is the exact posterior, not the estimate from the rows that were given.",
+                    "Use the weighted rows.",
+                ),
+            ],
+            name=names[1],
+            hint="The share of each state in the total weight.",
+        )
+    # A class with 800 observed features: each weight is far below the smallest number above 0.
+    star: Parents = {"kind": ()} | {f"x{i}": ("kind",) for i in range(800)}
+    sizes = {name: 3 for name in star}
+    tables = random_tables(generator, star, sizes, spread=0.05)
+    x = random_rows(generator, sizes, 6)
+    x[:, 1:] = x[0, 1:]
+    evidence = {name: int(x[0, i]) for i, name in enumerate(star) if i}
+    hint = "Stay in logarithms: `softmax` of the log-weights subtracts the largest first."
+    says = "With 800 observations every weight underflows, and your posterior is 0/0."
+    value, posterior = parts(answer(x, star, tables, "kind", evidence), names)
+    truth = sum(entries_of(x, star, tables, name).log() for name in evidence)
+    wrong = ("Your weights underflow to 0 before you take their logarithm.", "Add logarithms from the start.")
+    close(tensor(value, (6,), name=names[0], not_finite=wrong), truth, name=names[0])
+    share = truth.softmax(0) @ torch.nn.functional.one_hot(x[:, 0], 3).double()
+    close(tensor(posterior, (3,), name=names[1], not_finite=(says, hint)), share, name=names[1], hint=hint)
+
+
+@exercise("bayesnet.gibbs_conditional", call="gibbs_conditional(x, name, parents, tables)")
+def gibbs_conditional(answer: Callable, generator: Generator) -> None:
+    def with_state(x: Tensor, at: int, state: int) -> Tensor:
+        x = x.clone()
+        x[:, at] = state
+        return x
+
+    for name, sizes in (("short", EQUAL), ("storm", EQUAL), ("age", EQUAL), ("alarm", UNEQUAL), ("call", UNEQUAL)):
+        tables, x = random_tables(generator, HOUSE, sizes), random_rows(generator, sizes, 7)
+        at, states = list(HOUSE).index(name), sizes[name]
+        each = [with_state(x, at, state) for state in range(states)]
+        children = [child for child in HOUSE if name in HOUSE[child]]
+
+        def scores(those: Iterable[str], parents: Parents = HOUSE, each=each, tables=tables) -> Tensor:
+            those = list(those)
+            if not those:
+                return torch.zeros(len(each[0]), len(each), dtype=torch.float64)
+            return torch.stack([sum(entries_of(y, parents, tables, one).log() for one in those) for y in each], dim=-1)
+
+        log_joint = scores(HOUSE)
+        truth = log_joint.softmax(-1)
+        blanket = scores([name, *children])
+        mistakes = [
+            Mistake(truth.log(), "You return logarithms.", "Probabilities are asked for."),
+            Mistake(
+                blanket.exp(), "Your probabilities are not normalized.", "Each row sums to one: divide by its sum."
+            ),
+            Mistake(
+                log_joint.exp(), "Your probabilities are not normalized: this is the joint.", "Divide by the row's sum."
+            ),
+            Mistake(
+                blanket.softmax(0),
+                "You normalize over the rows of `x`, not over the states.",
+                "Each row of the result sums to one.",
+            ),
+        ]
+        if children:
+            mistakes += [
+                Mistake(
+                    scores([name]).softmax(-1),
+                    "You use the variable's own table only: its children are evidence, too.",
+                    "Multiply with p(child | its parents) for each child.",
+                ),
+                Mistake(
+                    scores(children).softmax(-1),
+                    "You use the children's tables only: the variable's own table is missing.",
+                    "Start with p(x | parents).",
+                ),
+            ]
+        if len(children) > 1:
+            mistakes.append(
+                Mistake(
+                    scores([name, children[0]]).softmax(-1),
+                    "You use the first child only.",
+                    "Every child's table holds the variable: multiply with all of them.",
+                )
+            )
+        if sizes is EQUAL:
+            mistakes.append(
+                Mistake(
+                    scores(HOUSE, with_swapped_parents(HOUSE)).softmax(-1),
+                    *SWAPPED,
+                )
+            )
+        close(
+            tensor(
+                answer(x, name, HOUSE, tables),
+                (7, states),
+                shapes=[Mistake((states,), "one distribution for all rows", "Each row of `x` has its own.")],
+            ),
+            truth,
+            mistakes,
+            name=f"your p({name} | all others)",
+            hint="For each state: its own table's entry times the entries of its children's tables; then normalize.",
+        )
+        other = with_state(x, at, 0)
+        if not torch.allclose(answer(other, name, HOUSE, tables), answer(x, name, HOUSE, tables)):
+            raise Wrong(
+                f"Your result depends on the present state of `{name}`, which is to be drawn anew.",
+                "Try every state in its place.",
+            )
+    star: Parents = {"kind": ()} | {f"x{i}": ("kind",) for i in range(800)}
+    sizes = dict.fromkeys(star, 3)
+    tables, x = random_tables(generator, star, sizes, spread=0.05), random_rows(generator, sizes, 2)
+    truth = torch.stack([exact_log_joint(with_state(x, 0, state), star, tables) for state in range(3)], dim=-1).softmax(
+        -1
+    )
+    says = "With 800 children the product of the entries underflows, and your result is 0/0."
+    hint = "Add logarithms and normalize with `softmax`."
+    close(tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint)), truth, hint=hint)

@@ -1,0 +1,193 @@
+"""Checks of chapter 5: log Z, exact and by annealed importance sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import softplus
+
+from utils.checks import draw
+from utils.checks.boltzmann_machines._machines import all_states, minus_energies, random_rbm
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, number
+
+
+def _finite_number(value, says: str, hint: str, name: str) -> Tensor:
+    """`value` as a scalar, with a sentence of its own for NaN and infinity."""
+    if isinstance(value, float | Tensor) and not torch.as_tensor(value).isfinite().all():
+        raise Wrong(says, hint)
+    return number(value, name)
+
+
+@exercise("rbm.log_partition", call="log_partition(weights, visible_bias, hidden_bias)")
+def log_partition(answer: Callable, generator: Generator) -> None:
+    visible, hidden = 5, 3
+    weights, b, c = random_rbm(generator, visible, hidden)
+    everything = minus_energies(all_states(visible), weights, b, c)
+    truth = everything.logsumexp((0, 1))
+    h = all_states(hidden)
+
+    def summed(h: Tensor = h, hidden_bias: Tensor = c, visible_bias: Tensor = b) -> Tensor:
+        return h @ hidden_bias + softplus(visible_bias + h @ weights.mT).sum(-1)
+
+    no_visible = (h @ c)[:, None] + h @ weights.mT  # one visible state only: all units on
+    name = "your log Z"
+    close(
+        number(answer(weights, b, c), name),
+        truth,
+        [
+            Mistake(truth.exp(), "This is Z, not its logarithm.", "Return log Z."),
+            Mistake(-truth, "The sign is wrong: this is −log Z.", "Z = Σ exp(−E)."),
+            Mistake(
+                (-everything).logsumexp((0, 1)),
+                "You sum exp(+E): the sign of the energy is wrong.",
+                "Low energy is likely: exp(−E) = exp(b·v + c·h + vWh).",
+            ),
+            Mistake(summed(hidden_bias=0 * c).logsumexp(0), "You forgot the hidden biases.", "Each h weighs exp(c·h)."),
+            Mistake(summed(visible_bias=0 * b).logsumexp(0), "You forgot the visible biases.", "softplus(b + Wh)."),
+            Mistake(summed().sum(), "You sum logarithms.", "Add the weights of the h, not their logarithms."),
+            Mistake(summed().mean(), "You average logarithms.", "Sum the weights of the h: logsumexp."),
+            Mistake(
+                truth - hidden * math.log(2), "You average over the hidden states.", "Z is a sum over all of them."
+            ),
+            Mistake(summed(h[1:]).logsumexp(0), "You left out the state h = 0.", "There are 2ᴴ states, with 0."),
+            Mistake(summed(h[:-1]).logsumexp(0), "You left out the last state, all hidden units on.", "2ᴴ states."),
+            Mistake(summed(2 * h - 1).logsumexp(0), "Your hidden units are −1 and +1.", "They are 0 and 1."),
+            Mistake(
+                (no_visible.sum(-1) + b.sum()).logsumexp(0),
+                "You set all visible units to 1 instead of summing over them.",
+                "Given h, a visible unit adds softplus(b + Wh).",
+            ),
+            Mistake(
+                summed(torch.eye(hidden, dtype=torch.float64)).logsumexp(0),
+                "You go through H states with one hidden unit on each.",
+                "All combinations: 2ᴴ of them.",
+            ),
+        ],
+        name=name,
+        hint="Each of the 2ᴴ states h contributes exp(c·h) Π_i (1 + exp(b_i + (Wh)_i)).",
+    )
+    # So many visible units that only the hidden layer can be enumerated.
+    weights, b, c = random_rbm(generator, 64, 8)
+    hint = "Keep logarithms and end with `torch.logsumexp`."
+    for scale in (1.0, 20.0):
+        states = all_states(8)
+        wanted = (states @ c + softplus(b + scale * states @ weights.mT).sum(-1)).logsumexp(0)
+        value = _finite_number(
+            answer(scale * weights, b, c), "Your log Z overflows: you leave log space on the way.", hint, name
+        )
+        close(value, wanted, name=name, hint=hint)
+
+
+@exercise(
+    "rbm.ais_log_partition",
+    call="ais_log_partition(weights, visible_bias, hidden_bias, base_bias, betas, states)",
+)
+def ais_log_partition(answer: Callable, generator: Generator) -> None:
+    visible, hidden, chains, steps = 6, 4, 5, 3
+    weights, b, c = random_rbm(generator, visible, hidden)
+    a = draw.normal(generator, visible)
+    inner = (0.1 + 0.9 * draw.uniform(generator, steps - 1)).sort().values * 0.95
+    betas = torch.cat([torch.zeros(1), inner, torch.ones(1)]).double()
+    states = draw.bits(generator, steps, chains, visible)
+
+    def log_weight(
+        v: Tensor, beta: Tensor, w: Tensor = weights, base: Tensor = a, tempered_bias: bool = True, mixed: bool = True
+    ) -> Tensor:
+        """log p*_β(v), by going through all h."""
+        visible_bias = (1 - beta) * base + beta * b if mixed else b
+        return minus_energies(v, beta * w, visible_bias, beta * c if tempered_bias else c).logsumexp(-1)
+
+    def sums(order: Tensor = states, **changes) -> Tensor:
+        pairs = zip(betas[:-1], betas[1:], order, strict=True)
+        return sum(log_weight(v, after, **changes) - log_weight(v, before, **changes) for before, after, v in pairs)
+
+    base = hidden * math.log(2) + softplus(a).sum()
+    log_w = sums()
+
+    def estimate(w: Tensor = log_w) -> Tensor:
+        return base + w.logsumexp(0) - math.log(chains)
+
+    truth = estimate()
+    one, zero = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    geometric = sum(
+        (after - before) * (log_weight(v, one) - log_weight(v, zero))
+        for before, after, v in zip(betas[:-1], betas[1:], states, strict=True)
+    )
+    at_once = log_weight(states[-1], one) - log_weight(states[-1], zero)
+    name = "your estimate of log Z"
+    close(
+        number(answer(weights, b, c, a, betas, states), name),
+        truth,
+        [
+            Mistake(
+                base + log_w.mean(),
+                "You average the logarithms of the weights: that is too low.",
+                "AIS estimates Z, so average the weights themselves: logsumexp − log B.",
+            ),
+            Mistake(truth + math.log(chains), "You sum over the chains; their mean is needed.", "Subtract log B."),
+            Mistake(
+                truth - base,
+                "You forgot log Z of the base model: this is only the ratio Z / Z₀.",
+                "At β = 0 all units are independent: H log 2 + Σ softplus(a).",
+            ),
+            Mistake(
+                truth - hidden * math.log(2),
+                "log Z₀ lacks the hidden units: at β = 0 each has two free values.",
+                "Add H log 2.",
+            ),
+            Mistake(truth - softplus(a).sum(), "log Z₀ lacks the visible units.", "Add Σ softplus(a)."),
+            Mistake(
+                truth - base + hidden * math.log(2) + softplus(b).sum(),
+                "log Z₀ uses the visible biases b, but the base model has its own, a.",
+                "Σ softplus(a).",
+            ),
+            Mistake(
+                estimate(-log_w),
+                "The weights are upside down: p* at the old β stands above p* at the new one.",
+                "log w adds log p*(new β) − log p*(old β): Z is what you end at, Z₀ what you start from.",
+            ),
+            Mistake(
+                estimate(sums(states.flip(0))),
+                "You take the states in reverse order.",
+                "states[k] was drawn at betas[k].",
+            ),
+            Mistake(
+                estimate(at_once),
+                "You jump from β = 0 to β = 1 in one step: the betas between are not used.",
+                "Add an increment for each pair betas[k], betas[k + 1], at states[k].",
+            ),
+            Mistake(
+                estimate(geometric),
+                "You mix log p* of both ends; here β mixes the parameters.",
+                "β stands inside the softplus: softplus(β (c + vW)).",
+            ),
+            Mistake(
+                estimate(sums(base=0 * a)),
+                "The visible biases of the base model are missing on the way.",
+                "They fade out: (1 − β) a + β b.",
+            ),
+            Mistake(
+                estimate(sums(mixed=False)),
+                "You keep the visible biases the same at every β.",
+                "They go from a to b: (1 − β) a + β b.",
+            ),
+            Mistake(
+                estimate(sums(tempered_bias=False)),
+                "You do not temper the hidden biases.",
+                "softplus(β (c + vW)): β multiplies both.",
+            ),
+        ],
+        name=name,
+        hint="One chain, one step: log p*(states[0] at betas[1]) − log p*(states[0] at betas[0]).",
+    )
+    says = "Your estimate overflows: the weights of AIS span hundreds of nats."
+    hint = "Average them in log space: `torch.logsumexp(log_w, 0) - math.log(B)`."
+    far = _finite_number(answer(weights, b + 2000, c, a, betas, states.clamp_min(1)), says, hint, name)
+    on = torch.ones(1, visible, dtype=torch.float64)
+    ratio = minus_energies(on, weights, b + 2000, c).logsumexp(-1)
+    ratio = ratio - minus_energies(on, 0 * weights, a, 0 * c).logsumexp(-1)
+    close(far, base + ratio.squeeze(), name=name, hint=hint)

@@ -1,0 +1,157 @@
+"""Checks of chapter 4: the number of components, and collapsed ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw, expect
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, tensor
+
+
+@exercise("gmm.bic", call="bic(log_prob, n_components, n_features)")
+def bic(answer: Callable, generator: Generator) -> None:
+    n, k, dim = 50, 4, 3
+    log_prob = draw.normal(generator, n) - 4
+    symmetric = dim * (dim + 1) // 2
+    total, cost = log_prob.sum(), math.log(n)
+
+    def formula(weights=k - 1, means=k * dim, covariances=k * symmetric, fit=-2 * total, price=cost):
+        return (weights + means + covariances) * price + fit
+
+    truth = formula()
+    close(
+        expect.number(answer(log_prob, k, dim), "your BIC"),
+        truth,
+        [
+            Mistake(formula(weights=k), "You counted K weights: they sum to one, so K − 1 are free.", ""),
+            Mistake(formula(weights=0), "You did not count the weights.", "K − 1 of them are free."),
+            Mistake(formula(means=0), "You did not count the means.", "K · D numbers."),
+            Mistake(formula(means=k), "You counted one number for each mean.", "A mean has D coordinates."),
+            Mistake(
+                formula(covariances=k * dim**2),
+                "You counted D² numbers for each covariance: it is symmetric.",
+                "D (D + 1) / 2 of them are free.",
+            ),
+            Mistake(
+                formula(covariances=k * dim * (dim - 1) // 2),
+                "You left out the variances on the diagonal.",
+                "D (D + 1) / 2.",
+            ),
+            Mistake(
+                formula(covariances=k * dim),
+                "You counted diagonal covariances.",
+                "Full ones have D (D + 1) / 2 numbers.",
+            ),
+            Mistake(
+                formula(covariances=symmetric), "You counted one covariance for all components.", "Each has its own."
+            ),
+            Mistake(
+                formula(weights=k, covariances=k * dim**2),
+                "You counted K weights and D² numbers a covariance.",
+                "K − 1 and D (D + 1) / 2 are free.",
+            ),
+            Mistake(
+                formula(fit=-2 * total / n),
+                "You use the log-likelihood per point, not its sum.",
+                "Sum over the points.",
+            ),
+            Mistake(
+                formula(fit=2 * total),
+                "The log-likelihood has the wrong sign.",
+                "A good fit makes the BIC small: −2 Σ log p(x).",
+            ),
+            Mistake(
+                -truth,
+                "The sign is wrong: this BIC grows with the fit.",
+                "Smaller is better here: p log N − 2 Σ log p(x).",
+            ),
+            Mistake(
+                formula(fit=-total), "The factor 2 of the log-likelihood is missing.", "BIC = p log N − 2 Σ log p(x)."
+            ),
+            Mistake(truth / 2, "This is half the BIC.", "BIC = p log N − 2 Σ log p(x)."),
+            Mistake(formula(price=2), "This is Akaike's criterion: a parameter costs 2.", "In the BIC it costs log N."),
+            Mistake(formula(price=math.log(k)), "A parameter costs log N, not log K.", "N is the number of points."),
+            Mistake(formula(price=1), "You forgot log N: what each parameter costs.", ""),
+            Mistake(formula(price=n), "A parameter costs log N, not N.", ""),
+        ],
+        name="your BIC",
+        hint="Count the free numbers first: weights, means, covariances.",
+    )
+
+
+@exercise("gmm.spot_collapse", call="spot_collapse(x, weights, covariances)")
+def spot_collapse(answer: Callable, generator: Generator) -> None:
+    def ask(x: Tensor, weights: list[float], covariances: list[Tensor]) -> list[bool]:
+        mask = answer(x, torch.tensor(weights, dtype=torch.float64), torch.stack(covariances))
+        integers = isinstance(mask, torch.Tensor) and not mask.dtype.is_floating_point and mask.dtype != torch.bool
+        if integers and mask.shape != (len(weights),):
+            raise Wrong(
+                "You return the indices of components, not one truth value for each.", "Return the mask itself."
+            )
+        return tensor(mask, (len(weights),), torch.bool).tolist()
+
+    def expect_mask(mask: list[bool], truth: list[bool], says: str, hint: str) -> None:
+        if mask == [not value for value in truth]:
+            raise Wrong("Your answer is upside down: True means collapsed.", "Negate it.")
+        if mask != truth:
+            raise Wrong(says, hint)
+
+    dim = 3
+    eye = torch.eye(dim, dtype=torch.float64)
+    x = 3 * draw.normal(generator, 300, dim)
+    healthy = draw.covariances(generator, dim=dim)
+    point = 1e-9 * eye
+    direction = torch.nn.functional.normalize(draw.normal(generator, dim).abs() + 0.3, dim=0)
+    # Flat across `direction`, with ordinary variances on the diagonal.
+    pancake = eye - (1 - 1e-9) * torch.outer(direction, direction)
+
+    expect_mask(
+        ask(x, [0.5, 0.3, 0.2], [healthy, point, 2 * eye]),
+        [False, True, False],
+        "You miss a component that shrank to one point, the same in all directions.",
+        "Compare its smallest eigenvalue with the data's; a ratio of its own eigenvalues does not see it.",
+    )
+    expect_mask(
+        ask(x, [0.5, 0.3, 0.2], [healthy, eye, pancake]),
+        [False, False, True],
+        "You miss a component that is flat across a slanted direction: its diagonal looks healthy.",
+        "Use eigenvalues (`torch.linalg.eigvalsh`), not the variances on the diagonal.",
+    )
+    expect_mask(
+        ask(x, [0.6, 0.395, 0.005], [healthy, eye, eye]),
+        [False, False, True],
+        "You miss a nearly empty component: it owns N · weight = 1.5 points.",
+        f"It takes at least D + 1 = {dim + 1} points to span a covariance.",
+    )
+    expect_mask(
+        ask(x, [0.6, 0.38, 0.02], [healthy, eye, eye]),
+        [False, False, False],
+        "You call a small but healthy component collapsed: N · weight = 6 points with D = 3.",
+        "Too few means fewer than D + 1 points, whatever their share.",
+    )
+    expect_mask(
+        ask(x, [0.996, 0.004], [healthy, point]),
+        [False, True],
+        "You miss a component that is both empty and singular.",
+        "Either is enough: use `|`.",
+    )
+    for scale in (1e-4, 1e4):
+        expect_mask(
+            ask(scale * x, [0.5, 0.3, 0.2], [scale**2 * c for c in (healthy, point, eye)]),
+            [False, True, False],
+            f"Your answer changes when all data are multiplied by {scale:g}: the tolerance is absolute.",
+            "Compare with the smallest eigenvalue of the covariance of all data.",
+        )
+    many = 12
+    wide, identity = draw.normal(generator, 400, many), torch.eye(many, dtype=torch.float64)
+    expect_mask(
+        ask(wide, [0.5, 0.5], [0.05 * identity, 1e-9 * identity]),
+        [False, True],
+        "You call a healthy component collapsed: a determinant is small in many dimensions.",
+        "The determinant is a product of D eigenvalues: look at the smallest one instead.",
+    )

@@ -1,0 +1,222 @@
+"""Checks of chapter 8: the losses of the game, their slopes and what they measure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, number, parts, tensor
+
+
+@exercise("gan.optimal_discriminator", call="optimal_discriminator(log_p, log_q)")
+def optimal_discriminator(answer: Callable, generator: Generator) -> None:
+    log_p, log_q = 2 * draw.normal(generator, 6), 2 * draw.normal(generator, 6)
+    p, q = log_p.exp(), log_q.exp()
+    truth = p / (p + q)
+    close(
+        tensor(answer(log_p, log_q), (6,)),
+        truth,
+        [
+            Mistake(1 - truth, "This is the probability of a fake: q / (p + q).", "The data's density is on top."),
+            Mistake(log_p - log_q, "This is the logit, log p − log q.", "A probability is its sigmoid."),
+            Mistake(p / q, "This is the ratio p / q.", "Divide by p + q."),
+            Mistake(log_p / (log_p + log_q), "You put the logarithms in the place of the densities.", "D* = p/(p+q)."),
+            Mistake(truth.log(), "This is log D*.", "Return the probability."),
+            Mistake(p, "This is the density p.", "Divide by p + q."),
+            Mistake((p - q).sigmoid(), "You take the sigmoid of the difference of densities.", "Of log p − log q."),
+        ],
+    )
+    says = "Where both densities underflow you divide 0 by 0."
+    hint = "Divide p/(p+q) by p: it is σ(log p − log q)."
+    far = tensor(answer(log_p - 1000, log_q - 1000), (6,), not_finite=(says, hint))
+    close(far, truth, hint=hint)
+
+
+@exercise("gan.discriminator_loss", call="discriminator_loss(real, fake)")
+def discriminator_loss(answer: Callable, generator: Generator) -> None:
+    real, fake = 1 + draw.normal(generator, 5), draw.normal(generator, 8) - 1
+    on_real, on_fake = -real.sigmoid().log(), -(1 - fake.sigmoid()).log()
+    truth = on_real.mean() + on_fake.mean()
+    swapped = -(1 - real.sigmoid()).log().mean() - fake.sigmoid().log().mean()
+    both_real = on_real.mean() - fake.sigmoid().log().mean()
+    close(
+        number(answer(real, fake), "the loss"),
+        truth,
+        [
+            Mistake(
+                -truth, "The sign is wrong: this falls when the discriminator is wrong.", "Minus in front of each log."
+            ),
+            Mistake(truth / 2, "You average the two parts: a factor 2 is missing.", "Add the two means."),
+            Mistake(on_real.sum() + on_fake.sum(), "These are sums.", "Take the mean over each batch."),
+            Mistake(
+                torch.cat([on_real, on_fake]).mean(), "You average over both batches together.", "Add the two means."
+            ),
+            Mistake(
+                2 * torch.cat([on_real, on_fake]).mean(),
+                "You average over both batches together.",
+                "Add the two means.",
+            ),
+            Mistake(swapped, "Real and fake are swapped.", "−log σ for real ones, −log(1 − σ) for fakes."),
+            Mistake(both_real, "Fakes are treated as real ones.", "For fakes it is −log(1 − σ)."),
+            Mistake(on_real.mean(), "The fakes are missing.", "Add −log(1 − σ) of the fakes."),
+            Mistake(on_fake.mean(), "The real ones are missing.", "Add −log σ of the real ones."),
+            Mistake(on_real.mean() - on_fake.mean(), "The fakes' part has the wrong sign.", "Both parts are added."),
+            Mistake((1 - real.sigmoid()).mean() + fake.sigmoid().mean(), "The logarithms are missing.", "−log σ."),
+            Mistake(fake.mean() - real.mean(), "This is the Wasserstein loss.", "Here it is −log σ and −log(1 − σ)."),
+        ],
+        name="the loss",
+    )
+    sure = torch.tensor([1000.0, -1000.0], dtype=torch.float64)
+    try:
+        value = number(answer(sure, sure), "the loss")
+    except Wrong:
+        raise Wrong(
+            "A very sure discriminator makes the loss infinite or NaN.",
+            "log σ(ℓ) = logsigmoid(ℓ), and log(1 − σ(ℓ)) = logsigmoid(−ℓ).",
+        ) from None
+    close(value, torch.tensor(1000.0, dtype=torch.float64), name="the loss for logits of ± 1000")
+
+
+@exercise("gan.generator_slopes", call="generator_slopes(fake)")
+def generator_slopes(answer: Callable, generator: Generator) -> None:
+    fake = 2 * draw.normal(generator, 7)
+    leaf = fake.clone().requires_grad_()
+    (minimax,) = torch.autograd.grad((1 - leaf.sigmoid()).log().sum(), leaf)
+    (saturating_not,) = torch.autograd.grad(-leaf.sigmoid().log().sum(), leaf)
+    first, second = parts(answer(fake), ("minimax slope", "non-saturating slope"))
+    first = tensor(first, (7,), name="the minimax slope")
+    second = tensor(second, (7,), name="the non-saturating slope")
+    swapped = "The two slopes are swapped."
+    first_hint = "m' = −σ(1 − σ) / (1 − σ)."
+    product = "This is the slope of σ itself: the logarithm is missing."
+    value = (1 - fake.sigmoid()).log()
+    close(
+        first,
+        minimax,
+        [
+            Mistake(saturating_not, swapped, "Minimax comes first."),
+            Mistake(-minimax, "The minimax slope has the wrong sign.", "log(1 − σ) falls as ℓ grows."),
+            Mistake(-fake.sigmoid() * (1 - fake.sigmoid()), product, first_hint),
+            Mistake(fake.sigmoid() * (1 - fake.sigmoid()), product, first_hint),
+            Mistake(
+                -1 / (1 - fake.sigmoid()),
+                "The inner derivative is missing: you differentiate by σ, not by ℓ.",
+                "Multiply by σ' = σ(1 − σ).",
+            ),
+            Mistake(value, "This is the loss, not its slope.", "Differentiate by ℓ."),
+        ],
+        name="the minimax slope",
+        hint=first_hint,
+    )
+    close(
+        second,
+        saturating_not,
+        [
+            Mistake(-saturating_not, "The non-saturating slope has the wrong sign.", "−log σ falls as ℓ grows."),
+            Mistake(
+                -1 / fake.sigmoid(),
+                "The inner derivative is missing: you differentiate by σ, not by ℓ.",
+                "Multiply by σ' = σ(1 − σ).",
+            ),
+            Mistake(-fake.sigmoid(), "The non-saturating slope is that of the minimax loss.", "s' = −(1 − σ)."),
+        ],
+        name="the non-saturating slope",
+        hint="s' = −σ(1 − σ) / σ.",
+    )
+    says = "The slopes are not finite where the discriminator is sure."
+    sure = torch.tensor([-1000.0, 1000.0], dtype=torch.float64)
+    for slope, truth in zip(answer(sure), ([0.0, -1.0], [-1.0, 0.0]), strict=True):
+        slope = tensor(slope, (2,), not_finite=(says, "Cancel the fraction before you compute it."))
+        close(slope, torch.tensor(truth, dtype=torch.float64), name="the slope at ℓ = ± 1000")
+
+
+@exercise("gan.js_divergence", call="js_divergence(p, q)")
+def js_divergence(answer: Callable, generator: Generator) -> None:
+    p, q = draw.weights(generator, 2, 5)
+    m = (p + q) / 2
+
+    def kl(a: Tensor, b: Tensor) -> Tensor:
+        return (a * (a / b).log()).sum()
+
+    truth = (kl(p, m) + kl(q, m)) / 2
+    close(
+        number(answer(p, q), "the divergence"),
+        truth,
+        [
+            Mistake(2 * truth, "The two halves are missing: you add the divergences.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake((kl(p, q) + kl(q, p)) / 2, "You compare p and q with each other.", "Compare each with m."),
+            Mistake(kl(p, q), "This is KL(p‖q).", "Compare p and q with their middle m."),
+            Mistake(kl(p, m), "The part of q is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake(kl(p, m) / 2, "The part of q is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake((kl(m, p) + kl(m, q)) / 2, "The arguments of KL are swapped: m stands behind.", "KL(p‖m)."),
+            Mistake(truth / math.log(2), "This is in bits.", "Nats: the natural logarithm."),
+            Mistake(truth.sqrt(), "This is the Jensen–Shannon distance, the root of the divergence.", "No root."),
+            Mistake(2 * truth - math.log(4), "This is the value of the game.", "Asked is JS alone."),
+            Mistake(-truth, "The sign is wrong: a divergence is not negative.", "Σ p log(p/m)."),
+        ],
+        name="the divergence",
+    )
+    apart = torch.tensor([0.5, 0.5, 0.0, 0.0], dtype=torch.float64), torch.tensor([0.0, 0.0, 0.3, 0.7]).double()
+    try:
+        value = number(answer(*apart), "the divergence")
+    except Wrong:
+        raise Wrong("A probability of 0 makes the divergence NaN.", "0 log 0 = 0: `torch.xlogy` knows it.") from None
+    close(value, torch.tensor(math.log(2.0), dtype=torch.float64), name="the divergence of two that share nothing")
+
+
+@exercise("gan.hinge_losses", call="hinge_losses(real, fake)")
+def hinge_losses(answer: Callable, generator: Generator) -> None:
+    real, fake = 2 + 2 * draw.normal(generator, 30), 2 * draw.normal(generator, 40) - 2
+    of_discriminator, of_generator = parts(answer(real, fake), ("discriminator's loss", "generator's loss"))
+    first = (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()
+    close(
+        number(of_discriminator, "the discriminator's loss"),
+        first,
+        [
+            Mistake(
+                (1 + real).clamp(min=0).mean() + (1 - fake).clamp(min=0).mean(),
+                "Real and fake are swapped.",
+                "Real ones should be above 1.",
+            ),
+            Mistake((1 - real).mean() + (1 + fake).mean(), "The hinge is missing.", "max(0, ·): `relu`."),
+            Mistake(
+                (1 - real).mean().clamp(min=0) + (1 + fake).mean().clamp(min=0),
+                "You take the maximum of the mean.",
+                "First max(0, ·) for each example, then the mean.",
+            ),
+            Mistake(
+                (-real).clamp(min=0).mean() + fake.clamp(min=0).mean(),
+                "The margin of 1 is missing.",
+                "max(0, 1 − f) and max(0, 1 + f).",
+            ),
+            Mistake(first / 2, "You average the two parts.", "Add them."),
+            Mistake((1 - real).clamp(min=0).sum() + (1 + fake).clamp(min=0).sum(), "These are sums.", "Use means."),
+            Mistake(
+                (1 - real.sigmoid()).clamp(min=0).mean() + (1 + fake.sigmoid()).clamp(min=0).mean(),
+                "There is a sigmoid too many.",
+                "The answers are used as they are.",
+            ),
+            Mistake(
+                (1 - real).clamp(min=0).mean() + (1 - fake).clamp(min=0).mean(),
+                "Fakes are treated as real ones.",
+                "For fakes it is max(0, 1 + f).",
+            ),
+        ],
+        name="the discriminator's loss",
+    )
+    close(
+        number(of_generator, "the generator's loss"),
+        -fake.mean(),
+        [
+            Mistake(fake.mean(), "The generator's loss has the wrong sign.", "It wants high answers: −f."),
+            Mistake((1 - fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
+            Mistake((1 + fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
+            Mistake(torch.nn.functional.softplus(-fake).mean(), "This is the non-saturating loss.", "It is −mean f."),
+        ],
+        name="the generator's loss",
+    )

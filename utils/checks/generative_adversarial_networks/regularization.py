@@ -1,0 +1,184 @@
+"""Checks of chapter 8: gradient penalty, spectral norm, minibatch statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, number, tensor
+
+
+@exercise("gan.gradient_penalty", call="gradient_penalty(critic, real, fake, u)")
+def gradient_penalty(answer: Callable, generator: Generator) -> None:
+    real, fake, u = draw.normal(generator, 6, 3), 2 + draw.normal(generator, 6, 3), draw.uniform(generator, 6, 1)
+    curvature = (0.3 + draw.uniform(generator, 3)).requires_grad_()
+
+    def critic(x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != 3:
+            raise Wrong(f"The critic got {getattr(x, 'shape', type(x))}, expected (B, 3).", "Give it the points.")
+        return 0.5 * (curvature * x.square()).sum(1)
+
+    def penalty(points: Tensor) -> Tensor:
+        return ((curvature * points).norm(dim=1) - 1).square().mean()
+
+    between = u * real + (1 - u) * fake
+    slope = curvature * between  # (6, 3)
+    length = slope.norm(dim=1)
+    value = answer(critic, real, fake, u)
+    close(
+        number(value, "the penalty"),
+        penalty(between).detach(),
+        [
+            Mistake(
+                (length.square() - 1).square().mean().detach(),
+                "The root of the length is missing.",
+                "The norm is √Σ g².",
+            ),
+            Mistake((length - 1).mean().detach(), "The square is missing.", "(‖∇f‖ − 1)²."),
+            Mistake((length - 1).abs().mean().detach(), "This is an absolute value.", "(‖∇f‖ − 1)²."),
+            Mistake(
+                length.square().mean().detach(), "This punishes any slope: the 1 is missing.", "The slope should be 1."
+            ),
+            Mistake((length - 1).square().sum().detach(), "This is a sum over the batch.", "Take the mean."),
+            Mistake(
+                (slope.norm() - 1).square().detach(),
+                "You take one norm over the whole batch.",
+                "One norm a point: `dim=1`.",
+            ),
+            Mistake((slope.norm(dim=0) - 1).square().mean().detach(), "You take the norm over the batch.", "`dim=1`."),
+            Mistake(
+                (slope.mean(0).norm() - 1).square().detach(),
+                "You average the gradients before the norm.",
+                "One norm a point.",
+            ),
+            Mistake(
+                ((length / 6) - 1).square().mean().detach(),
+                "You differentiate the mean of the answers: each gradient is B times too small.",
+                "Differentiate their sum.",
+            ),
+            Mistake(
+                penalty((1 - u) * real + u * fake).detach(), "u and 1 − u are swapped.", "u belongs to the real one."
+            ),
+            Mistake(penalty(real).detach(), "You look at the real points alone.", "Between real and fake."),
+            Mistake(penalty(fake).detach(), "You look at the fakes alone.", "Between real and fake."),
+            Mistake(
+                penalty((real + fake) / 2).detach(),
+                "You look at the middle: u is not used.",
+                "u · real + (1 − u) · fake.",
+            ),
+        ],
+        name="the penalty",
+    )
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        raise Wrong(
+            "The penalty has no gradient with respect to the critic's parameters, so it teaches nothing.",
+            "Pass `create_graph=True` to `torch.autograd.grad`, and do not detach the result.",
+        )
+    found = torch.autograd.grad(value, curvature, allow_unused=True)[0]
+    truth = torch.autograd.grad(penalty(between), curvature)[0]
+    if found is None:
+        raise Wrong("The penalty does not depend on the critic's parameters.", "Pass `create_graph=True`.")
+    close(tensor(found, (3,), name="the penalty's gradient"), truth, name="the penalty's gradient")
+
+
+@exercise("gan.spectral_norm", call="spectral_norm(weight, v, steps)")
+def spectral_norm(answer: Callable, generator: Generator) -> None:
+    left = torch.linalg.qr(draw.normal(generator, 5, 3)).Q
+    right = torch.linalg.qr(draw.normal(generator, 3, 3)).Q
+    values = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64) * (1.5 + 2 * draw.uniform(generator, 1))
+    weight = left @ values.diag() @ right.T
+    v = draw.normal(generator, 3)
+    v = v + right[:, 0] * (1 if v @ right[:, 0] > 0 else -1)
+
+    def rounds(steps: int) -> Tensor:
+        now = v
+        for _ in range(steps):
+            ahead = weight @ now / (weight @ now).norm()
+            now = weight.T @ ahead / (weight.T @ ahead).norm()
+        return ahead @ weight @ now
+
+    value = number(answer(weight, v, 30), "the estimate")
+    close(
+        value,
+        values[0],
+        [
+            Mistake(values[0].square(), "This is the square of the singular value.", "uᵀ W v, not vᵀ WᵀW v."),
+            Mistake(values.norm(), "This is the Frobenius norm.", "Only the largest singular value counts."),
+            Mistake(values.sum(), "This is the sum of the singular values.", "Only the largest counts."),
+            Mistake(values[-1], "This is the smallest singular value.", "Power iteration finds the largest."),
+            Mistake(weight.abs().max(), "This is the largest entry.", "Follow u and v."),
+            Mistake(1 / values[0], "This is one over the singular value.", "Return σ₁ itself."),
+        ],
+        name="the estimate after many rounds",
+        hint="Divide u and v by their lengths in each round.",
+    )
+    early = number(answer(weight, v, 1), "the estimate")
+    if torch.isclose(early, values[0], rtol=1e-9) and not torch.isclose(rounds(1), values[0], rtol=1e-9):
+        raise Wrong("After one round your value is exact already: this is not power iteration.", "Use products alone.")
+    close(
+        early,
+        rounds(1),
+        [
+            Mistake(rounds(2), "You do one round too many.", "`steps` rounds, each with one u and one v."),
+            Mistake((weight @ (v / v.norm())).norm(), "The last v is not updated.", "A round makes u, then v."),
+        ],
+        name="the estimate after one round",
+    )
+
+
+@exercise("gan.minibatch_std", call="minibatch_std(features)")
+def minibatch_std(answer: Callable, generator: Generator) -> None:
+    features = draw.normal(generator, 6, 3) * torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64) + 2
+    spread = features.std(0, unbiased=False)
+
+    def appended(extra: Tensor) -> Tensor:
+        return torch.cat([features, extra.expand(6, 1)], dim=1)
+
+    value = tensor(
+        answer(features),
+        (6, 4),
+        shapes=[
+            Mistake((6, 6), "every feature's deviation is appended", "Average them: one number."),
+            Mistake((7, 3), "it is appended as one more example", "Append a column: `dim=1`."),
+            Mistake((), "only the number comes back", "Append it to the features."),
+            Mistake((6, 1), "only the new column comes back", "Append it to the features."),
+        ],
+    )
+    close(
+        value,
+        appended(spread.mean()),
+        [
+            Mistake(appended(features.std(0).mean()), "This is the unbiased deviation.", "Use `unbiased=False`."),
+            Mistake(appended(features.var(0, unbiased=False).mean()), "You average variances.", "Take deviations."),
+            Mistake(
+                appended(features.std(unbiased=False)),
+                "You take one deviation over everything.",
+                "For each feature over the batch, then the mean.",
+            ),
+            Mistake(
+                torch.cat([features, features.std(1, unbiased=False)[:, None]], dim=1),
+                "You take the deviation within each example.",
+                "Over the batch: `dim=0`.",
+            ),
+            Mistake(
+                appended(features.std(1, unbiased=False).mean()),
+                "You take the deviation within each example.",
+                "Over the batch: `dim=0`.",
+            ),
+            Mistake(appended(spread.sum()), "You add the deviations up.", "Average them."),
+            Mistake(
+                torch.cat([spread.mean().expand(6, 1), features], dim=1),
+                "The new feature comes first.",
+                "Append it as the last one.",
+            ),
+            Mistake(
+                appended(features.mean(0).std(unbiased=False)),
+                "You average before you take the deviation.",
+                "First the deviation of each feature, then the mean.",
+            ),
+        ],
+    )

@@ -1,0 +1,108 @@
+"""Checks of chapter 2: digits in few bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.expect import tensor
+from utils.data import load
+
+# Bits of new digits as a share of what independent pixels take on the same images (36.0 to 36.7), over seeds 0 to 20.
+# Counts over the pixel on the left: 0.954 to 0.961, above: 0.894 to 0.906, over both: 0.855 to 0.869. These fail.
+# Over four neighbours: 0.784 to 0.809, a logistic regression a pixel: 0.714 to 0.745, a mixture of 30: 0.708 to 0.736.
+COMPRESS_GOAL = 5 / 6
+
+
+@exercise("dist.compress", call="fit_pixels(x_train)", seconds=60)
+def compress(answer: Callable, generator: Generator) -> str:
+    digits = load("digits").flat()
+    binary = (torch.cat([digits.x_train, digits.x_test]) >= 0.5).double()
+    binary = binary[torch.randperm(len(binary), generator=generator)]
+    x_train, x = binary[:1297], binary[1297:]
+    returned = answer(x_train)
+    if not callable(returned):
+        kind = type(returned).__name__
+        raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict` itself, to be called on x.")
+    predict = guard(returned, "predict(x)")
+    p = _probabilities(predict, x)
+    for part in (slice(0, 1), slice(1, 8)):
+        if not _same(_probabilities(predict, x[part]), p[part]):
+            raise Wrong(
+                "The prediction for an image depends on which other images you are asked about.",
+                "Use only x_train in `fit_pixels`; treat each new image by itself.",
+            )
+    _causal(predict, x[torch.randperm(len(x), generator=generator)[:8]], generator)
+    bits, base = _bits(p, x), _bits(((x_train.sum(0) + 0.5) / (len(x_train) + 1)).expand_as(x), x)
+    goal = COMPRESS_GOAL * base
+    if bits <= goal:
+        return f"{bits:.1f} bits an image; independent pixels take {base:.1f}, the goal was {goal:.1f}."
+    if math.isinf(bits):
+        raise Wrong(
+            "You say 0 or 1, and it comes otherwise: such a pixel costs infinitely many bits.",
+            "Keep every probability away from 0 and 1: add a half to each count.",
+        )
+    if _bits(1 - p, x) <= goal:
+        raise Wrong("Your probabilities are those of a 0.", "Return the probability that a pixel is 1.")
+    seen = _bits(_probabilities(predict, x_train), x_train)
+    says = f"Your code takes {bits:.1f} bits an image, the goal is {goal:.1f}"
+    if seen < bits - 4:
+        raise Wrong(
+            f"{says}; on the training images it is {seen:.1f}: you overfit.", "Fewer neighbours, more smoothing."
+        )
+    if bits > 0.99 * base:
+        raise Wrong(
+            f"{says}: you are no better than independent pixels, which take {base:.1f}.",
+            "Let the prediction of a pixel depend on the pixels before it.",
+        )
+    raise Wrong(
+        f"{says}; independent pixels take {base:.1f}: you use too little of the pixels before.",
+        "The pixels above, to the left and on the diagonals all help.",
+    )
+
+
+def _probabilities(predict: Callable, x: Tensor) -> Tensor:
+    p = predict(x)
+    if isinstance(p, Tensor) and p.is_floating_point():
+        p = p.double()
+    p = tensor(p, x.shape, name="your prediction")
+    if p.min() < -1e-6 or p.max() > 1 + 1e-6:  # room for the rounding of float32
+        worst = p.min() if p.min() < 0 else p.max()
+        raise Wrong(
+            f"Your prediction holds {worst:.3g}, which is no probability.", "Turn scores into probabilities: `sigmoid`."
+        )
+    return p.clamp(0, 1)
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=0, atol=1e-5)
+
+
+def _causal(predict: Callable, x: Tensor, generator: Generator) -> None:
+    """Raise if the prediction of a pixel changes with the pixel itself or with later ones."""
+    n, dim = x.shape
+    place = torch.arange(dim)
+    copies = x[:, None].expand(n, dim, dim)  # copy d of each image is about pixel d
+    noise = (draw.uniform(generator, n, dim, dim) < 0.5).double()
+    later = torch.where(place > place[:, None], noise, copies)
+    own = torch.where(place == place[:, None], 1 - copies, copies)
+    before = _probabilities(predict, x)
+    for changed, what in ((later, "on later pixels"), (own, "on that pixel itself")):
+        p = _probabilities(predict, changed.reshape(-1, dim)).reshape(n, dim, dim)
+        moved = (p.diagonal(dim1=1, dim2=2) - before).abs().amax(0) > 1e-5  # (D,)
+        if moved.any():
+            d = int(moved.nonzero()[0])
+            raise Wrong(
+                f"Your prediction of pixel {d} depends {what}, which the decoder does not know yet.",
+                "Pixel d may depend on pixels 0 to d − 1 only: check your indices, or use `tril(-1)`.",
+            )
+
+
+def _bits(p: Tensor, x: Tensor) -> float:
+    """Mean code length of images, in bits."""
+    return -torch.where(x == 1, p, 1 - p).log2().sum(1).mean().item()

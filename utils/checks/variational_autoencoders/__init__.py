@@ -1,0 +1,8 @@
+"""Checks of chapter 6, variational autoencoders, a file a group of exercises:
+
+- `bounds`: the divergence, the ELBO and the tighter bound of IWAE;
+- `gradients`: gradients through and around a sample;
+- `posteriors`: exact posteriors, and the best diagonal one;
+- `latents`: what the latents do, and ways between codes;
+- `challenge`: a trained autoencoder.
+"""

@@ -1,0 +1,332 @@
+"""Checks of chapter 6: the divergence, the ELBO and the tighter bound of IWAE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import logsigmoid, softplus
+
+from utils.checks import draw
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, tensor
+
+
+@exercise("vae.gaussian_kl", call="gaussian_kl(mean_q, log_variance_q, mean_p, log_variance_p)")
+def gaussian_kl(answer: Callable, generator: Generator) -> None:
+    batch, latent = 4, 3
+    mean_q, log_q, mean_p, log_p = (draw.away_from_zero(generator, batch, latent) for _ in range(4))
+    shift = (mean_q - mean_p).square()
+    widths, in_widths = (log_q - log_p).exp(), shift / log_p.exp()
+    q, p = Normal(mean_q, (log_q / 2).exp()), Normal(mean_p, (log_p / 2).exp())
+    truth = kl_divergence(q, p).sum(-1)
+
+    def formula(ratio=widths, shift=in_widths, one=1.0, logs=log_p - log_q):
+        return 0.5 * (ratio + shift - one + logs)
+
+    wrong_axis = Mistake((latent,), "you sum over the examples", "The sum runs over the latents: `.sum(-1)`.")
+    each = Mistake((batch, latent), "the sum over the latents is missing", "Independent coordinates: add them up.")
+    value = tensor(
+        answer(mean_q, log_q, mean_p, log_p),
+        (batch,),
+        shapes=[wrong_axis, each, Mistake((), "one number for all examples", "Sum over the latents only.")],
+    )
+    zero = torch.zeros_like(mean_q)
+    close(
+        value,
+        truth,
+        [
+            Mistake(2 * truth, "The factor ½ is missing.", "It stands before all four terms."),
+            Mistake(-truth, "The sign is wrong: a divergence is never negative.", "E_q[log q − log p]."),
+            Mistake(
+                kl_divergence(p, q).sum(-1),
+                "This is KL(p‖q): you exchanged the two Gaussians.",
+                "The average is over q, so p's variance is the one that divides.",
+            ),
+            Mistake(
+                kl_divergence(q, Normal(zero, zero + 1)).sum(-1),
+                "This is the divergence from N(0, 1): you ignore the parameters of p.",
+                "σ_p² divides the first two terms, and log σ_p² is added.",
+            ),
+            Mistake(
+                formula().mean(-1),
+                "You average over the latents where the divergence is a sum.",
+                "Independent coordinates: their divergences add up.",
+            ),
+            Mistake(
+                formula(ratio=(2 * (log_q - log_p)).exp(), shift=shift / (2 * log_p).exp()).sum(-1),
+                "You square the variances: the inputs are log-variances already, not log σ.",
+                "σ² = exp(log_variance).",
+            ),
+            Mistake(
+                formula(
+                    ratio=(2 * (log_q - log_p)).exp(), shift=shift / (2 * log_p).exp(), logs=2 * (log_p - log_q)
+                ).sum(-1),
+                "You take the log-variances for log σ: everything in them is doubled.",
+                "σ² = exp(log_variance), and log σ² is the input itself.",
+            ),
+            Mistake(
+                formula(ratio=((log_q - log_p) / 2).exp(), shift=shift / (log_p / 2).exp()).sum(-1),
+                "You use standard deviations where variances belong.",
+                "σ² = exp(log_variance), without a half.",
+            ),
+            Mistake(
+                formula(shift=shift).sum(-1),
+                "You forgot to divide (μ_q − μ_p)² by p's variance.",
+                "A shift counts in units of p's width.",
+            ),
+            Mistake(
+                formula(shift=shift / log_q.exp()).sum(-1),
+                "You divide (μ_q − μ_p)² by q's variance.",
+                "By p's: a shift counts in units of p's width.",
+            ),
+            Mistake(
+                formula(shift=(mean_q - mean_p) / log_p.exp()).sum(-1), "You did not square μ_q − μ_p.", "Square it."
+            ),
+            Mistake(
+                formula(shift=(mean_q + mean_p).square() / log_p.exp()).sum(-1),
+                "You add the means: it is their difference that counts.",
+                "(μ_q − μ_p)².",
+            ),
+            Mistake(
+                formula(logs=log_q - log_p).sum(-1),
+                "The log-variances have the wrong sign.",
+                "A narrow q is dear: + log σ_p² − log σ_q².",
+            ),
+            Mistake(formula(logs=0).sum(-1), "You forgot the log-variances.", "+ log σ_p² − log σ_q²."),
+            Mistake(formula(logs=-log_q).sum(-1), "You forgot log σ_p².", "It is 0 for p = N(0, 1) only."),
+            Mistake(formula(ratio=log_q.exp()).sum(-1), "You forgot to divide σ_q² by σ_p².", ""),
+            Mistake(formula(one=0).sum(-1), "You forgot the −1 of each latent.", "For q = p the divergence is 0."),
+            Mistake(formula(one=1 / latent).sum(-1), "You subtract 1 once, not for each latent.", "Before the sum."),
+        ],
+        hint="Take one latent, and put q = p: each term is easy then, and the sum is 0.",
+    )
+
+
+@exercise("vae.elbo", call="elbo(x, mean, log_variance, noise, decode)")
+def elbo(answer: Callable, generator: Generator) -> None:
+    samples, batch, pixels, latent = 3, 5, 6, 2
+    x = (torch.rand(batch, pixels, generator=generator) < 0.5).double()
+    mean, log_variance = (draw.away_from_zero(generator, batch, latent) for _ in range(2))
+    noise = draw.normal(generator, samples, batch, latent)
+    first, second = draw.normal(generator, latent, 4), 1.5 * draw.normal(generator, 4, pixels)
+
+    def decode(z: Tensor) -> Tensor:
+        if not z.isfinite().all():
+            raise Wrong(
+                "You decode a z that is NaN: a log-variance may be negative, so it stands under no root.",
+                "σ = exp(½ log σ²).",
+            )
+        return (z @ first).tanh() @ second
+
+    def log_likelihood(z: Tensor) -> Tensor:  # of each pixel
+        odds = decode(z)
+        return x * odds - softplus(odds)
+
+    deviation = (log_variance / 2).exp()
+    z = mean + deviation * noise
+    q, prior = Normal(mean, deviation), Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    kl = kl_divergence(q, prior)  # (B, L)
+    drawn_kl = (q.log_prob(z) - prior.log_prob(z)).sum(-1)  # (S, B)
+    each = log_likelihood(z).sum(-1)  # (S, B)
+    fit, price = each.mean(0), kl.sum(-1)
+    odds = decode(z)
+    name = "your bound"
+    not_odds = (
+        "Your bound is not finite: `decode` gives log-odds, any real numbers, and you take them for probabilities.",
+        "log p(x | z) = Σ_d [x a − softplus(a)], with the log-odds a.",
+    )
+    shapes = [
+        Mistake((), "one number for all images", "Sum over pixels and latents only."),
+        Mistake((samples, batch), "the mean over the samples is missing", "Average log p(x | z) over the first axis."),
+        Mistake((pixels,), "you sum over the images", "Sum over the pixels: the last axis."),
+    ]
+    value = tensor(
+        answer(x, mean, log_variance, noise, decode), (batch,), name=name, not_finite=not_odds, shapes=shapes
+    )
+    pixel_mean = log_likelihood(z).mean(-1).mean(0)
+    close(
+        value,
+        fit - price,
+        [
+            Mistake(price - fit, "The sign is wrong: this is a loss.", "The bound is higher where it is better."),
+            Mistake(fit, "You forgot the divergence: this is the reconstruction term alone.", "Subtract KL(q‖p)."),
+            Mistake(fit + price, "The divergence has the wrong sign.", "A code costs: subtract it."),
+            Mistake(-price, "You forgot the reconstruction term.", "Add the mean of log p(x | z)."),
+            Mistake(
+                pixel_mean - price,
+                "You average over the pixels where log p(x | z) is a sum.",
+                "Divided by D the pixels weigh too little against the divergence, and the posterior collapses.",
+            ),
+            Mistake(
+                pixel_mean - kl.mean(-1),
+                "You average over pixels and over latents; both are sums.",
+                "The probability of an image is a product over its pixels.",
+            ),
+            Mistake(fit - kl.mean(-1), "You average over the latents where the divergence is a sum.", "Sum them."),
+            Mistake(fit - 2 * price, "The divergence lacks its ½.", "½ Σ (μ² + σ² − 1 − log σ²)."),
+            Mistake(
+                each.sum(0) - price, "You sum over the samples where their mean belongs.", "Divide by the number S."
+            ),
+            Mistake(
+                log_likelihood(mean).sum(-1) - price,
+                "You decode the mean: the noise is missing.",
+                "The reconstruction term is an average over z ~ q.",
+            ),
+            Mistake(
+                log_likelihood(z.mean(0)).sum(-1) - price,
+                "You average the samples before you decode them.",
+                "The mean of log p(x | z) is not log p(x | mean of z).",
+            ),
+            Mistake(
+                log_likelihood(mean + deviation**2 * noise).sum(-1).mean(0) - price,
+                "Your z scatter by the variance, not by the standard deviation.",
+                "σ = exp(½ log σ²).",
+            ),
+            Mistake(
+                log_likelihood(mean + log_variance * noise).sum(-1).mean(0) - price,
+                "Your z scatter by the log-variance, not by the standard deviation.",
+                "σ = exp(½ log σ²).",
+            ),
+            Mistake(
+                log_likelihood(noise).sum(-1).mean(0) - price,
+                "You decode the noise itself.",
+                "Decode z = μ + σ ε: what the encoder says of x.",
+            ),
+            Mistake(
+                (each - drawn_kl).mean(0),
+                "You estimate the divergence from the samples.",
+                "Right on average, but noisier than its closed form, which is asked for.",
+            ),
+            Mistake(
+                (each - drawn_kl).logsumexp(0) - math.log(samples),
+                "This is the importance-weighted bound, a later exercise.",
+                "Average log p(x | z) over the samples, then subtract the divergence.",
+            ),
+            Mistake(
+                each.logsumexp(0) - math.log(samples) - price,
+                "You take the logarithm of the mean likelihood.",
+                "The first term is the mean of the logarithms.",
+            ),
+            Mistake(
+                (x * logsigmoid(odds)).sum(-1).mean(0) - price,
+                "You forgot the pixels that are 0.",
+                "A pixel that is 0 counts with log p(0) = −softplus(a).",
+            ),
+            Mistake(
+                (x * odds).sum(-1).mean(0) - price,
+                "You forgot −softplus(a): your p(x | z) is not normalized.",
+                "log p of a pixel is x a − log(1 + eᵃ).",
+            ),
+            Mistake(
+                -(x - odds.sigmoid()).square().sum(-1).mean(0) - price,
+                "You use the squared error: that belongs to a Gaussian decoder.",
+                "For zeros and ones: Σ_d [x a − softplus(a)].",
+            ),
+        ],
+        name=name,
+        hint="First log p(x | z_s) for one sample and one image, then the mean over samples, then the divergence.",
+    )
+    # A decoder that is sure of one image, whatever z is: first it is right everywhere, then wrong at one pixel.
+    image = x[:1].expand_as(x)
+    says = "Your bound is not finite for a decoder that is sure: a logarithm meets 0, or an exponential overflows."
+    hint = "Use x a − softplus(a), or `logsigmoid`: both are safe for any log-odds."
+
+    def of_certain(odds: Tensor) -> Tensor:
+        found = answer(image, mean, log_variance, noise, lambda z: odds + 0 * z.sum(-1, keepdim=True))
+        return tensor(found, (batch,), name=name, not_finite=(says, hint))
+
+    certain = 1000 * (2 * x[0] - 1)
+    close(of_certain(certain), -price, name=name, hint=hint)
+    certain[0] *= -1
+    value = of_certain(certain)
+    if (value > -price - 999).any():
+        raise Wrong(
+            "Your bound is too kind to a decoder that is sure and wrong: somewhere a logarithm is cut off.",
+            f"{hint} A small number inside the logarithm hides the mistake.",
+        )
+    close(value, -1000 - price, name="your bound of a decoder that is sure and wrong", hint=hint)
+
+
+@exercise("vae.iwae", call="iwae(log_joint, log_q)")
+def iwae(answer: Callable, generator: Generator) -> None:
+    samples, batch = 6, 4
+    log_joint, log_q = (1.5 * draw.normal(generator, samples, batch) - shift for shift in (5, 2))
+    log_weights = log_joint - log_q
+    truth = log_weights.exp().mean(0).log()
+    name = "your bound"
+    shapes = [
+        Mistake((samples,), "you average over the examples", "The samples are the first axis: `dim=0`."),
+        Mistake((), "one number for all examples", "Average over the samples only."),
+    ]
+    value = tensor(answer(log_joint, log_q), (batch,), name=name, shapes=shapes)
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                log_weights.mean(0),
+                "You average the logarithms: this is the ELBO.",
+                "First the mean of the weights, then its logarithm.",
+            ),
+            Mistake(
+                log_weights.logsumexp(0),
+                "You forgot the 1/S: this is the logarithm of the sum.",
+                "Subtract log S, or your bound grows with every sample and bounds nothing.",
+            ),
+            Mistake(
+                log_weights.logsumexp(0) - samples,
+                "You subtract S where log S belongs.",
+                "log(sum / S) = log sum − log S.",
+            ),
+            Mistake(
+                log_weights.logsumexp(0) / samples,
+                "You divide the logarithm by S.",
+                "The 1/S stands inside the logarithm: subtract log S.",
+            ),
+            Mistake(log_weights.logsumexp(0) + math.log(samples), "You add log S.", "log(1/S) = −log S."),
+            Mistake(
+                log_weights.logsumexp(0) - math.log(batch),
+                "You subtract the logarithm of the number of examples.",
+                "The mean is over the S samples, the first axis.",
+            ),
+            Mistake(truth.exp(), "The logarithm is missing: this is the mean weight.", "Take the log at the end."),
+            Mistake(-truth, "The sign is wrong: this is a loss.", "A bound is higher where it is better."),
+            Mistake(
+                log_joint.logsumexp(0) - math.log(samples),
+                "You forgot to divide by q(z | x).",
+                "The samples come from q: log w = log p(x, z) − log q(z | x).",
+            ),
+            Mistake(
+                (log_joint + log_q).logsumexp(0) - math.log(samples),
+                "You multiply with q(z | x) where a weight divides by it.",
+                "log w = log p(x, z) − log q(z | x).",
+            ),
+            Mistake(
+                (-log_weights).logsumexp(0) - math.log(samples),
+                "Your weights are upside down: q(z | x) / p(x, z).",
+                "log w = log p(x, z) − log q(z | x).",
+            ),
+            Mistake(
+                (log_weights.softmax(0) * log_weights).sum(0),
+                "You average the logarithms, weighed with the weights.",
+                "log of the mean weight: `logsumexp` minus log S.",
+            ),
+            Mistake(
+                log_joint.exp().mean(0).log() - log_q.exp().mean(0).log(),
+                "You divide two means: a weight is a ratio for each sample.",
+                "Subtract the logarithms first, sample by sample.",
+            ),
+            Mistake(log_weights.amax(0), "This is the largest weight only.", "Average all of them."),
+        ],
+        name=name,
+        hint="log w = log p(x, z) − log q(z | x); then the logarithm of the mean of w.",
+    )
+    hint = "Stay in log space: `torch.logsumexp` subtracts the largest first."
+    for shift, what in ((-2000.0, "underflow"), (2000.0, "overflow")):
+        says = f"Your weights {what}: those of images are e to the power of hundreds."
+        far = tensor(answer(log_joint + shift, log_q), (batch,), name=name, not_finite=(says, hint))
+        close(far, truth + shift, name=name, hint=hint)

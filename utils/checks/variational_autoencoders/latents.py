@@ -1,0 +1,170 @@
+"""Checks of chapter 6: what the latents do, and ways between codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import normalize
+
+from utils.checks import draw
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, tensor
+
+
+@exercise("vae.active_latents", call="active_latents(mean, log_variance)")
+def active_latents(answer: Callable, generator: Generator) -> None:
+    n = 400
+
+    def spread(deviation: float, at: float = 0.0) -> Tensor:
+        column = draw.normal(generator, n)
+        return at + deviation * (column - column.mean()) / column.std()
+
+    def ask(*latents: tuple[Tensor, float]) -> list[bool]:
+        mean = torch.stack([column for column, _ in latents], dim=1)
+        log_variance = torch.tensor([value for _, value in latents]).double() + 0.01 * draw.normal(
+            generator, *mean.shape
+        )
+        mask = answer(mean, log_variance)
+        if (
+            isinstance(mask, Tensor)
+            and not mask.dtype.is_floating_point
+            and mask.dtype != torch.bool
+            and mask.ndim == 1
+        ):
+            raise Wrong("You return the indices of latents, not one truth value for each.", "Return the mask itself.")
+        each = Mistake((n,), "one for each example", "The variance is over the examples: `dim=0`.")
+        return tensor(mask, (len(latents),), torch.bool, shapes=[each]).tolist()
+
+    def expect_mask(mask: list[bool], truth: list[bool], says: str, hint: str) -> None:
+        if mask == [not value for value in truth]:
+            raise Wrong("Your answer is upside down: True means active.", "Negate it.")
+        if mask != truth:
+            raise Wrong(says, hint)
+
+    healthy, dead = (spread(0.95), -2.5), (spread(0.003), 0.0)
+    expect_mask(
+        ask(healthy, dead, healthy),
+        [True, False, True],
+        "You confuse a collapsed latent, whose samples scatter while its mean stands still, with an active one.",
+        "The scatter of z is noise; look at the variance of `mean` over the examples.",
+    )
+    expect_mask(
+        ask(healthy, (spread(0.003, at=3.0), 0.0), dead),
+        [True, False, False],
+        "You call a latent active that is near 3 for every image: it pays nats and says nothing.",
+        "Neither its divergence nor its size counts: the variance of `mean` over the examples does.",
+    )
+    expect_mask(
+        ask(healthy, (spread(0.003), -4.0), dead),
+        [True, False, False],
+        "You call a latent active that is sure of itself but says the same about every image.",
+        "A small variance is no message: the variance of `mean` over the examples is.",
+    )
+    expect_mask(
+        ask(healthy, (spread(0.05), -0.1), dead),
+        [True, False, False],
+        "You compare the standard deviation with 0.01.",
+        "The variance is compared: a standard deviation of 0.05 is a variance of 0.0025.",
+    )
+    expect_mask(
+        ask(healthy, (spread(0.15), 0.0), dead),
+        [True, True, False],
+        "You miss a weak latent: its mean has variance 0.0225 over the examples.",
+        "Compare the variance of `mean` with 0.01, nothing else.",
+    )
+
+
+@exercise("vae.interpolate", call="interpolate(start, end, steps)")
+def interpolate(answer: Callable, generator: Generator) -> None:
+    batch, latent, steps = 3, 4, 5
+    start = 2 * normalize(draw.normal(generator, batch, latent), dim=-1)
+    # Angles of 40°, 75° and 110°, and lengths that differ from those at the start.
+    angle = torch.tensor([40.0, 75.0, 110.0]).double().deg2rad()[:, None]
+    across = draw.normal(generator, batch, latent)
+    across = normalize(across - (across * start).sum(-1, keepdim=True) / 4 * start, dim=-1)
+    length = torch.tensor([[3.0], [2.5], [3.5]]).double()
+    end = length * (angle.cos() * start / 2 + angle.sin() * across)
+    t = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None, None]
+
+    def turned(angle: Tensor, a: Tensor = start, b: Tensor = end, t: Tensor = t) -> Tensor:
+        return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
+
+    name = "your way"
+    wanted = (steps, batch, latent)
+    shapes = [
+        Mistake((batch, steps, latent), "steps and pairs are exchanged", "Steps come first: t is `(steps, 1, 1)`."),
+        Mistake((steps + 1, batch, latent), "one step too many", "t takes `steps` values, 0 and 1 among them."),
+        Mistake((steps + 2, batch, latent), "two steps too many", "t takes `steps` values, 0 and 1 among them."),
+    ]
+    says = "Your way is NaN: the cosine of the angle is beyond ±1."
+    hint = "cos ω = a·b / (|a| |b|): divide by both lengths, for each pair."
+    value = tensor(answer(start, end, steps), wanted, name=name, not_finite=(says, hint), shapes=shapes)
+    flat = torch.cosine_similarity(start.flatten(), end.flatten(), dim=0).acos()
+    straight = torch.lerp(start, end, t)
+    lengths = torch.lerp(start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True), t)
+    open_end = torch.arange(steps, dtype=torch.float64)[:, None, None] / steps
+    close(
+        value,
+        turned(angle),
+        [
+            Mistake(
+                straight,
+                "This is the straight line: it passes nearer to the centre.",
+                "Weigh with the two sines; is your angle 0 or NaN?",
+            ),
+            Mistake(
+                lengths * normalize(straight, dim=-1),
+                "You push the straight line out to the sphere: its steps are unequal.",
+                "Equal angles: weigh with sin((1 − t)ω) / sin ω and sin(tω) / sin ω.",
+            ),
+            Mistake(
+                normalize(straight, dim=-1) * start.norm(dim=-1, keepdim=True),
+                "You push the straight line out to the sphere: its steps are unequal.",
+                "Equal angles: weigh with sin((1 − t)ω) / sin ω and sin(tω) / sin ω.",
+            ),
+            Mistake(
+                turned(angle, start / 2, end / length),
+                "Your codes have length 1: only the angle is computed from directions.",
+                "Weigh `start` and `end` themselves.",
+            ),
+            Mistake(
+                lengths * turned(angle, start / 2, end / length),
+                "You interpolate the lengths separately.",
+                "The formula weighs `start` and `end` themselves.",
+            ),
+            Mistake(turned(flat), "You use one angle for all pairs.", "`(start * end).sum(-1)`: each row has its own."),
+            Mistake(turned(angle).flip(0), "Your way goes from end to start.", "At t = 0 it is at `start`."),
+            Mistake(
+                turned(angle, t=open_end), "Your way never arrives.", "The last t is 1: `torch.linspace(0, 1, steps)`."
+            ),
+            Mistake(
+                turned(angle) * angle.sin(), "You forgot to divide by sin ω.", "At t = 0 the way must be at `start`."
+            ),
+            Mistake(
+                turned(angle.rad2deg()), "You use degrees: the sine takes radians.", "`acos` gives radians already."
+            ),
+        ],
+        name=name,
+        hint="Look at one pair, and at t = 0, ½ and 1.",
+    )
+    same = torch.tensor([[2.0, 0, 0, 0], [0, 1.0, 0, 0]]).double()
+    further = torch.tensor([[4.0, 0, 0, 0], [0, 1.0, 0, 0]]).double()
+    says = "Your way between codes in one direction is not finite: 0/0."
+    hint = "For ω = 0 take the straight line, (1 − t) a + t b."
+    value = tensor(answer(same, further, steps), (steps, 2, latent), name=name, not_finite=(says, hint))
+    close(
+        value,
+        torch.lerp(same, further, t),
+        name="your way between codes in one direction",
+        hint=hint,
+    )
+    mixed = torch.stack([same[0], start[0]]), torch.stack([further[0], end[0]])
+    value = tensor(answer(*mixed, steps), (steps, 2, latent), name=name, not_finite=(says, hint))
+    close(
+        value[:, 1],
+        turned(angle)[:, 0],
+        name="your way of a pair whose neighbour points in one direction",
+        hint="Choose for each pair: `torch.where`.",
+    )
