@@ -68,7 +68,7 @@ class Course:
             *(t + end for t in topics for end in ("/", ".py")),
         )
         data = {file for file in changed if file.startswith("data/") and not file.endswith((".md", ".py"))}
-        opened, results = self.tables(chapter)
+        opened, results = self.tables(chapter.slug)
         others = {f"chapters/{other.slug}/lesson.ipynb" for other in self.register.chapters if other.number in results}
         return bool(
             any(file.startswith(own) for file in changed)
@@ -80,17 +80,7 @@ class Course:
     def mentions(self, file: str, changed: Iterable[str]) -> bool:
         """Does the text of a test name one of the changed files that are no modules, or the folder of one?"""
         text = (self.root / file).read_text(encoding="utf-8")
-        for other in changed:
-            top, _, rest = other.partition("/")
-            if top == "chapters" and rest.count("/"):
-                names = [rest.split("/")[0]]
-            elif top in ("solutions", "utils", "tests"):
-                continue
-            else:
-                names = [Path(other).name, *([f'"{top}"', f"{top}/"] if rest else [])]
-            if any(name in text for name in names):
-                return True
-        return False
+        return any(re.search(pattern, text) for other in changed for pattern in _mentions(other))
 
     def _imported(self, file: str) -> set[str]:
         """The modules of `utils/` and `tests/` that a file imports, also inside of functions.
@@ -118,10 +108,11 @@ class Course:
             found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
         return found
 
-    def _tables(self, chapter: Chapter) -> tuple[set[str] | None, set[str]]:
+    def _tables(self, slug: str) -> tuple[set[str] | None, set[str]]:
         """The files of `data/` that a chapter's notebooks opened, None if nothing is known; the numbers of the chapters
         whose results they read.
         """
+        chapter = self.register.find(slug)
         data, results = set(), set()
         for path in (chapter.lesson, chapter.solutions):
             table = read(path).metadata.get("course", {}).get("executed_with") if path.exists() else None
@@ -130,6 +121,19 @@ class Course:
             data |= set(table.get("data", {}))
             results |= {name.split()[0] for name in table.get("results", {})}
         return data, results
+
+
+def _mentions(file: str) -> list[str]:
+    """Patterns of what a test that reads this file holds."""
+    folder, _, rest = file.partition("/")
+    if folder in ("chapters", "solutions") and "/" in rest:
+        return [re.escape(rest.split("/")[0])]
+    name = re.escape(Path(file).name)
+    if folder in ("utils", "tests"):  # modules are found by who imports them
+        return [] if file.endswith(".py") else [name, rf"\b{Path(file).parent.name}\b"]
+    return (
+        [name, rf"\b{folder}/", rf'/ "{folder}"'] if "/" in rest or folder in ("benchmarks", "data", "docs") else [name]
+    )
 
 
 def changed_files(root: Path, since: str) -> set[str]:
