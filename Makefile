@@ -3,6 +3,10 @@ PYTHON ?= python3
 # `make test NEWEST=1`: in a second environment, with the newest versions of everything but PyTorch.
 VENV := $(if $(NEWEST),.venv-newest,.venv)
 BIN := $(VENV)/bin
+# `make test CHAPTER=04`, `make quick CHAPTER=04`: only what concerns one chapter.
+ONLY := $(if $(CHAPTER),--chapter $(CHAPTER))
+# `make changed SINCE=HEAD~3`: what the changes since that commit can have broken.
+SINCE ?= origin/main
 # Opened in work/, the links of the landing page lead to the student's own copies of the chapters.
 LANDING := /lab/tree/work/README.md
 # JupyterLab renders Markdown (the landing page is Markdown) and asks about no news or updates.
@@ -10,7 +14,7 @@ SETTINGS := {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"mar
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 
 .DEFAULT_GOAL := help
-.PHONY: help env instructor lab test quick lint sync lock
+.PHONY: help env instructor lab test quick changed lint sync lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +49,15 @@ lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS
 	@$(BIN)/course start
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
-test: quick ## everything that CI runs (more draws of the inputs of each check: make test SEEDS=5)
-	$(BIN)/python -m pytest -m lesson
+test: quick ## everything that CI runs (one chapter: make test CHAPTER=04; more draws of each check: SEEDS=5)
+	$(BIN)/python -m pytest -m lesson $(ONLY)
 
 # Two processes with one thread each: with two threads each they would be slower than one after the other.
 quick: lint ## the same without executing lessons
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist worksteal $(ONLY)
+
+changed: lint ## what the changes since origin/main can have broken (another commit: make changed SINCE=HEAD~3)
+	$(BIN)/course test --since $(SINCE)
 
 lint: $(VENV)/.test-ready ## style and simple mistakes
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
 MANY = 100  # tests, from which on the table is of use
 

@@ -65,7 +65,10 @@ def solution(id: str):
 
 
 def test_every_exercise_has_a_check_and_every_check_an_exercise():
-    assert exercise_ids() == sorted(markers())
+    without = sorted(set(markers()) - set(exercise_ids()))
+    assert not without, f"{', '.join(without)} has no check: write it in utils/checks/"
+    lost = sorted(set(exercise_ids()) - set(markers()))
+    assert not lost, f"{', '.join(lost)} has a check and no exercise: write it in solutions/"
 
 
 def seeds() -> list[tuple[str, int]]:
@@ -92,7 +95,8 @@ def test_the_stub_is_not_attempted(id):
 
 @pytest.mark.parametrize("id", exercise_ids())
 def test_at_least_three_wrong_answers_are_kept(id):
-    assert collections.Counter(answer.id for answer in wrong_answers())[id] >= 3
+    kept = collections.Counter(answer.id for answer in wrong_answers())[id]
+    assert kept >= 3, f"the exercise {id} has {kept} wrong answers in tests/wrong_answers/: write at least three"
 
 
 @pytest.mark.parametrize("answer", wrong_answers(), ids=str)
@@ -110,8 +114,16 @@ def test_a_right_answer_written_otherwise_passes(id, answer, seed):
     assert verdict.status == "passed", verdict
 
 
-def test_every_exercise_has_another_right_answer():
-    assert {id for id, _ in right_answers()} == set(exercise_ids())
+@pytest.mark.parametrize("id", exercise_ids())
+def test_every_exercise_has_another_right_answer(id):
+    others = {other for other, _ in right_answers()}
+    assert id in others, (
+        f"the exercise {id} has no right answer in tests/right_answers/: write one otherwise than yours"
+    )
+
+
+def test_every_right_answer_has_an_exercise():
+    assert {id for id, _ in right_answers()} <= set(exercise_ids())
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.relative_to(ROOT).as_posix())

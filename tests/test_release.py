@@ -134,7 +134,8 @@ def test_no_line_of_a_solution_or_of_a_wrong_answer_is_released(everything, secr
 @needs_solutions
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.slug)
 def test_a_leak_would_be_seen(chapter, secret):
-    assert len(leaks(chapter.solutions.name, chapter.solutions.read_bytes(), secret)) > 20
+    seen = len(leaks(chapter.solutions.name, chapter.solutions.read_bytes(), secret))
+    assert seen > 20, f"the solutions of chapter {chapter.number} have {seen} lines that tell something: write more"
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -171,7 +172,9 @@ def test_metadata_for_nbgrader(everything, chapter):
 def test_each_chapter_has_derivations_titles_and_checks_by_the_functions_names(chapter):
     notebook = read(chapter.exercises)
     tasks = tasks_of(notebook)
-    assert sum(task.by_hand > 0 for task in tasks) == sum(c.source.startswith(DERIVATION) for c in notebook.cells) > 0
+    derivations = sum(c.source.startswith(DERIVATION) for c in notebook.cells)
+    assert derivations, f"chapter {chapter.number} has no exercise with a derivation: write one"
+    assert sum(task.by_hand > 0 for task in tasks) == derivations, "an exercise with a derivation has at least 2 points"
     assert all(re.fullmatch(r"[^\d#(].+|\d\d %.+", task.teaches) and task.teaches != task.id for task in tasks)
     checks = [CHECK.fullmatch(c.source) for c in notebook.cells if c.source.startswith("check(")]
     assert [(found[1], found[2]) for found in checks] == [(task.id, function_name(task.id)) for task in tasks]

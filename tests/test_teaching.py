@@ -85,7 +85,7 @@ def test_title_and_headings_are_those_of_every_note(chapter, note):
 
 def test_the_plan_takes_90_minutes(note):
     minutes = [int(number) for number in re.findall(r"^\| *(\d+) *\|", sections(note)[PLAN], re.MULTILINE)]
-    assert sum(minutes) == 90, f"the plan's minutes {minutes} sum to {sum(minutes)}: make them 90"
+    assert sum(minutes) == 90, f"the minutes {minutes} of the teaching note's plan sum to {sum(minutes)}: make them 90"
 
 
 def test_every_exercise_named_is_one_of_the_chapter(chapter, note):
@@ -97,7 +97,7 @@ def test_every_exercise_named_is_one_of_the_chapter(chapter, note):
 
 def test_every_mistake_is_one_that_a_check_names(chapter, note):
     mistakes = items(sections(note)[MISTAKES])
-    assert len(mistakes) >= 6, f"{len(mistakes)} mistakes: list at least six"
+    assert len(mistakes) >= 6, f"the teaching note lists mistakes: {len(mistakes)}; quote at least six that checks name"
     literals = sentences_of_checks(chapter)
     for mistake in mistakes:
         quoted = QUOTE.findall(mistake)
@@ -111,7 +111,7 @@ def test_every_mistake_is_one_that_a_check_names(chapter, note):
 
 def test_every_question_says_where_it_leads(note):
     questions = items(sections(note)[QUESTIONS])
-    assert len(questions) >= 5, f"{len(questions)} discussion questions: ask at least five"
+    assert len(questions) >= 5, f"the teaching note asks discussion questions: {len(questions)}; ask at least five"
     for question in questions:
         asked, _, leads = question.partition(" *")
         assert "?" in asked and leads.endswith("*"), f"ask, then say in italics where it leads: {question}"

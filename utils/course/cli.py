@@ -165,6 +165,39 @@ def sync(
             console.print(escape(line), soft_wrap=True)
 
 
+@app.command(epilog="Example: [bold]course new 34_point_processes --part Applications[/]")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NN_topic", help="number and topic of the chapter")],
+    title: Annotated[str | None, typer.Option(help="[default: the topic in words]")] = None,
+    part: Annotated[str | None, typer.Option(help="[default: that of the chapter before]")] = None,
+) -> None:
+    """For authors: write every file of a new chapter as a skeleton, over nothing that exists."""
+    from utils.course.new import new as begin
+
+    for line in begin(_register(), name, title, part):
+        _console().print(escape(line), soft_wrap=True)
+    number = name[:2]
+    _console().print(f"Now `course sync {number}`; what is still to write, `course test {number} --quick` says.")
+
+
+@app.command(epilog="Example: [bold]course test 04 --quick[/], or [bold]course test --since origin/main[/]")
+def test(
+    chapters: Names = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="what the changes since then can have broken")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="without the execution of lessons")] = False,
+) -> None:
+    """For authors: run the tests that concern some chapters, or what changed."""
+    from utils.course.test import run_tests
+
+    register = _register()
+    if bool(chapters) == bool(since):
+        raise CourseError("say which chapter to test, such as `course test 04`, or `course test --since origin/main`")
+    selected = register.select(chapters) if chapters else []
+    raise typer.Exit(run_tests(register, selected, since, quick))
+
+
 @app.command(epilog="Example: [bold]course results --json[/]")
 def results(
     chapters: Names = None,
