@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 from utils.data import load
 
@@ -25,11 +26,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     binary = (torch.cat([digits.x_train, digits.x_test]) >= 0.5).double()
     binary = binary[torch.randperm(len(binary), generator=generator)]
     x_train, x = binary[:1297], binary[1297:]
-    returned = answer(x_train)
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict` itself, to be called on x.")
-    predict = guard(returned, "predict(x)")
+    predict = returned_function(answer(x_train), "predict(x)", "Return `predict` itself, to be called on x.")
     p = _probabilities(predict, x)
     for part in (slice(0, 1), slice(1, 8)):
         if not _same(_probabilities(predict, x[part]), p[part]):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 from utils.data import load
 
@@ -50,10 +51,7 @@ def few_labels(answer: Callable, generator: Generator) -> str:
 
 def _predict(returned: Callable, x: Tensor) -> Tensor:
     """The classes of `x`, if `returned` is a function that predicts each example by itself."""
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict`, to be called on new x.")
-    predict = guard(returned, "predict(x)")
+    predict = returned_function(returned, "predict(x)", "Return `predict`, to be called on new x.")
     n = len(x)
     value = predict(x)
     if isinstance(value, Tensor) and value.shape == (n, 10):
