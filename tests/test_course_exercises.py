@@ -115,7 +115,7 @@ FAULTS = {
     "small letters": (TWICE.replace("### END SOLUTION", "### end solution"), "### end solution", "almost a border"),
     "malformed json": (TWICE.replace('"points": 1}', '"points": 1'), MARKER[:30], "malformed"),
     "missing field": (task(points=None), "# %% ", "misses ['points']"),
-    "unknown field": (task(colour=3), "# %% ", "unknown ['colour']"),
+    "unknown field": (task(color=3), "# %% ", "unknown ['color']"),
     "not a table": (f'# %% exercise="tiny.half"\n{BODY}\n{CHECK}', "# %% ", "misses"),
     "unknown tier": (task(tier="hard"), "# %% ", "expected one of core, extend, challenge"),
     "minutes as text": (task(minutes="5"), "# %% ", "expected a positive whole number"),

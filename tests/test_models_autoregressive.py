@@ -408,7 +408,7 @@ def test_reading_step_by_step_gives_the_same(kind):
 @pytest.mark.parametrize("kind", ["gru", "conv"])
 def test_each_step_integrates_to_one(kind):
     model = NeuralForecaster(memories()[kind], 3, generator())
-    model.centre, model.scale = torch.tensor(5.0), torch.tensor(2.0)
+    model.center, model.scale = torch.tensor(5.0), torch.tensor(2.0)
     line = torch.linspace(-60, 70, 8001)
     series = torch.cat([torch.tensor([3.0, 6.0, NAN]).expand(8001, 3), line[:, None]], dim=1)
     density = model.step_log_prob(series)[:, 3].exp()

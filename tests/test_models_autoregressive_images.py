@@ -11,18 +11,18 @@ from torch import nn
 from utils.data import load
 from utils.models.autoregressive import (
     FVSBN,
-    NEIGHBOURS,
+    NEIGHBORS,
     GatedPixelCNN,
     ImageMADE,
     MaskedConv2d,
-    NeighbourTable,
+    NeighborTable,
     PixelCNN,
 )
 
 ORDER = [4, 0, 8, 2, 6, 1, 7, 3, 5]
 # For a shape (H, W), and 3 × 3 where an order is given.
 MODELS = {
-    "neighbours": NeighbourTable,
+    "neighbors": NeighborTable,
     "fvsbn": FVSBN,
     "made": lambda shape: ImageMADE(shape, hidden=(16,)),
     "made, deep": lambda shape: ImageMADE(shape, hidden=(16, 12), direct=False),
@@ -54,7 +54,7 @@ def shaken(model, seed=0, scale=1.0):
     g = generator(seed)
     for weight in model.double().parameters():
         nn.init.normal_(weight, std=scale, generator=g)
-    if isinstance(model, NeighbourTable):
+    if isinstance(model, NeighborTable):
         nn.init.normal_(model.log_odds, generator=g)
     return model.requires_grad_(False)
 
@@ -116,7 +116,7 @@ def test_made_never_looks_ahead_in_random_orders(seed):
     assert torch.equal(seen, place[:, None] > place)  # nothing later, and everything earlier
 
 
-@pytest.mark.parametrize("name", [name for name in IN_READING_ORDER if name != "neighbours"])  # a table has no gradient
+@pytest.mark.parametrize("name", [name for name in IN_READING_ORDER if name != "neighbors"])  # a table has no gradient
 def test_outputs_depend_on_earlier_pixels_alone(name):
     seen = depends(shaken(MODELS[name]((3, 3))), every(3, 3)).flatten(1)
     assert not seen.triu().any()
@@ -134,8 +134,8 @@ def test_patches_depend_on_earlier_patches_alone(name):
     assert seen[8][sites < 7].any()
 
 
-def test_the_table_looks_at_its_ten_neighbours_alone():
-    model = shaken(NeighbourTable((7, 7)))
+def test_the_table_looks_at_its_ten_neighbors_alone():
+    model = shaken(NeighborTable((7, 7)))
     x = torch.randint(0, 2, (1, 1, 7, 7), generator=generator()).double()
     here = model(x)[0, 0, 3, 3]
     touched = set()
@@ -144,7 +144,7 @@ def test_the_table_looks_at_its_ten_neighbours_alone():
         flipped[0, 0, row, column] = 1 - flipped[0, 0, row, column]
         if model(flipped)[0, 0, 3, 3] != here:
             touched.add((3 - row, column - 3))
-    assert touched == set(NEIGHBOURS)
+    assert touched == set(NEIGHBORS)
 
 
 def test_one_stack_has_a_blind_spot_and_two_have_none():
@@ -161,8 +161,8 @@ def test_one_stack_has_a_blind_spot_and_two_have_none():
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_masks_split_the_kernel_at_its_centre(size):
-    first, later = (MaskedConv2d(1, 1, size, centre=centre).mask for centre in (False, True))
+def test_masks_split_the_kernel_at_its_center(size):
+    first, later = (MaskedConv2d(1, 1, size, center=center).mask for center in (False, True))
     assert first.sum() == size * size // 2
     assert later.sum() == size * size // 2 + 1
     assert (later - first)[size // 2, size // 2] == 1
@@ -263,11 +263,11 @@ def test_symbols_are_spelt_and_read_back():
 
 def test_the_table_counts():
     x = torch.randint(0, 2, (40, 1, 5, 4), generator=generator()).float()
-    model = NeighbourTable((5, 4), smoothing=0.5).fit(x)
+    model = NeighborTable((5, 4), smoothing=0.5).fit(x)
     counts = torch.zeros(1024, 2)
     for image in x[:, 0].int().tolist():
         for row, column in itertools.product(range(5), range(4)):
-            places = [(row - up, column + right) for up, right in NEIGHBOURS]
+            places = [(row - up, column + right) for up, right in NEIGHBORS]
             seen = [image[r][c] if r >= 0 and 0 <= c < 4 else 0 for r, c in places]
             counts[sum(bit << at for at, bit in enumerate(seen)), image[row][column]] += 1
     torch.testing.assert_close(model.log_odds.sigmoid(), (counts[:, 1] + 0.5) / (counts.sum(1) + 1))
@@ -322,9 +322,9 @@ def test_training_starts_at_the_frequencies():
 
 
 def test_binarize_draws_anew_and_obeys_the_seed():
-    grey = load("digits").x_train[:300]
+    gray = load("digits").x_train[:300]
     fits = [
-        FVSBN((8, 8)).fit(grey, binarize=True, epochs=2, seed=seed, progress=False).weight.detach()
+        FVSBN((8, 8)).fit(gray, binarize=True, epochs=2, seed=seed, progress=False).weight.detach()
         for seed in (0, 0, 1)
     ]
     assert torch.equal(fits[0], fits[1])
@@ -344,7 +344,7 @@ def test_binarize_draws_anew_and_obeys_the_seed():
         (lambda: FVSBN((2, 2)).fit(torch.full((1, 1, 2, 2), 0.5)), "binarize=True"),
         (lambda: GatedPixelCNN((3, 4), patch=2), "even sides"),
         (lambda: GatedPixelCNN((6, 6), patch=3), "patches of 3: expected 1"),
-        (lambda: MaskedConv2d(1, 1, 4, centre=True), "size is 4: expected an odd number"),
+        (lambda: MaskedConv2d(1, 1, 4, center=True), "size is 4: expected an odd number"),
         (lambda: FVSBN((2, 2)).sample(1, temperature=0), "temperature is 0"),
         (lambda: FVSBN((2, 2)).sample(1, rows=1), "go together"),
         (lambda: FVSBN((2, 2)).sample(1, start=torch.zeros(1, 1, 2, 2)), "go together"),

@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 import utils.models
-from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, NeighbourTable, PixelCNN
+from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, NeighborTable, PixelCNN
 from utils.models.bayesnets import BayesianNetwork
 from utils.models.boltzmann import RBM, MatrixFactorization, SoftmaxRBM
 from utils.models.classifiers import DigitClassifier, GenerativeClassifier
@@ -51,7 +51,7 @@ def bits(*shape: int) -> Tensor:
 def ratings(n: int = 60) -> Ratings:
     users, films = torch.arange(n) % 6, torch.arange(n) % 5
     stars = 1.0 + (users * films + torch.arange(n) // 7) % 5
-    return Ratings(users, films, stars, tuple("abcde"), ("",) * 5, n_users=6, n_films=5, licence="", source="")
+    return Ratings(users, films, stars, tuple("abcde"), ("",) * 5, n_users=6, n_films=5, license="", source="")
 
 
 class Example(NamedTuple):
@@ -149,7 +149,7 @@ EXAMPLES = {
         ask=lambda m: m.predict(*PAIRS),
         wrong=(lambda m: m.predict(NO_PAIRS, NO_PAIRS), lambda m: m.predict(PAIRS[0], PAIRS[1][:1])),
     ),
-    "NeighbourTable": Example(lambda size: NeighbourTable((size + 2, 6)), **{**PIXELS, "options": {}}),
+    "NeighborTable": Example(lambda size: NeighborTable((size + 2, 6)), **{**PIXELS, "options": {}}),
     "NeuralForecaster": Example(
         lambda size: NeuralForecaster(GRUMemory(4, generator()), size, generator()),
         (SERIES.view(10, 6),),

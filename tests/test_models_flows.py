@@ -85,7 +85,7 @@ def shares(n, seed=0):
     return torch.rand(n, D, generator=generator(seed), dtype=torch.float64)
 
 
-def grey(n, seed=0):
+def gray(n, seed=0):
     return torch.rand(n, 1, 4, 4, generator=generator(seed), dtype=torch.float64)
 
 
@@ -113,7 +113,7 @@ MAKERS = {
     "factor out": (lambda: FactorOut(IMAGE, Chain([Coupling(2, conv), Flatten((2, 4, 2))])), pictures),
     "logit": (lambda: Logit(0.05), shares),
     "chain": (lambda: Chain([ActNorm(D).eval(), Permutation(ORDER), Coupling(D, net, Spline(5, 3.0))]), reals),
-    "coarse to fine": (lambda: coarse_to_fine(4, 1, BARS, 4, generator=generator()).transform, grey),
+    "coarse to fine": (lambda: coarse_to_fine(4, 1, BARS, 4, generator=generator()).transform, gray),
     "multiscale": (lambda: glow(IMAGE, levels=1, steps=2, hidden=8, generator=generator()).eval().transform, pictures),
 }
 EVERY = pytest.mark.parametrize("name", MAKERS)
@@ -639,7 +639,7 @@ def test_under_autocast_only_the_networks_are_coarse(name):
     assert_close(log_det, exact[1], 1.0, 0.05)
 
 
-def test_dequantised_values_round_back_and_uniform_noise_loses_only_the_cell():
+def test_dequantized_values_round_back_and_uniform_noise_loses_only_the_cell():
     x = torch.randint(8, (50, D), generator=generator()).double()
     transform = Dequantization(8, generator=generator(1))
     z, log_det = transform(x)
@@ -651,7 +651,7 @@ def test_dequantised_values_round_back_and_uniform_noise_loses_only_the_cell():
 
 
 @pytest.mark.parametrize("learned", [False, True])
-def test_the_bound_of_dequantisation_is_below_the_probability_and_tight_for_the_true_noise(learned):
+def test_the_bound_of_dequantization_is_below_the_probability_and_tight_for_the_true_noise(learned):
     """Two levels, one pixel, p(v) = 2 v on [0, 1): P(1) = 3/4. The best noise has density p((1 + u) / 2) / 2 P(1)."""
     x, n = torch.ones(40_000, 1, dtype=torch.float64), 40_000
     network = nn.Linear(1, 2).double() if learned else None

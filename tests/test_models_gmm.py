@@ -520,5 +520,5 @@ def test_an_unfitted_model_says_so(kind):
     for ask in asks:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             ask()
-    with pytest.raises(AttributeError, match="no attribute 'colour'"):
-        _ = model.colour
+    with pytest.raises(AttributeError, match="no attribute 'color'"):
+        _ = model.color

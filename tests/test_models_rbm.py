@@ -293,8 +293,8 @@ def test_tossed_coins_have_their_probabilities():
     assert (out.mean(0)[[0, 1, 6]] == tensor(0, 0, 1)).all()  # 1e-6 is less than half of 2^-16
     z = (out.mean(0) - probs)[2:6] / (probs * (1 - probs) / n).sqrt()[2:6]
     assert z.abs().max() < 4
-    neighbours = torch.corrcoef(out[:, 3:6].T)
-    assert (neighbours - torch.eye(3)).abs().max() < 0.01
+    neighbors = torch.corrcoef(out[:, 3:6].T)
+    assert (neighbors - torch.eye(3)).abs().max() < 0.01
 
 
 # --- samples ---
@@ -378,5 +378,5 @@ def test_an_unfitted_model_says_so():
     for ask in asks:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             ask()
-    with pytest.raises(AttributeError, match="no attribute 'colour'"):
-        _ = model.colour
+    with pytest.raises(AttributeError, match="no attribute 'color'"):
+        _ = model.color

@@ -1,4 +1,4 @@
-"""Recommenders: the softmax RBM against enumeration, the matrix factorisation against least squares; errors."""
+"""Recommenders: the softmax RBM against enumeration, the matrix factorization against least squares; errors."""
 
 import itertools
 
@@ -74,7 +74,7 @@ def close(found, expected, atol=1e-5):
 # --- the softmax RBM ---
 
 
-def test_standardised_levels_have_mean_0_and_variance_1(tiny):
+def test_standardized_levels_have_mean_0_and_variance_1(tiny):
     model, data = tiny
     tilts = model.tilts[data.stars.long() - 1]
     close(tilts.mean(), torch.tensor(0.0))
@@ -185,10 +185,10 @@ def test_films_and_users_without_ratings_are_predicted(tiny):
     assert ((stars > 1) & (stars < 3)).all()
 
 
-# --- matrix factorisation ---
+# --- matrix factorization ---
 
 
-def test_the_factorisation_is_a_stationary_point_of_its_penalised_squares():
+def test_the_factorization_is_a_stationary_point_of_its_penalized_squares():
     train, _ = tastes()
     model = MatrixFactorization(2, sweeps=300, penalty=2.0, bias_penalty=(3.0, 2.0), generator=generator()).fit(train)
     names = ("user_bias", "film_bias", "user_factors", "film_factors")
@@ -201,7 +201,7 @@ def test_the_factorisation_is_a_stationary_point_of_its_penalised_squares():
         assert slope.abs().max() < 0.05
 
 
-def test_the_factorisation_finds_taste_and_rank_0_cannot():
+def test_the_factorization_finds_taste_and_rank_0_cannot():
     train, test = tastes()
     errors = [
         (MatrixFactorization(rank, penalty=2.0, generator=generator()).fit(train).predict(test.users, test.films))

@@ -143,7 +143,7 @@ def test_the_end_of_a_climb_is_a_local_optimum():
     learned = hill_climb(x, truth.states, max_parents=3)
     assert max(len(above) for above in learned.parents.values()) <= 3
     here = bic_score(learned, x)
-    neighbours = 0
+    neighbors = 0
     for a, b in itertools.permutations(learned.variables, 2):
         without = {name: [v for v in above if (v, name) != (a, b)] for name, above in learned.parents.items()}
         options = [without | {a: [*without[a], b]}] if (a, b) in learned.edges else []
@@ -154,9 +154,9 @@ def test_the_end_of_a_climb_is_a_local_optimum():
             except ValueError:  # a cycle, or an arrow in both directions
                 continue
             if max(len(above) for above in parents.values()) <= 3:
-                neighbours += 1
+                neighbors += 1
                 assert bic_score(other, x) <= here + 1e-6
-    assert neighbours > 20
+    assert neighbors > 20
 
 
 def test_independent_columns_get_no_arrow():

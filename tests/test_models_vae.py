@@ -313,10 +313,10 @@ def two_kinds(n_classes=0, latent=2):
 
 
 def test_fit_learns_what_the_pixels_share():
-    grey, _ = clusters()
-    x = (torch.rand(grey.shape, generator=generator(2)) < grey).float()
+    gray, _ = clusters()
+    x = (torch.rand(gray.shape, generator=generator(2)) < gray).float()
     model = two_kinds()
-    assert model.fit(grey, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu") is model
+    assert model.fit(gray, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu") is model
     entropy = -8 * (0.95 * math.log(0.95) + 0.05 * math.log(0.05)) + math.log(2)  # nats, of the truth
     apart = -8 * math.log(0.5)  # all that pixels on their own can do
     nll = -model.iwae(x, n_samples=500, generator=generator()).mean().item()
@@ -327,8 +327,8 @@ def test_fit_learns_what_the_pixels_share():
 
 
 def test_a_label_that_tells_all_empties_the_code():
-    grey, y = clusters()
-    model = two_kinds(n_classes=2).fit(grey, y, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu")
+    gray, y = clusters()
+    model = two_kinds(n_classes=2).fit(gray, y, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu")
     assert model.history_["kl"][-1] < 0.1
     means = torch.stack([model.sample(2000, generator(), y=torch.full((2000,), label)).mean(0) for label in (0, 1)])
     torch.testing.assert_close(

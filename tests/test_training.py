@@ -1,4 +1,4 @@
-"""The training loop: what it minimises, what it records, that it resumes to the bit, and that it never ends in NaN."""
+"""The training loop: what it minimizes, what it records, that it resumes to the bit, and that it never ends in NaN."""
 
 import copy
 import itertools

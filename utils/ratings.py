@@ -33,7 +33,7 @@ class Ratings:
         stars: 0.5, 1, …, 5 in float32, `(N,)`.
         titles, genres: of each film, by its number; several genres are joined by `|`.
         n_users, n_films: of the whole set; in a part of it some users or films may have no rating.
-        licence: under which conditions the data may be used.
+        license: under which conditions the data may be used.
         source: where the data comes from.
     """
 
@@ -44,7 +44,7 @@ class Ratings:
     genres: tuple[str, ...]
     n_users: int
     n_films: int
-    licence: str
+    license: str
     source: str
 
     def split(self, test: float = 0.1, generator: Generator | None = None) -> tuple[Ratings, Ratings]:
@@ -118,7 +118,7 @@ def load_ratings() -> Ratings:
         genres,
         n_users=int(users.max()) + 1,
         n_films=len(titles),
-        licence="GroupLens' conditions (data/movielens/README.txt): for research, no commercial use",
+        license="GroupLens' conditions (data/movielens/README.txt): for research, no commercial use",
         source="Harper and Konstan: The MovieLens Datasets: History and Context, 2015",
     )
 

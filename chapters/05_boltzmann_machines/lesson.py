@@ -58,17 +58,17 @@ def rand(*shape: int) -> Tensor:
 # %% [markdown]
 # ## 1 · Energy: a magnet
 #
-# A sheet of iron is a grid of tiny magnets, **spins** $s_i$ that point up ($+1$) or down ($-1$). Neighbours like to agree. The **Ising model** says it with an energy, a sum over all pairs of neighbours:
+# A sheet of iron is a grid of tiny magnets, **spins** $s_i$ that point up ($+1$) or down ($-1$). Neighbors like to agree. The **Ising model** says it with an energy, a sum over all pairs of neighbors:
 #
 # $$E(s) = -\sum_{i \sim j} s_i s_j, \qquad p(s) = \frac{e^{-E(s)/T}}{Z}, \qquad Z = \sum_{s} e^{-E(s)/T}.$$
 #
 # $T$ is the temperature: at a high one, energy hardly matters. $Z$, the **partition function**, makes the probabilities sum to one. For a grid of 64 × 64 it is a sum over $2^{4096}$ states. Nobody will ever add it up.
 #
-# And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbours, one spin has only two states, and
+# And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbors, one spin has only two states, and
 #
 # $$p(s_i = +1 \mid \text{rest}) = \frac{e^{f_i/T}}{e^{f_i/T} + e^{-f_i/T}} = \sigma(2 f_i / T), \qquad f_i = \sum_{j \sim i} s_j,$$
 #
-# where $\sigma(a) = 1/(1 + e^{-a})$ is the logistic function. To redraw one spin after the other from its conditional is **Gibbs sampling**. Spins of the same colour of a chessboard are not neighbours, so half the grid can be redrawn at once.
+# where $\sigma(a) = 1/(1 + e^{-a})$ is the logistic function. To redraw one spin after the other from its conditional is **Gibbs sampling**. Spins of the same color of a chessboard are not neighbors, so half the grid can be redrawn at once.
 
 
 # %%
@@ -76,10 +76,10 @@ def sweep(spins: Tensor, temperature: Tensor) -> Tensor:
     """Redraw every spin of (B, L, L) once: first the black squares of the board, then the white ones."""
     size = spins.shape[-1]
     board = (torch.arange(size)[:, None] + torch.arange(size)) % 2
-    for colour in (0, 1):
+    for color in (0, 1):
         field = sum(spins.roll(shift, axis) for shift in (-1, 1) for axis in (-1, -2))
         up = rand(*spins.shape) < torch.sigmoid(2 * field / temperature[:, None, None])
-        spins = torch.where(board == colour, 2.0 * up - 1, spins)
+        spins = torch.where(board == color, 2.0 * up - 1, spins)
     return spins
 
 
@@ -87,12 +87,12 @@ temperatures = torch.tensor(
     [1.2, 1.6, 2.0, 2.2, 2.27, 2.35, 2.5, 3.0, 4.0], dtype=torch.float64
 )
 spins = torch.ones(len(temperatures), grid_size, grid_size, dtype=torch.float64)
-magnetisation = torch.zeros(len(temperatures), dtype=torch.float64)
+magnetization = torch.zeros(len(temperatures), dtype=torch.float64)
 burn_in, kept = 200, 300
 for step in range(burn_in + kept):
     spins = sweep(spins, temperatures)
     if step >= burn_in:
-        magnetisation += spins.mean((1, 2)).abs() / kept
+        magnetization += spins.mean((1, 2)).abs() / kept
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), width_ratios=(1, 1, 1, 1.5))
@@ -110,7 +110,7 @@ axes[3].plot(
     color="0.5",
     label="Onsager's formula",
 )
-axes[3].plot(temperatures, magnetisation, "o", label="our sampler")
+axes[3].plot(temperatures, magnetization, "o", label="our sampler")
 axes[3].set(xlabel="temperature T", ylabel="|mean spin|")
 axes[3].legend(fontsize=8)
 caption(
@@ -118,11 +118,11 @@ caption(
 )
 
 # %% [markdown]
-# The grey curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
+# The gray curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
 
 # %%
 onsager = (1 - torch.sinh(2 / temperatures[:3]) ** -4) ** (1 / 8)
-assert (magnetisation[:3] - onsager).abs().max() < 0.02
+assert (magnetization[:3] - onsager).abs().max() < 0.02
 
 
 def all_states(n: int) -> Tensor:
@@ -131,7 +131,7 @@ def all_states(n: int) -> Tensor:
 
 
 def ising_energy(spins: Tensor) -> Tensor:
-    """−Σ over neighbours of s_i s_j on a grid without border: (B, L, L) -> (B,)."""
+    """−Σ over neighbors of s_i s_j on a grid without border: (B, L, L) -> (B,)."""
     return -(spins * spins.roll(1, 1) + spins * spins.roll(1, 2)).sum((1, 2))
 
 
@@ -157,7 +157,7 @@ assert (sampled.mean() - exact).abs() < 5 * error
 #
 # $$E(s) = -\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j, \qquad w_{ij} = \frac1N \sum_{p} x_i^{(p)} x_j^{(p)}.$$
 #
-# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. Then start anywhere and let each unit in turn point where its neighbours push it, $s_i \leftarrow \mathrm{sign} \sum_j w_{ij} s_j$. No step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
+# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. Then start anywhere and let each unit in turn point where its neighbors push it, $s_i \leftarrow \mathrm{sign} \sum_j w_{ij} s_j$. No step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
 #
 # Hebb's rule has two enemies: patterns that are many, and patterns that are alike. Against the second there is a cure. Choose $W$ as the **projection** onto the space of the patterns, $W = X^{+} X$ ($X^{+}$: the pseudo-inverse); then $W x = x$ for each stored $x$, however much they resemble one another.
 
@@ -188,10 +188,10 @@ def recall(state: Tensor, weights: Tensor, sweeps: int = 10) -> Tensor:
     return state
 
 
-grey = load("mnist").flat()
-mnist = grey.binarized(generator)
+gray = load("mnist").flat()
+mnist = gray.binarized(generator)
 first = [int((mnist.y_test == digit).nonzero()[0]) for digit in range(stored_digits)]
-patterns = 2 * (grey.x_test[first] > 0.5).double() - 1  # (P, 784), −1 and +1
+patterns = 2 * (gray.x_test[first] > 0.5).double() - 1  # (P, 784), −1 and +1
 wiped = torch.arange(784) >= 392  # the lower half
 damaged = torch.where(wiped, -1.0, patterns)
 networks = {rule.__name__: rule(patterns) for rule in (hebb, projection)}
@@ -289,7 +289,7 @@ data = torch.bincount(rows, minlength=1024).double() / len(
     rows
 )  # how often each state was drawn
 
-# Truth gate: the rule is the gradient that autograd finds.
+# Checked against a known answer: the rule is the gradient that autograd finds.
 weights = torch.randn(10, 10, generator=generator, dtype=torch.float64).requires_grad_()
 bias = torch.zeros(10, dtype=torch.float64, requires_grad=True)
 log_prob = machine_log_prob(weights, bias)
@@ -478,7 +478,7 @@ images(pictures.reshape(-1, 4, 4), columns=15, frames=True)
 caption("All thirty bars and stripes: the whole world of the next two sections.")
 
 # %% [markdown]
-# ### The truth gate
+# ### Checks against known answers
 #
 # On a random machine so small that *all* states of both layers can be listed, four facts: the conditionals and the free energy are those of the joint distribution; the probabilities sum to one; and the gradient, data minus model, is what autograd says of the exact log-likelihood.
 
@@ -778,7 +778,7 @@ for theirs, plus, minus in zip(
 print("free energy, log Z and gradient agree with ours from scratch")
 
 # %% [markdown]
-# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarised), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The dull baseline: every pixel on its own.
+# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarized), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The simple baseline: every pixel on its own.
 
 # %%
 from sklearn.neural_network import BernoulliRBM
@@ -836,7 +836,7 @@ record("rbm_ais_gap_small", estimate.value - exact.value, unit="nats", kind="sco
 # %% [markdown]
 # ## 8 · At scale: 500 features of handwriting
 #
-# Now MNIST, binarised as in chapter 4, and 500 hidden units: nobody can enumerate this $Z$, so the likelihood is an **estimate** with an interval. Two baselines with exact likelihoods: independent pixels, and a mixture of 100 Bernoullis.
+# Now MNIST, binarized as in chapter 4, and 500 hidden units: nobody can enumerate this $Z$, so the likelihood is an **estimate** with an interval. Two baselines with exact likelihoods: independent pixels, and a mixture of 100 Bernoullis.
 
 # %%
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(mnist.x_train)
@@ -898,7 +898,7 @@ caption(
 #
 # ### Features
 #
-# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labelled images, once as pixels, once as $p(h \mid v)$. Both choose their regularisation by cross-validation on these 1,000.
+# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labeled images, once as pixels, once as $p(h \mid v)$. Both choose their regularization by cross-validation on these 1,000.
 
 # %%
 from sklearn.decomposition import PCA
@@ -907,8 +907,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-labelled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
-x_few, y_few = mnist.x_train[labelled], mnist.y_train[labelled]
+labeled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
+x_few, y_few = mnist.x_train[labeled], mnist.y_train[labeled]
 grid = {"C": [0.003, 0.01, 0.03, 0.1, 0.3]}
 accuracy = {}
 with record_table():
@@ -923,7 +923,7 @@ assert accuracy["features"] > accuracy["pixels"]
 # %% [markdown]
 # ### Thirty numbers for an image, or thirty bits
 #
-# A machine with few hidden units squeezes an image into few numbers. PCA, which finds the best *linear* code, is the one to beat. Same size, two questions: how well does the image come back, and do the nearest of the 1,000 labelled images have the right label? We ask twice: with thirty real numbers, and with **thirty bits**: is $p(h_j = 1 \mid v)$ above ½; is PCA's number above 0.
+# A machine with few hidden units squeezes an image into few numbers. PCA, which finds the best *linear* code, is the one to beat. Same size, two questions: how well does the image come back, and do the nearest of the 1,000 labeled images have the right label? We ask twice: with thirty real numbers, and with **thirty bits**: is $p(h_j = 1 \mid v)$ above ½; is PCA's number above 0.
 
 # %%
 narrow = RBM(30, learning_rate=0.2, epochs=5, generator=generator).fit(mnist.x_train)
@@ -960,10 +960,10 @@ with record_table():
         record(
             f"code_error_{name}", code_error[name], unit="squared error/image", kind="score"
         )
-        neighbours = KNeighborsClassifier(5).fit(encode(x_few), y_few)
+        neighbors = KNeighborsClassifier(5).fit(encode(x_few), y_few)
         record(
             f"code_accuracy_{name}",
-            neighbours.score(encode(mnist.x_test), mnist.y_test),
+            neighbors.score(encode(mnist.x_test), mnist.y_test),
             kind="score",
         )
 assert code_error["pca_numbers"] < code_error["rbm_numbers"]
@@ -976,11 +976,11 @@ images(
     rows=["image", "PCA, numbers", "RBM, numbers", "PCA, bits", "RBM, bits"],
 )
 caption(
-    "From the top: binarised test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
+    "From the top: binarized test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
 )
 
 # %% [markdown]
-# With real numbers PCA wins: it was built to minimise that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
+# With real numbers PCA wins: it was built to minimize that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
 #
 # ### Completing an image
 #
@@ -1016,7 +1016,7 @@ caption(
 #
 # $g_k$ says how popular a level is, $t_u$ how generous the user, $b_i$ how good the film. With 100,000 ratings of 9,000 films, most films have a handful of ratings, and this leaves less to overfit.
 #
-# One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorisation**, the model that won such contests.
+# One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorization**, the model that won such contests.
 
 # %%
 from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
@@ -1058,7 +1058,7 @@ with record_table():
 assert rbm_rmse < rmse(predictions["bias"]) < rmse(predictions["user_mean"])
 
 # %% [markdown]
-# **The truth gate** for a prediction: with the hidden units summed out by hand, $p(v_i = k \mid \text{ratings of } u)$ is exact. On a machine with five hidden units we sum over all 32 states of $h$ instead and must get the same.
+# **A check against a known answer** for a prediction: with the hidden units summed out by hand, $p(v_i = k \mid \text{ratings of } u)$ is exact. On a machine with five hidden units we sum over all 32 states of $h$ instead and must get the same.
 
 # %%
 five = SoftmaxRBM(5, epochs=5, generator=generator).fit(known)
@@ -1184,7 +1184,7 @@ right.bar(
 right.set(xticks=range(10), xlabel="digit", ylabel="share")
 right.legend()
 caption(
-    "Left: how many chains still show the digit they began with; grey: each digit. Right: where they end, beside the data. The machine has favourites, and its likelihood alone does not tell."
+    "Left: how many chains still show the digit they began with; gray: each digit. Right: where they end, beside the data. The machine has favorites, and its likelihood alone does not tell."
 )
 
 # %% [markdown]

@@ -67,8 +67,8 @@ for ax, (name, points) in zip(axes, shapes.items(), strict=True):
     ax.scatter(*points.T, s=3, c=angle, cmap="twilight")
     ax.set(title=name, aspect="equal")
 caption(
-    "The same draws of noise under two simple functions. Colour is the direction of z: "
-    "most neighbours stay neighbours."
+    "The same draws of noise under two simple functions. Color is the direction of z: "
+    "most neighbors stay neighbors."
 )
 
 # %% [markdown]
@@ -120,7 +120,7 @@ caption(
 #
 # ### A loss that teaches
 #
-# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the forger learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimise $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
+# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the forger learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimize $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
 
 # %% [markdown]
 # ## 3 · From scratch, on a line
@@ -207,7 +207,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # In one dimension every claim of section 2 can be computed, for integrals are sums over a fine grid.
 #
@@ -354,12 +354,12 @@ print(inspect.getsource(GAN._generator_step))
 # %% [markdown]
 # The data: eight Gaussians on a ring. We train **five** GANs with five seeds at once: their weights are stacked, one product serves all five, and no member sees another (`utils/models/gans/toys.py`). One seed would prove nothing here.
 #
-# A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its centre. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
+# A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its center. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
 
 # %%
 import functools
 
-from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centres
+from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centers
 from utils.toys import GAUSSIANS_NOISE
 
 members = 5
@@ -375,7 +375,7 @@ def ring_gan(optimizer, lr=1e-3, discriminator_lr=None, **options):
     ]
     model, snapshots = GAN(*networks, (members, 2), **options), []
     shape = (64 * ring_steps // 6, members)
-    points = mixture_points(ring_centres(), GAUSSIANS_NOISE, *shape, generator=generator)
+    points = mixture_points(ring_centers(), GAUSSIANS_NOISE, *shape, generator=generator)
     model.fit(
         points,
         epochs=6,
@@ -390,7 +390,7 @@ def ring_gan(optimizer, lr=1e-3, discriminator_lr=None, **options):
 
 
 def on_the_ring(samples: Tensor) -> tuple[Tensor, Tensor]:
-    return modes_found(samples, ring_centres(), GAUSSIANS_NOISE)
+    return modes_found(samples, ring_centers(), GAUSSIANS_NOISE)
 
 
 ring_runs = {"momentum": ring_gan(momentum), "no momentum": ring_gan(no_momentum)}
@@ -404,10 +404,10 @@ assert on_the_ring(ring_runs["no momentum"][-1])[0].double().mean() >= 7
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
-for row, (name, snapshots), colour in zip(axes, ring_runs.items(), PALETTE, strict=False):
+for row, (name, snapshots), color in zip(axes, ring_runs.items(), PALETTE, strict=False):
     for ax, samples in zip(row, snapshots, strict=True):
-        ax.plot(*ring_centres().T, "x", color="0.6", markersize=5)
-        ax.scatter(*samples[:600, 0].T, s=2, color=colour)
+        ax.plot(*ring_centers().T, "x", color="0.6", markersize=5)
+        ax.scatter(*samples[:600, 0].T, s=2, color=color)
         found = on_the_ring(samples)[0][0]
         ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
     row[0].set_ylabel(name)
@@ -455,7 +455,7 @@ assert ring_means["momentum, strong D"] > ring_means["momentum, lr 0.001"] + 1
 assert ring_means["no momentum, strong D"] > 6
 
 # %% [markdown]
-# Read it row by row. Too small a learning rate looks like collapse, but is only slowness: the run is too short for it. Too large a rate is collapse: the samples lie near modes, but near few. With momentum it depends on the seed whether anything is found. Without, a wide range of rates works. A discriminator that learns faster, which old advice warns of, does no harm by itself, and beside momentum it even helps: it keeps up with a generator that runs away. Far too fast, it is restless itself, and seeds may lose modes again. So before blaming the loss, look at the optimiser.
+# Read it row by row. Too small a learning rate looks like collapse, but is only slowness: the run is too short for it. Too large a rate is collapse: the samples lie near modes, but near few. With momentum it depends on the seed whether anything is found. Without, a wide range of rates works. A discriminator that learns faster, which old advice warns of, does no harm by itself, and beside momentum it even helps: it keeps up with a generator that runs away. Far too fast, it is restless itself, and seeds may lose modes again. So before blaming the loss, look at the optimizer.
 
 # %% [markdown]
 # ## 6 · The grid of twenty-five, and the cures one by one
@@ -464,13 +464,13 @@ assert ring_means["no momentum, strong D"] > 6
 #
 # - **WGAN, clipped.** Drop the sigmoid: the *critic* gives any number $f(x)$, and its loss is $\mathbb E f(G(z)) - \mathbb E f(x)$. If $f$ never rises faster than 1 per unit, the best difference is the **earth mover's distance**, which has a slope even where $p$ and $q$ do not overlap. To hold $f$ flat, all weights are clipped to a small box. Crude.
 # - **WGAN-GP.** Instead of clipping, punish slopes other than 1, at points between real and fake: $\lambda\, (\lVert \nabla f(\hat x) \rVert - 1)^2$.
-# - **Spectral normalisation.** Divide each weight matrix by its largest singular value: no layer stretches by more than 1. With the **hinge** loss $\max(0, 1 - f(x)) + \max(0, 1 + f(G(z)))$.
+# - **Spectral normalization.** Divide each weight matrix by its largest singular value: no layer stretches by more than 1. With the **hinge** loss $\max(0, 1 - f(x)) + \max(0, 1 + f(G(z)))$.
 # - **R1.** Punish the discriminator's slope on real data only: $\frac{\gamma}{2} \lVert \nabla f(x) \rVert^2$. At the balance the slope should be 0 there, and now it stays so.
 # - **Minibatch statistics.** Tell the discriminator how much the batch varies. Then sameness itself is a clue.
 # - **Relativistic pairing.** Ask not "is it real?" but "is this one more real than that one?": $\log(1 + e^{f(G(z)) - f(x)})$. A generator that leaves out a mode then loses against that mode's examples. Used with R1.
 
 # %%
-from utils.models.gans import GRID_NOISE, grid_centres, spectral_norm
+from utils.models.gans import GRID_NOISE, grid_centers, spectral_norm
 
 
 def grid_gan(
@@ -488,7 +488,7 @@ def grid_gan(
     )
     model = GAN(made, spectral_norm(judge) if spectral else judge, (members, 2), **options)
     points = mixture_points(
-        grid_centres(), GRID_NOISE, 128 * steps // 4, members, generator=generator
+        grid_centers(), GRID_NOISE, 128 * steps // 4, members, generator=generator
     )
     model.fit(
         points,
@@ -520,7 +520,7 @@ grid_runs = {name: grid_gan(ladder_steps, **options) for name, options in ladder
 
 
 def on_the_grid(samples: Tensor) -> tuple[Tensor, Tensor]:
-    return modes_found(samples, grid_centres(), GRID_NOISE)
+    return modes_found(samples, grid_centers(), GRID_NOISE)
 
 
 even = 5 * torch.rand(2500, members, 2, generator=generator) - 2.5
@@ -538,7 +538,7 @@ early = {
 assert early["non-saturating"] > early["non-saturating, momentum"] + 2
 
 # %%
-truth = mixture_points(grid_centres(), GRID_NOISE, 2500, generator=generator)
+truth = mixture_points(grid_centers(), GRID_NOISE, 2500, generator=generator)
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
@@ -579,12 +579,12 @@ assert on_the_grid(cured)[0].double().mean() >= 22
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
-for row, (name, runs), colour in zip(
+for row, (name, runs), color in zip(
     axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
 ):
     for member, ax in enumerate(row):
         found = on_the_grid(runs)[0][member]
-        ax.scatter(*runs[:, member].T, s=0.8, color=colour)
+        ax.scatter(*runs[:, member].T, s=0.8, color=color)
         ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
     row[0].set_ylabel(name)
 caption(
@@ -649,13 +649,13 @@ caption(
 # A GAN cannot say how likely a test image is. A look flatters: we see sharpness and miss what is missing. So we measure samples as a set. The space matters: pixels are a bad one, since a digit moved by one pixel is far away. We use the **features** of the course's small classifier, the 64 numbers from which it tells the digit (`utils/models/classifiers/digits.py`; its weights come with the course).
 #
 # - **Fréchet distance.** Fit a Gaussian to the features of real images and one to those of samples, and take $\lVert \mu - \mu' \rVert^2 + \mathrm{tr}\big(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2}\big)$. It is 0 for equal means and covariances. Its scale is that of the features, so it means nothing alone: beside it stands the **floor**, real images against other real images. With Inception's features it is the well-known FID; ours is not that number.
-# - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbour.
+# - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbor.
 # - **Coverage**: how many real images have a sample within their *own* ball? One strange sample with a huge ball can flatter recall, but not coverage.
 #
 # The real side is the test part for all. Rivals: the VAE of chapter 6, as the images it decodes (means, its best face) and as binary draws; a Bernoulli mixture of chapter 4, as the mean images of its components.
 
 # %%
-from utils.metrics import frechet_distance, neighbours
+from utils.metrics import frechet_distance, neighbors
 from utils.models.classifiers import digit_classifier
 from utils.models.mixtures import BernoulliMixture
 from utils.models.vae import mnist_vae
@@ -677,10 +677,10 @@ test_features = classifier.features(mnist.x_test[:judged])
 
 
 def judge_samples(name: str, x: Tensor):
-    """Print a row of measures; returns the Fréchet distance, the shares of digits, and the neighbours' measures."""
+    """Print a row of measures; returns the Fréchet distance, the shares of digits, and the neighbors' measures."""
     features = classifier.features(x)
     distance = frechet_distance(test_features[: len(x)], features)
-    some = neighbours(test_features[:2000], features[:2000])
+    some = neighbors(test_features[:2000], features[:2000])
     digits = classifier.head(features).argmax(1)
     shares = torch.bincount(digits, minlength=10) / len(x)
     print(
@@ -742,7 +742,7 @@ caption(
 #
 # ### Does it copy?
 #
-# A model that hands out training images would pass every test so far. So we look up, for each sample, the nearest of all 60,000 training images, in pixels. For scale: test images, which are new by definition, have nearest neighbours, too.
+# A model that hands out training images would pass every test so far. So we look up, for each sample, the nearest of all 60,000 training images, in pixels. For scale: test images, which are new by definition, have nearest neighbors, too.
 
 # %%
 train = mnist.x_train.flatten(1)
@@ -793,7 +793,7 @@ caption(
 # Large GANs for photographs added a few ideas, and all fit here.
 #
 # - **Labels.** The generator is told which digit to draw; the discriminator sees the image *and* the label, and answers $f(x, y) = a \cdot h(x) + b + v_y \cdot h(x)$, a general part and a part for the class (**projection**).
-# - **Spectral normalisation** in the discriminator, and the **hinge** loss.
+# - **Spectral normalization** in the discriminator, and the **hinge** loss.
 # - **Truncation.** Draw each number of $z$ only from $\pm t$. One knob, turned after training: less variety, and, it is hoped, better single images. The hope has a catch. Sixty-four normal numbers are almost never all small, so near the middle of the noise the generator has hardly ever been. Brock and others found that many of their models did not stand it, and trained them for it.
 #
 # Labels are extra information, so its numbers are not comparable with those above: it need not find out that there are ten kinds of image.
@@ -868,7 +868,7 @@ families("08")
 # 2. The best discriminator is $p / (p + q)$; against it, the game measures the Jensen–Shannon divergence.
 # 3. Minimax stops teaching when the discriminator is sure. The non-saturating loss does not.
 # 4. Mode collapse is real and the losses hide it. No momentum, R1 and comparing real with fake in pairs bring the modes back.
-# 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbours.
+# 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbors.
 #
 # **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #

@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 100 minutes | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with honest intervals; judge a forecaster without letting it peek; know what cannot be foretold |
+# | 100 minutes | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with honest intervals; judge a forecaster without letting it peek; know what cannot be predicted |
 #
 # Time gives the data an order: the past comes first. So a generative model of a series needs only one skill. Given all that has been, what may come **next**? Use the skill once for a forecast, again and again for a whole future. The same idea draws images pixel by pixel in the next chapter, and writes text word by word after that.
 
@@ -56,8 +56,8 @@ for series in (sunspots, co2, *shares):
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
-for ax, series, colour in zip(axes, (sunspots, co2, shares[3]), PALETTE, strict=False):
-    ax.plot(series.dates, series.values, color=colour, linewidth=0.8)
+for ax, series, color in zip(axes, (sunspots, co2, shares[3]), PALETTE, strict=False):
+    ax.plot(series.dates, series.values, color=color, linewidth=0.8)
     ax.set(title=f"{series.name}, {series.frequency}", ylabel=series.unit)
 axes[0].xaxis.set_major_locator(YearLocator(100))
 axes[1].xaxis.set_major_locator(YearLocator(15))
@@ -68,7 +68,7 @@ caption(
 )
 
 # %% [markdown]
-# Which of these can be foretold, how far, and how surely? At the end of the chapter each of the three has a different answer, and the answers are numbers.
+# Which of these can be predicted, how far, and how surely? At the end of the chapter each of the three has a different answer, and the answers are numbers.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -181,7 +181,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # Six facts must hold, and this notebook stops if one does not.
 #
@@ -404,9 +404,9 @@ assert abs(pinballs - closed) < 0.01
 # %% [markdown]
 # The third number: a forecast's quantile at level α has its own loss, the **pinball loss** (undershooting costs α, overshooting 1 − α for each unit). CRPS is twice its mean over all levels.
 #
-# **Coverage**: the middle 80 % of a forecast should hold the truth in 80 % of the cases. Less is boasting, more is hedging.
+# **Coverage**: the middle 80 % of a forecast should hold the truth in 80 % of the cases. With less, the forecaster claims to know more than it does; with more, it claims to know less.
 #
-# ### Dull baselines with doubts of their own
+# ### Simple baselines with doubts of their own
 #
 # - **naive**: all stays as it is.
 # - **seasonal-naive**: all comes again as one season ago. For the Sun that is 11 years.
@@ -416,7 +416,7 @@ assert abs(pinballs - closed) < 0.01
 
 # %%
 def filled(x: Tensor) -> np.ndarray:
-    """Missing values drawn as a straight line between their neighbours."""
+    """Missing values drawn as a straight line between their neighbors."""
     at = np.arange(len(x))
     ok = ~x.isnan().numpy()
     return np.interp(at, at[ok], x.numpy()[ok])
@@ -461,7 +461,7 @@ for name, score in sun_crps.items():
     print(f"{name:15s} mean CRPS {score.mean():6.2f} sunspots")
 
 # %% [markdown]
-# How sure is such a comparison? Forecasts from neighbouring years share their luck: with so many origins there are only about ten solar cycles. So the interval comes from a **block bootstrap**: blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
+# How sure is such a comparison? Forecasts from neighboring years share their luck: with so many origins there are only about ten solar cycles. So the interval comes from a **block bootstrap**: blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
 
 
 # %%
@@ -649,14 +649,14 @@ caption(
 
 
 # %%
-def fan(ax, dates, draws: Tensor, colour: str) -> None:
+def fan(ax, dates, draws: Tensor, color: str) -> None:
     """Shade the middle 95, 80 and 50 %, the median on top."""
     for level, alpha in ((0.95, 0.15), (0.8, 0.25), (0.5, 0.35)):
         ends = torch.tensor([0.5 - level / 2, 0.5 + level / 2], dtype=draws.dtype)
         ax.fill_between(
-            dates, *draws.quantile(ends, dim=0), color=colour, alpha=alpha, linewidth=0
+            dates, *draws.quantile(ends, dim=0), color=color, alpha=alpha, linewidth=0
         )
-    ax.plot(dates, draws.median(0).values, color=colour, linewidth=1.5)
+    ax.plot(dates, draws.median(0).values, color=color, linewidth=1.5)
     ax.axvline(dates[0], color="0.6", linewidth=0.8, linestyle=":")
 
 
@@ -681,7 +681,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 10 · Shares: what cannot be foretold, and what can
+# ## 10 · Shares: what cannot be predicted, and what can
 #
 # We build an **index** of our five shares, equal weights: each day's return is the mean of the returns of the shares that are traded. From here on we look at log-returns in percent, $r_t = 100 \log (I_t / I_{t-1})$ for the index $I_t$; they add up over days.
 #
@@ -722,20 +722,20 @@ for ax, values, name in (
 axes[1].set_ylabel("autocorrelation")
 caption(
     "Left: calm years and storms. Middle: a return says next to nothing about the next "
-    "ones (grey: what chance does). Right: its size says a lot, for weeks."
+    "ones (gray: what chance does). Right: its size says a lot, for weeks."
 )
 
 # %% [markdown]
 # ### Returns: a test against the mean
 #
-# The dull forecast of tomorrow's return is the mean of all returns so far. Does an AR do better, one day ahead, from 2006 on, with nothing but the past? Two numbers answer. **Out-of-sample R²**: the share of the dull forecast's squared error that the model saves. And a **t-value**: the mean saving a day over its standard error (the test of Diebold and Mariano). Beyond ±2 it would be hard to call luck.
+# The simple forecast of tomorrow's return is the mean of all returns so far. Does an AR do better, one day ahead, from 2006 on, with nothing but the past? Two numbers answer. **Out-of-sample R²**: the share of the simple forecast's squared error that the model saves. And a **t-value**: the mean saving a day over its standard error (the test of Diebold and Mariano). Beyond ±2 it would be hard to call luck.
 
 # %%
 start_2006 = int(np.searchsorted(days, np.datetime64("2006-01-01")))
 tested = daily[start_2006:]
 count = torch.arange(start_2006, len(daily))
 mean_so_far = daily.cumsum(0)[start_2006 - 1 : -1] / count  # known the evening before
-dull = (tested - mean_so_far).square()
+simple = (tested - mean_so_far).square()
 block = 20
 with record_table():
     for p in (1, 5):
@@ -744,8 +744,8 @@ with record_table():
             model = Autoregression(p).fit(daily[:now])
             lags = lag_table(daily, p)[now - p : now - p + block]
             guesses.append(lags @ torch.cat([model.intercept[None], model.coefficients]))
-        saved = dull - (tested - torch.cat(guesses)).square()
-        r2 = (saved.mean() / dull.mean()).item()
+        saved = simple - (tested - torch.cat(guesses)).square()
+        r2 = (saved.mean() / simple.mean()).item()
         t_value = (saved.mean() / saved.std() * math.sqrt(len(saved))).item()
         record(f"return_r2_ar{p}", r2, kind="score")
         record(f"return_t_ar{p}", t_value, kind="score")
@@ -890,13 +890,13 @@ caption(
 
 
 # %%
-def centre_of(one: Tensor, two: Tensor) -> Tensor:
+def center_of(one: Tensor, two: Tensor) -> Tensor:
     """Where the next value lies on average, after …, two, one."""
     return 2 * one.sin() + 0.4 * two
 
 
 def true_log_density(x: Tensor, one: Tensor, two: Tensor) -> Tensor:
-    z = torch.stack([x - centre_of(one, two) - side for side in (0.8, -0.8)]) / 0.25
+    z = torch.stack([x - center_of(one, two) - side for side in (0.8, -0.8)]) / 0.25
     one_hump = -z.square() / 2 - math.log(0.25 * math.sqrt(2 * math.pi))
     return one_hump.logsumexp(0) - math.log(2)
 
@@ -912,7 +912,7 @@ def world(n: int, steps: int, past: Tensor | None = None) -> Tensor:
     for _ in range(steps + skip):
         side = 1.6 * torch.randint(0, 2, (n,), generator=generator) - 0.8
         noise = 0.25 * torch.randn(n, generator=generator)
-        x.append(centre_of(x[-1], x[-2]) + side + noise)
+        x.append(center_of(x[-1], x[-2]) + side + noise)
     return torch.stack(x[2 + skip :], dim=1)
 
 
@@ -990,7 +990,7 @@ for ax, title in zip(axes, ("1 step ahead", "2 steps ahead", "8 steps ahead"), s
     ax.set(title=title, xlabel="x")
 axes[0].legend()
 caption(
-    "The truth (grey) has humps; the networks find them, one step ahead by formula and "
+    "The truth (gray) has humps; the networks find them, one step ahead by formula and "
     "later by sampled paths. The linear model knows one hump only."
 )
 
@@ -1222,7 +1222,7 @@ caption(
 #
 # ### A leak, on purpose
 #
-# "Normalise the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalised with the mean and the standard deviation of a window of eleven days. If the window is **centred** on the day, five of its days lie in the future. From the normalised value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The dull rival says "up" every day.
+# "Normalize the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalized with the mean and the standard deviation of a window of eleven days. If the window is **centerd** on the day, five of its days lie in the future. From the normalized value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The simple rival says "up" every day.
 
 # %%
 inner = Autoregression(order).fit(early).forecast(early, 5).mean
@@ -1258,7 +1258,7 @@ assert flattered["honest"][1] < 0.02
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 1.8))
 bars = ax.barh(
-    ["window of the last days", "centred window"],
+    ["window of the last days", "centerd window"],
     [100 * r2 for r2, _ in flattered.values()],
     color=[PALETTE[0], PALETTE[4]],
 )
@@ -1286,7 +1286,7 @@ families("11")
 # 1. The chain rule turns a series into one question, asked again and again: what may come next? An AR(p) answers with a line and a Gaussian, and least squares fits it.
 # 2. A forecast is a distribution. Judge it with a proper score, CRPS, and count how often its intervals hold.
 # 3. Roll the origin: hand over the past and nothing else. Whatever touches the data is part of the model.
-# 4. Give the dull baseline doubts of its own. Returns lose against their mean, their size does not.
+# 4. Give the simple baseline doubts of its own. Returns lose against their mean, their size does not.
 # 5. A model trained on true pasts lives on its own. Small errors feed on themselves, and in chaos they double.
 #
 # **Exercises**: `course start 11`, then open `work/11_autoregressive_time_series/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.

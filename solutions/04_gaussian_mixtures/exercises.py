@@ -123,14 +123,14 @@ check("gmm.e_step", e_step)
 
 # %% exercise={"id": "gmm.m_step", "tier": "core", "minutes": 15, "points": 2}
 def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The weights (K,), means (K, D) and covariances (K, D, D) that maximise the expected log-likelihood."""
+    """The weights (K,), means (K, D) and covariances (K, D, D) that maximize the expected log-likelihood."""
     ### BEGIN SOLUTION
     count = responsibilities.sum(0)  # (K,)
     weights = count / len(x)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
-    centred = x[:, None] - means  # (B, K, D)
+    centerd = x[:, None] - means  # (B, K, D)
     covariances = (
-        torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred)
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centerd, centerd)
         / count[:, None, None]
     )
     return weights, means, covariances

@@ -52,7 +52,7 @@ def own_value(spins, beta, field):
 
 
 @wrong("ising.conditional", says="the mean of the spin")
-def magnetisation(spins, beta, field):
+def magnetization(spins, beta, field):
     return torch.tanh(beta * (around(spins) + field))
 
 

@@ -19,7 +19,7 @@ from utils.data import load
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 
 
-@exercise("generative.few_labels", call="few_labels(x_labelled, y_labelled, x_unlabelled)", seconds=60)
+@exercise("generative.few_labels", call="few_labels(x_labeled, y_labeled, x_unlabeled)", seconds=60)
 def few_labels(answer: Callable, generator: Generator) -> str:
     digits = load("digits").flat()
     x_train, x_test = digits.x_train.double(), digits.x_test.double()
@@ -27,10 +27,10 @@ def few_labels(answer: Callable, generator: Generator) -> str:
     for _ in range(DRAWS):
         order = torch.randperm(len(x_train), generator=generator)
         chosen = torch.cat([order[digits.y_train[order] == c][:5] for c in range(10)])
-        labelled = chosen[torch.randperm(len(chosen), generator=generator)]
-        unlabelled = torch.ones(len(x_train), dtype=torch.bool)
-        unlabelled[labelled] = False
-        given = x_train[labelled], digits.y_train[labelled], x_train[unlabelled]
+        labeled = chosen[torch.randperm(len(chosen), generator=generator)]
+        unlabeled = torch.ones(len(x_train), dtype=torch.bool)
+        unlabeled[labeled] = False
+        given = x_train[labeled], digits.y_train[labeled], x_train[unlabeled]
         predicted = _predict(answer(*given), x_test)
         accuracies.append((predicted == digits.y_test).double().mean().item())
     reached = sum(accuracies) / DRAWS

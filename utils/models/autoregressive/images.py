@@ -135,12 +135,12 @@ class AutoregressiveImages(nn.Module):
     # --- learning ---
 
     def fit(self, x: Tensor, *, binarize: bool = False, validation: Tensor | None = None, **options) -> Self:
-        """Maximise the likelihood of images `x` `(B, 1, H, W)`; `history_` has the means of each epoch.
+        """Maximize the likelihood of images `x` `(B, 1, H, W)`; `history_` has the means of each epoch.
 
         The bias of each patch starts at the log-odds of its symbols in the data. Returns the model itself.
 
         Args:
-            binarize: draw each batch of grey images anew as zeros and ones.
+            binarize: draw each batch of gray images anew as zeros and ones.
             validation: see `utils.training.Trainer.fit`.
             options: of `utils.training.Trainer`, such as epochs, batch_size, lr, seed.
         """

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from utils.models.autoregressive.images import AutoregressiveImages
 
-# Earlier neighbours of a pixel as (rows up, columns to the right).
-NEIGHBOURS = (*((0, -2), (0, -1)), *((1, c) for c in (-2, -1, 0, 1, 2)), *((2, c) for c in (-1, 0, 1)))
+# Earlier neighbors of a pixel as (rows up, columns to the right).
+NEIGHBORS = (*((0, -2), (0, -1)), *((1, c) for c in (-2, -1, 0, 1, 2)), *((2, c) for c in (-1, 0, 1)))
 
 
-class NeighbourTable(AutoregressiveImages):
-    """A Bernoulli for each pattern of ten earlier neighbours, found by counting; outside of the image is white.
+class NeighborTable(AutoregressiveImages):
+    """A Bernoulli for each pattern of ten earlier neighbors, found by counting; outside of the image is white.
 
     Args:
         smoothing: pretended counts of either outcome.
@@ -24,15 +24,15 @@ class NeighbourTable(AutoregressiveImages):
     def __init__(self, shape: tuple[int, int], smoothing: float = 0.5):
         super().__init__(shape)
         self.smoothing = smoothing
-        self.register_buffer("log_odds", torch.zeros(2 ** len(NEIGHBOURS)))
+        self.register_buffer("log_odds", torch.zeros(2 ** len(NEIGHBORS)))
 
     def patterns(self, x: Tensor) -> Tensor:
-        """The number, 0 … 1023, whose binary digits are the neighbours of each pixel: `(B, H, W)`."""
+        """The number, 0 … 1023, whose binary digits are the neighbors of each pixel: `(B, H, W)`."""
         height, width = self.shape
         padded = F.pad(x[:, 0].to(torch.int16), (2, 2, 2, 0))
         return sum(
             padded[:, 2 - up : 2 - up + height, 2 + right : 2 + right + width] << bit
-            for bit, (up, right) in enumerate(NEIGHBOURS)
+            for bit, (up, right) in enumerate(NEIGHBORS)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,19 +15,19 @@ class MaskedConv2d(nn.Conv2d):
     Args:
         inputs, outputs: channels.
         size: side of the kernel, odd.
-        centre: whether it sees its own place too. The first layer of a network must not (mask A in the paper); the
+        center: whether it sees its own place too. The first layer of a network must not (mask A in the paper); the
             later ones may (mask B), because there the own place holds only what came before.
 
     Source: van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, 2016, arXiv 1601.06759.
     """
 
-    def __init__(self, inputs: int, outputs: int, size: int, centre: bool):
+    def __init__(self, inputs: int, outputs: int, size: int, center: bool):
         if size < 1 or size % 2 == 0:
-            raise ValueError(f"size is {size}: expected an odd number, so that the kernel has a centre")
+            raise ValueError(f"size is {size}: expected an odd number, so that the kernel has a center")
         super().__init__(inputs, outputs, size, padding=size // 2)
         before = torch.arange(size * size).view(size, size)
         middle = size * size // 2
-        self.register_buffer("mask", (before <= middle if centre else before < middle).float(), persistent=False)
+        self.register_buffer("mask", (before <= middle if center else before < middle).float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
@@ -48,8 +48,8 @@ class PixelCNN(AutoregressiveImages):
 
     def __init__(self, shape: tuple[int, int], channels: int = 16, layers: int = 4, size: int = 3, patch: int = 1):
         super().__init__(shape, patch)
-        self.first = MaskedConv2d(patch * patch, channels, size, centre=False)
-        self.layers = nn.ModuleList(MaskedConv2d(channels, channels, size, centre=True) for _ in range(layers))
+        self.first = MaskedConv2d(patch * patch, channels, size, center=False)
+        self.layers = nn.ModuleList(MaskedConv2d(channels, channels, size, center=True) for _ in range(layers))
         self.last, self.bias = nn.Conv2d(channels, self.symbols - 1, 1), self._bias()
 
     def forward(self, x: Tensor) -> Tensor:

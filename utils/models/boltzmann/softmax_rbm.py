@@ -20,7 +20,7 @@ BLOCK = 4096  # pairs whose conditional is computed at once
 class SoftmaxRBM(Estimator):
     """p(v, h) ∝ exp(Σ_i [g(v_i) + s(v_i) (t_u + b_i + w_i·(h − ½))] + c·h), a sum over the films i that user u rated.
 
-    Each film is a softmax unit over the levels of stars; s standardises the stars, to mean 0 and variance 1 in the
+    Each film is a softmax unit over the levels of stars; s standardizes the stars, to mean 0 and variance 1 in the
     training data. A user has visible units for the films they rated and no others; all users share the weights. Three
     things tilt a rating up or down: the habit t_u of the user, the quality b_i of the film, and the taste h of the user
     where it meets the film's weights w_i: a unit moves the tilt by w_ij / 2 one way when on, the other way when off. g

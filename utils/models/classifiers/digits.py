@@ -17,7 +17,7 @@ FEATURES = 64
 class DigitClassifier(nn.Module):
     """Three convolutions, each halving the side, 64 features, and a log-odds for each of ten digits.
 
-    Images `(B, 1, 28, 28)` with grey values in [0, 1]; `(B, 784)` is taken, too.
+    Images `(B, 1, 28, 28)` with gray values in [0, 1]; `(B, 784)` is taken, too.
 
     >>> DigitClassifier().features(torch.zeros(5, 784)).shape
     torch.Size([5, 64])
@@ -70,6 +70,6 @@ def digit_classifier() -> DigitClassifier:
 def _images(x: Tensor) -> Tensor:
     if not x.is_floating_point() or not len(x) or x[0].numel() != 784:
         raise ValueError(
-            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected grey values (B, 1, 28, 28) in floating point"
+            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected gray values (B, 1, 28, 28) in floating point"
         )
     return x.reshape(-1, 1, 28, 28)

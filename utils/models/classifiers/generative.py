@@ -91,7 +91,7 @@ class GenerativeClassifier(Estimator):
         return (self.predict(x) == y).double().mean().item()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draw `n` labelled examples, first the label and then `x` given the label: `(n, ...)` and `(n,)`."""
+        """Draw `n` labeled examples, first the label and then `x` given the label: `(n, ...)` and `(n,)`."""
         n = whole("n", n)
         source = generator.device if generator is not None else self.priors.device
         drawn = torch.multinomial(self.priors.to(source), n, replacement=True, generator=generator)

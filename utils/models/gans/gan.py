@@ -126,7 +126,7 @@ class GAN(nn.Module):
             x: examples `(N, ...)`.
             y: labels `(N,)` of a conditional model.
             options: of `utils.training.Trainer`, such as epochs, batch_size, ema, seed, and `lr`, one number or
-                `{"discriminator": a, "generator": b}`. The optimiser is Adam with betas (0, 0.99) unless given.
+                `{"discriminator": a, "generator": b}`. The optimizer is Adam with betas (0, 0.99) unless given.
         """
         if not isinstance(x, Tensor):
             raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
@@ -146,8 +146,8 @@ class GAN(nn.Module):
             with torch.no_grad():
                 for weight in self.discriminator.parameters():
                     weight.clamp_(-self.clip_weights, self.clip_weights)
-        penalised = self.r1 > 0 and training.step % self.r1_every == 0
-        real = x.detach().requires_grad_(penalised)
+        penalized = self.r1 > 0 and training.step % self.r1_every == 0
+        real = x.detach().requires_grad_(penalized)
         # The generator does not change before its own step: the same samples serve both.
         self._fake = self.generator(self.noise(len(x), training.generator), *y)
         fake = self._fake.detach()
@@ -157,7 +157,7 @@ class GAN(nn.Module):
             )
         on_real, on_fake = self.discriminator(real, *y), self.discriminator(fake, *y)
         loss = discriminator_loss(on_real, on_fake, self.loss)
-        if penalised:
+        if penalized:
             loss = loss + 0.5 * self.r1 * self.r1_every * r1_penalty(on_real, real)
         if self.gradient_penalty:
             slopes = gan_losses.gradient_penalty(lambda x: self.discriminator(x, *y), x, fake, training.generator)

@@ -94,7 +94,7 @@ class BernoulliMixture(Mixture):
         return self._empty(n)
 
     def _reseed(self, component: int, point: Tensor) -> None:
-        self._parameters["probs"][component] = (point + self._centre) / 2
+        self._parameters["probs"][component] = (point + self._center) / 2
 
     # --- the start ---
 
@@ -107,7 +107,7 @@ class BernoulliMixture(Mixture):
         nearest = torch.cdist(rows, self._seed(rows)).argmin(1)
         member = torch.nn.functional.one_hot(nearest, self.n_components).double()  # (B, K)
         count = member.sum(0)[:, None]
-        probs = (member.T @ rows + self._centre) / (count + 1)
+        probs = (member.T @ rows + self._center) / (count + 1)
         self._set(x.dtype, (count[:, 0] + 1) / (count + 1).sum(), probs)
 
     def _set(self, dtype: torch.dtype, weights: Tensor, probs: Tensor) -> Self:
@@ -128,7 +128,7 @@ class BernoulliMixture(Mixture):
             low, high = x.nan_to_num(0).min(), x.nan_to_num(0).max()
             raise ValueError(
                 f"x holds values other than 0 and 1 (from {low:.3g} to {high:.3g}): "
-                "binarise it, such as (torch.rand_like(x) < x).float() for intensities from 0 to 1"
+                "binarize it, such as (torch.rand_like(x) < x).float() for intensities from 0 to 1"
             )
         return x
 

@@ -71,7 +71,7 @@ class Mixture(Estimator):
     # --- EM ---
 
     def fit(self, x: Tensor) -> Self:
-        """Maximise the likelihood of `x` `(B, D)`; NaN marks a missing value. Returns the model itself.
+        """Maximize the likelihood of `x` `(B, D)`; NaN marks a missing value. Returns the model itself.
 
         `n_init` starts are run and the one with the best last log-likelihood is kept. `history_[t]` is the mean
         log-likelihood, in nats per example, of the parameters *before* step t + 1; the parameters at the end are one
@@ -119,7 +119,7 @@ class Mixture(Estimator):
             worst = log_prob.topk(min(len(collapsed), len(x)), largest=False).indices.tolist()
         for at, (component, reason) in enumerate(collapsed):
             row = worst[at % len(worst)]
-            self._reseed(component, torch.where(x[row].isnan(), self._centre, x[row]).double())
+            self._reseed(component, torch.where(x[row].isnan(), self._center, x[row]).double())
             self._parameters["weights"][component] = 1 / self.n_components
             self.reinitialized.append(Reinitialization(self.n_iter, component, reason, row))
         if collapsed:
@@ -136,9 +136,9 @@ class Mixture(Estimator):
         missing = x.isnan()
         if missing.all(0).any():
             raise ValueError(f"column {missing.all(0).nonzero()[0].item()} of x has no value at all: leave it out")
-        self._centre = x.nanmean(0) if missing.any() else x.mean(0)  # nanmean copies the data
+        self._center = x.nanmean(0) if missing.any() else x.mean(0)  # nanmean copies the data
         rows = self._random(torch.rand, len(x), self.generator).argsort()[: max(START_ROWS, 50 * self.n_components)]
-        return torch.where(x[rows].isnan(), self._centre, x[rows]).double()
+        return torch.where(x[rows].isnan(), self._center, x[rows]).double()
 
     def _seed(self, x: Tensor) -> Tensor:
         """K places to start from: random rows of `x`, or the end of a short k-means that k-means++ began.
@@ -148,7 +148,7 @@ class Mixture(Estimator):
         """
         if self.init == "random":
             return x[: self.n_components]  # the rows come in random order
-        y, chosen, distance = x - self._centre, [0], x.new_tensor(math.inf)
+        y, chosen, distance = x - self._center, [0], x.new_tensor(math.inf)
         norm = y.square().sum(1)  # (B,)
         while len(chosen) < self.n_components:
             seed = chosen[-1]

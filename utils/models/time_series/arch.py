@@ -64,8 +64,8 @@ class ARCH(Estimator):
             raise ValueError(
                 f"the series has {len(x)} values: an ARCH({self.order}) needs {2 * self.order + 10} or more"
             )
-        centre, scale = x.mean(), x.std()
-        z = (x - centre) / scale
+        center, scale = x.mean(), x.std()
+        z = (x - center) / scale
         # μ, log ω, α through softplus, ν − 2 through softplus; they start at a variance of which half is remembered.
         share = 0.5 / max(1, self.order)
         raw = z.new_tensor(
@@ -91,7 +91,7 @@ class ARCH(Estimator):
 
         optimizer.step(loss)
         mean, intercept, coefficients, degrees = (value.detach() for value in unpack())
-        self._set(mean * scale + centre, intercept * scale.square(), coefficients, degrees)
+        self._set(mean * scale + center, intercept * scale.square(), coefficients, degrees)
         steps = self.step_log_prob(x)[self.order :]
         self.n_used, self.log_likelihood = len(steps), steps.sum().item()
         return self
@@ -128,11 +128,11 @@ class ARCH(Estimator):
             x[:, t] = self.mean + spread.sqrt() * noise[:, t - self.order]
         return x[:, self.order :]
 
-    def _variance(self, centred: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
+    def _variance(self, centerd: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
         """σ² of x_{q+1} … x_{T+1}, `(T − q + 1,)`."""
         if not self.order:
-            return intercept.expand(len(centred) + 1)
-        return intercept + centred.square().unfold(0, self.order, 1) @ coefficients.flip(0)
+            return intercept.expand(len(centerd) + 1)
+        return intercept + centerd.square().unfold(0, self.order, 1) @ coefficients.flip(0)
 
     def _series(self, x: Tensor) -> Tensor:
         least = max(1, self.order)
@@ -148,8 +148,8 @@ class ARCH(Estimator):
         return self
 
 
-def _log_density(centred: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
+def _log_density(centerd: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
     """log p of a value with mean 0 and this variance."""
     if torch.isinf(degrees):
-        return -(centred.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
-    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centred)
+        return -(centerd.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
+    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centerd)

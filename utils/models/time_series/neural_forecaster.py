@@ -91,7 +91,7 @@ class NeuralForecaster(nn.Module):
         # Components that start in one place stay in one place.
         with torch.no_grad():
             self.head.bias.view(3, components)[1] = torch.linspace(-1, 1, components) if components > 1 else 0.0
-        self.register_buffer("centre", torch.zeros(()))
+        self.register_buffer("center", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
 
     def fit(
@@ -104,7 +104,7 @@ class NeuralForecaster(nn.Module):
         lr: float = 3e-3,
         **options,
     ) -> Self:
-        """Maximise the log-density of each value given the true ones before it (teacher forcing).
+        """Maximize the log-density of each value given the true ones before it (teacher forcing).
 
         `history_` has the means of each epoch. Returns the model itself.
 
@@ -122,7 +122,7 @@ class NeuralForecaster(nn.Module):
         if not known.std() > 0:
             raise ValueError("x has one value only, again and again: there is nothing to learn from a constant")
         dtype = self.head.weight.dtype
-        self.centre, self.scale = known.mean().to(dtype), known.std().to(dtype)
+        self.center, self.scale = known.mean().to(dtype), known.std().to(dtype)
         pieces = self._units(x).unfold(0, window, 1) if x.ndim == 1 else self._units(x)
 
         def loss(batch: Tensor, trainer: Trainer) -> Tensor:
@@ -156,16 +156,16 @@ class NeuralForecaster(nn.Module):
             path.append(self._draw(*parameters, generator))  # (n,)
             parameters, state = self._heads(_marked(path[-1][:, None]), state)
             parameters = [value[:, -1] for value in parameters]
-        return torch.stack(path, dim=1).to(past.dtype) * self.scale + self.centre
+        return torch.stack(path, dim=1).to(past.dtype) * self.scale + self.center
 
     def sample(self, n: int, generator: Generator | None = None, *, steps: int) -> Tensor:
         """n series from nothing, `(n, steps)`."""
-        return self.sample_paths(self.centre.new_zeros(0), steps, n, generator)
+        return self.sample_paths(self.center.new_zeros(0), steps, n, generator)
 
     # --- the network and its mixture, in units of the training series ---
 
     def _units(self, x: Tensor) -> Tensor:
-        return ((x.to(self.centre.device) - self.centre) / self.scale).to(self.head.weight.dtype)
+        return ((x.to(self.center.device) - self.center) / self.scale).to(self.head.weight.dtype)
 
     def _shifted(self, x: Tensor) -> Tensor:
         """What is read before each value: the one before it, and for the first that nothing is known; `(B, T, 2)`."""

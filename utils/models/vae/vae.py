@@ -134,7 +134,7 @@ class VAE(nn.Module):
         n_samples: int = 1,
         generator: Generator | None = None,
     ) -> dict[str, Tensor]:
-        """What training minimises, "loss", beside "reconstruction" and "kl" as they are.
+        """What training minimizes, "loss", beside "reconstruction" and "kl" as they are.
 
         Free bits: the loss counts a latent with less KL than `free_bits` nats, in the mean of the batch, as if it had
         that much. So nothing is gained by emptying it.
@@ -222,13 +222,13 @@ class VAE(nn.Module):
         validation: Tensor | tuple[Tensor, Tensor] | None = None,
         **options,
     ) -> Self:
-        """Maximise the bound on the rows of `x`; `history_` has the means of each epoch. Returns the model itself.
+        """Maximize the bound on the rows of `x`; `history_` has the means of each epoch. Returns the model itself.
 
         Args:
             x, y: the data, and labels for a conditional model.
             beta, free_bits: see `loss`.
             warm_up: the share of the training in which β rises from 0 to its value.
-            binarize: draw each batch of grey images anew as zeros and ones.
+            binarize: draw each batch of gray images anew as zeros and ones.
             validation: see `utils.training.Trainer.fit`.
             options: of `utils.training.Trainer`, such as epochs, batch_size, lr, seed.
         """
