@@ -65,15 +65,15 @@ def random_network(seed, n=6, zeros=False):
 def enumerated(network):
     """All complete rows and their probabilities, one product of table entries at a time."""
     rows = list(itertools.product(*(range(len(states)) for states in network.states.values())))
-    chances = []
+    probabilities = []
     for row in rows:
         state = dict(zip(network.variables, row, strict=True))
         chance = 1.0
         for name, table in network.tables.items():
             chance *= table[tuple(state[v] for v in (*network.parents[name], name))].item()
-        chances.append(chance)
+        probabilities.append(chance)
     shape = [len(states) for states in network.states.values()]
-    return torch.tensor(rows), torch.tensor(chances, dtype=torch.float64).reshape(shape)
+    return torch.tensor(rows), torch.tensor(probabilities, dtype=torch.float64).reshape(shape)
 
 
 def posterior(network, joint, variables, evidence):

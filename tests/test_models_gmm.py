@@ -111,7 +111,7 @@ def test_bernoulli_probabilities_and_posteriors_match_enumeration():
     assert_close(model.predict_proba(states), chance / chance.sum(1, keepdim=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize("dim", [3, 40])  # both forms of the quadratic: expanded and whitened
+@pytest.mark.parametrize("dim", [3, 40])  # both forms of the quadratic: dense and Cholesky
 @pytest.mark.parametrize("kind", TYPES)
 def test_em_equals_scikit_learn(kind, dim):
     x, _ = blobs(500, dim, k=4, distance=1.0)
@@ -365,7 +365,7 @@ def test_float32_is_accurate_far_from_zero(kind, dim):
     assert_close(models[0].log_prob(x), models[1].log_prob(x.double()).float(), rtol=1e-4, atol=1e-2)
 
 
-def test_the_expanded_form_steps_aside_where_it_would_lose_digits():
+def test_the_dense_form_steps_aside_where_it_would_lose_digits():
     x, which = blobs(400, 2, 2, distance=0.0)
     x[which == 1] += 1e6
     start_at = {"means_init": tensor([0, 0], [1e6, 1e6]), "covariances_init": torch.eye(2).expand(2, 2, 2)}
@@ -382,13 +382,13 @@ def test_both_forms_agree():
     weights, means, covariances = model._parameters.values()
     log_prob, sums = model._e_step(x, missing_patterns(x))
     model._form = lambda _: CholeskyForm(weights.log(), means, covariances, None)
-    log_prob_whitened, sums_whitened = model._e_step(x, missing_patterns(x))
-    assert_close(log_prob, log_prob_whitened, rtol=1e-12)
+    log_prob_cholesky, sums_cholesky = model._e_step(x, missing_patterns(x))
+    assert_close(log_prob, log_prob_cholesky, rtol=1e-12)
     model._m_step(*sums)
-    expanded = {name: value.clone() for name, value in model._parameters.items()}
-    model._m_step(*sums_whitened)
+    dense = {name: value.clone() for name, value in model._parameters.items()}
+    model._m_step(*sums_cholesky)
     for name, value in model._parameters.items():
-        assert_close(value, expanded[name], rtol=1e-10)
+        assert_close(value, dense[name], rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -150,8 +150,8 @@ def log_joint(x, prior, means, covariances):
     """log p(x, y) for every class y, (B, C)."""
     columns = []
     for weight, mean, covariance in zip(prior, means, covariances, strict=True):
-        centerd = x - mean  # (B, D)
-        distance = (centerd @ covariance.inverse() * centerd).sum(1)
+        centered = x - mean  # (B, D)
+        distance = (centered @ covariance.inverse() * centered).sum(1)
         log_volume = covariance.logdet() + x.shape[1] * math.log(2 * math.pi)
         columns.append(weight.log() - (distance + log_volume) / 2)
     return torch.stack(columns, dim=1)
@@ -919,8 +919,8 @@ bins = {
     name: [] for name in judged
 }  # mean confidence, share of right answers, half interval
 with record_table():
-    for name, chances in judged.items():
-        sure, answer = chances.max(1)
+    for name, probabilities in judged.items():
+        sure, answer = probabilities.max(1)
         correct = (answer == test_labels).double()
         bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
         for i in range(9):

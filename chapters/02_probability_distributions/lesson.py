@@ -709,7 +709,7 @@ table = (followed + smoothing) / (total + 2 * smoothing)  # p(black | pattern), 
 
 
 def pixel_bits(x: Tensor, chance: Tensor) -> Tensor:
-    """Bits spent on each pixel by independent coins with these chances of black."""
+    """Bits spent on each pixel by independent coins with these probabilities of black."""
     return -bernoulli_log_prob(x.double(), chance) / math.log(2)
 
 
@@ -864,7 +864,7 @@ caption(
 # %%
 PRECISION = 16
 WHOLE = 1 << PRECISION
-chances = (table * WHOLE).round().clamp(1, WHOLE - 1).long().tolist()  # the decoder's model
+counts = (table * WHOLE).round().clamp(1, WHOLE - 1).long().tolist()  # the decoder's model
 
 
 def pattern_at(x: list, row: int, column: int) -> int:
@@ -880,7 +880,7 @@ def encode(x: list) -> str:
     low, size = 0, 1  # the interval [low, low + size), counted in units that get finer
     for row in range(28):
         for column in range(28):
-            chance = chances[pattern_at(x, row, column)]
+            chance = counts[pattern_at(x, row, column)]
             low <<= PRECISION
             if x[row][column]:  # black: the lower part
                 size *= chance
@@ -896,7 +896,7 @@ def decode(message: str) -> list:
     target = int(message, 2) << (784 * PRECISION - len(message))
     for step in range(784):
         row, column = divmod(step, 28)
-        chance = chances[pattern_at(x, row, column)]
+        chance = counts[pattern_at(x, row, column)]
         low <<= PRECISION
         border = low + size * chance
         x[row][column] = int(target >> (783 - step) * PRECISION < border)

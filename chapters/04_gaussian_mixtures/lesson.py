@@ -133,11 +133,11 @@ caption(
 def log_gaussian(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
     """log N(x_i; μ_k, Σ_k) for all points i and components k, (B, K)."""
     factors = torch.linalg.cholesky(covariances)  # Σ = L Lᵀ, (K, D, D)
-    centerd = (x[:, None] - means).permute(1, 2, 0)  # (K, D, B)
-    whitened = torch.linalg.solve_triangular(factors, centerd, upper=False)  # L⁻¹ (x − μ)
+    centered = (x[:, None] - means).permute(1, 2, 0)  # (K, D, B)
+    standardized = torch.linalg.solve_triangular(factors, centered, upper=False)  # L⁻¹ (x − μ)
     log_det = 2 * factors.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
     dim = x.shape[1]
-    return -0.5 * (whitened.square().sum(1).T + log_det + dim * math.log(2 * math.pi))
+    return -0.5 * (standardized.square().sum(1).T + log_det + dim * math.log(2 * math.pi))
 
 
 def e_step(x, weights, means, covariances):
@@ -151,9 +151,9 @@ def m_step(x, responsibilities):
     """The parameters that maximize the bound for these responsibilities."""
     count = responsibilities.sum(0)  # N_k, (K,)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
-    centerd = x[:, None] - means  # (B, K, D)
+    centered = x[:, None] - means  # (B, K, D)
     covariances = (
-        torch.einsum("bk,bki,bkj->kij", responsibilities, centerd, centerd)
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centered, centered)
         / count[:, None, None]
     )
     return count / len(x), means, covariances

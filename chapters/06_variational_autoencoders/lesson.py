@@ -592,7 +592,7 @@ print(f"largest difference to the library: {(ours - theirs).abs().max():.1e} nat
 assert torch.allclose(ours, theirs, atol=1e-10)
 
 # %% [markdown]
-# The second function printed above computes the log of an importance weight, for $z \sim q_\phi(z \mid x)$. The ELBO is the mean of its logarithm. Average $k$ weights **before** taking the logarithm, and Jensen takes less:
+# The second function printed above computes the log of an importance weight, for $z \sim q_\phi(z \mid x)$. The ELBO is the mean of its logarithm. Average $k$ weights **before** taking the logarithm, and the bound is tighter:
 #
 # $$\mathrm{IWAE}_k = \mathbb E\Big[\log \frac1k \sum_{s=1}^k \frac{p(z_s)\, p_\theta(x \mid z_s)}{q_\phi(z_s \mid x)}\Big], \qquad \mathrm{ELBO} = \mathrm{IWAE}_1 \le \mathrm{IWAE}_k \le \log p_\theta(x).$$
 #

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 8 · Generative adversarial networks
 #
-# **Let two networks play against each other until nobody can tell the forgery from the real thing.**
+# **Let two networks play against each other until nobody can tell the generatory from the real thing.**
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
@@ -116,16 +116,16 @@ caption(
 #
 # $$V(D^*, G) = 2\, \mathrm{JS}(p, q) - \log 4, \qquad \mathrm{JS}(p, q) = \tfrac12 \mathrm{KL}(p \,\|\, m) + \tfrac12 \mathrm{KL}(q \,\|\, m).$$
 #
-# The **Jensen–Shannon divergence** JS is 0 exactly when $p = q$, and never above $\log 2$. So against a perfect detective, the best a forger can do is to draw from the true distribution. Then $D^* = \frac12$ everywhere.
+# The **Jensen–Shannon divergence** JS is 0 exactly when $p = q$, and never above $\log 2$. So against a perfect discriminator, the best a generator can do is to draw from the true distribution. Then $D^* = \frac12$ everywhere.
 #
 # ### A loss that teaches
 #
-# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the forger learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimize $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
+# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the generator learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimize $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
 
 # %% [markdown]
 # ## 3 · From scratch, on a line
 #
-# The data are a Gaussian with mean 2 and standard deviation ½. The forger has two numbers, $x = \mu + \sigma z$, so that we can see all it knows. The detective is a small network. Each step has two turns.
+# The data are a Gaussian with mean 2 and standard deviation ½. The generator has two numbers, $x = \mu + \sigma z$, so that we can see all it knows. The discriminator is a small network. Each step updates one, then the other.
 
 
 # %%
@@ -136,7 +136,7 @@ def data(n: int) -> Tensor:
     return real_mean + real_std * torch.randn(n, 1, generator=generator)
 
 
-class Forger(nn.Module):
+class LineGenerator(nn.Module):
     """x = μ + σ z: the smallest generator there is."""
 
     def __init__(self, mean: float, std: float):
@@ -148,51 +148,51 @@ class Forger(nn.Module):
         return self.mean + self.log_std.exp() * torch.randn(n, 1, generator=generator)
 
 
-def turn(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+def update(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
 
-def verdict(answers: Tensor, real: bool) -> Tensor:
+def loss_of(answers: Tensor, real: bool) -> Tensor:
     """Mean −log probability of the right answer, when `answers` are log-odds of real."""
     truth = torch.full_like(answers, float(real))
     return F.binary_cross_entropy_with_logits(answers, truth)
 
 
-def play(forger: Forger, detective: nn.Module, steps: int, batch: int = 256) -> Tensor:
+def play(maker: nn.Module, discriminator: nn.Module, steps: int, batch: int = 256) -> Tensor:
     """The game; returns μ and σ of each step, (steps, 2)."""
     players = [
         torch.optim.Adam(player.parameters(), lr=lr, betas=(0.0, 0.99))
-        for player, lr in ((forger, 1e-2), (detective, 1e-2))
+        for player, lr in ((maker, 1e-2), (discriminator, 1e-2))
     ]
     path = []
     for _ in range(steps):
-        fake = forger(batch)
-        caught = verdict(detective(fake.detach()), real=False)
-        turn(verdict(detective(data(batch)), real=True) + caught, players[1])
-        turn(verdict(detective(fake), real=True), players[0])  # "call my fake real!"
-        path.append(torch.stack([forger.mean, forger.log_std.exp()]).detach())
+        fake = maker(batch)
+        caught = loss_of(discriminator(fake.detach()), real=False)
+        update(loss_of(discriminator(data(batch)), real=True) + caught, players[1])
+        update(loss_of(discriminator(fake), real=True), players[0])  # "call my fake real!"
+        path.append(torch.stack([maker.mean, maker.log_std.exp()]).detach())
     return torch.stack(path)
 
 
 # %% [markdown]
-# `fake.detach()` matters. In the detective's turn no gradient may reach the forger: it would help the detective. In the forger's turn the gradient passes *through* the detective, but only the forger moves.
+# `fake.detach()` matters. When the discriminator is updated, no gradient may reach the generator: it would help the discriminator. When the generator is updated, the gradient passes *through* the discriminator, but only the generator moves.
 
 # %%
 torch.manual_seed(seed)
-path = play(Forger(-1.0, 1.0), mlp(1, 32, 1), line_steps)
+path = play(LineGenerator(-1.0, 1.0), mlp(1, 32, 1), line_steps)
 settled = path[line_steps // 2 :].mean(0)
 with record_table():
-    record("forger_mean_error", abs(settled[0].item() - real_mean), kind="score")
-    record("forger_std_error", abs(settled[1].item() - real_std), kind="score")
+    record("generator_mean_error", abs(settled[0].item() - real_mean), kind="score")
+    record("generator_std_error", abs(settled[1].item() - real_std), kind="score")
 assert abs(settled[0] - real_mean) < 0.4
 assert abs(settled[1] - real_std) < 0.3
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 for value, name, truth in zip(path.T, ("μ", "σ"), (real_mean, real_std), strict=True):
-    line = left.plot(value, label=f"{name} of the forger")
+    line = left.plot(value, label=f"{name} of the generator")
     left.axhline(truth, color=line[0].get_color(), linestyle=":", linewidth=1)
 left.set(xlabel="step", ylim=(-1.5, 3.5))
 left.legend()
@@ -202,7 +202,7 @@ right.plot(real_mean, real_std, "*", color=PALETTE[2], markersize=14, label="the
 right.set(xlabel="μ", ylabel="σ")
 right.legend()
 caption(
-    "The forger finds both numbers, and overshoots on the way: a game has a balance, not "
+    "The generator finds both numbers, and overshoots on the way: a game has a balance, not "
     "a bottom to roll into."
 )
 
@@ -211,7 +211,7 @@ caption(
 #
 # In one dimension every claim of section 2 can be computed, for integrals are sums over a fine grid.
 #
-# **First: the detective.** We freeze the forger at $q = \mathcal N(1.2,\, 0.7^2)$ and train a detective on samples alone. It has never seen a density. Does it find $p / (p + q)$?
+# **First: the discriminator.** We freeze the generator at $q = \mathcal N(1.2,\, 0.7^2)$ and train a discriminator on samples alone. It has never seen a density. Does it find $p / (p + q)$?
 
 # %%
 from utils.training import Trainer
@@ -236,11 +236,11 @@ def value(answers: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
 
 log_p, log_q = density(real_mean, real_std), density(frozen_mean, frozen_std)
 torch.manual_seed(seed)
-detective = mlp(1, 64, 64, 1, activation=nn.Tanh)
+discriminator = mlp(1, 64, 64, 1, activation=nn.Tanh)
 fake = frozen_mean + frozen_std * torch.randn(100_000, 1, generator=generator)
 Trainer(
-    detective,
-    lambda real, fake, training: F.softplus(-detective(real)) + F.softplus(detective(fake)),
+    discriminator,
+    lambda real, fake, training: F.softplus(-discriminator(real)) + F.softplus(discriminator(fake)),
     epochs=4,
     batch_size=500,
     lr=5e-3,
@@ -248,7 +248,7 @@ Trainer(
     device="cpu",
 ).fit((data(100_000), fake))
 with torch.no_grad():
-    trained = detective(line.float()[:, None])[:, 0].double()
+    trained = discriminator(line.float()[:, None])[:, 0].double()
 
 either = log_p.exp() + log_q.exp()
 closed_form = log_p.exp() / either
@@ -262,16 +262,16 @@ figure, ax = plt.subplots(figsize=(7.5, 3))
 ax.fill_between(line, log_p.exp(), color=PALETTE[0], alpha=0.25, label="p, data")
 ax.fill_between(line, log_q.exp(), color=PALETTE[1], alpha=0.25, label="q, fakes")
 ax.plot(line, closed_form, color="black", label="p / (p + q)")
-ax.plot(line, trained.sigmoid(), "--", color=PALETTE[4], label="trained detective")
+ax.plot(line, trained.sigmoid(), "--", color=PALETTE[4], label="trained discriminator")
 ax.set(xlim=(-1.5, 4.5), xlabel="x", ylabel="D(x)")
 ax.legend(loc="upper left")
 caption(
-    "The trained detective lies on the closed form wherever there are examples. On the "
+    "The trained discriminator lies on the closed form wherever there are examples. On the "
     "far right it was never asked."
 )
 
 # %% [markdown]
-# **Second: the value.** The best value is $2\,\mathrm{JS} - \log 4$; the trained detective must reach it nearly, and can never exceed it.
+# **Second: the value.** The best value is $2\,\mathrm{JS} - \log 4$; the trained discriminator must reach it nearly, and can never exceed it.
 
 # %%
 log_m = torch.logaddexp(log_p, log_q) - math.log(2)
@@ -287,7 +287,7 @@ assert torch.allclose(2 * js - math.log(4), best)
 assert best - 0.02 < reached < best
 
 # %% [markdown]
-# **Third: the lesson for the forger.** The forger follows the gradient of $V$ while $D$ stands still. Is that the gradient of the divergence, in which $D^*$ moves along? At the best $D$ it must be, since there $V$ does not change with $D$ to first order. Autograd says: the same to many digits.
+# **Third: the lesson for the generator.** The generator follows the gradient of $V$ while $D$ stands still. Is that the gradient of the divergence, in which $D^*$ moves along? At the best $D$ it must be, since there $V$ does not change with $D$ to first order. Autograd says: the same to many digits.
 
 # %%
 mean = torch.tensor(frozen_mean, dtype=torch.float64, requires_grad=True)
@@ -302,7 +302,7 @@ print(f"gradient of 2 JS:            {of_the_divergence.item():.9f}")
 assert torch.allclose(with_d_fixed, of_the_divergence)
 
 # %% [markdown]
-# **Fourth: why minimax stops teaching.** We move the forger away from the data, give it the best detective each time, and ask how strongly each loss pushes its mean.
+# **Fourth: why minimax stops teaching.** We move the generator away from the data, give it the best discriminator each time, and ask how strongly each loss pushes its mean.
 
 # %%
 nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(80))
@@ -341,7 +341,7 @@ caption(
 # %% [markdown]
 # ## 5 · Modes vanish: the ring of eight
 #
-# Now the library's `GAN`: our two turns, with the losses to choose from and the cures as options. These are its turns.
+# Now the library's `GAN`: our two updates, with the losses to choose from and the cures as options. These are its turns.
 
 # %%
 import inspect
@@ -419,7 +419,7 @@ caption(
 )
 
 # %% [markdown]
-# That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good forgery does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
+# That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good generatory does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
 #
 # ### How unstable is it?
 #

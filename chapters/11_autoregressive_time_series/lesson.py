@@ -1222,7 +1222,7 @@ caption(
 #
 # ### A leak, on purpose
 #
-# "Normalize the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalized with the mean and the standard deviation of a window of eleven days. If the window is **centerd** on the day, five of its days lie in the future. From the normalized value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The simple rival says "up" every day.
+# "Normalize the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalized with the mean and the standard deviation of a window of eleven days. If the window is **centered** on the day, five of its days lie in the future. From the normalized value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The simple rival says "up" every day.
 
 # %%
 inner = Autoregression(order).fit(early).forecast(early, 5).mean
@@ -1258,7 +1258,7 @@ assert flattered["honest"][1] < 0.02
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 1.8))
 bars = ax.barh(
-    ["window of the last days", "centerd window"],
+    ["window of the last days", "centered window"],
     [100 * r2 for r2, _ in flattered.values()],
     color=[PALETTE[0], PALETTE[4]],
 )

@@ -66,22 +66,22 @@ from utils.models.autoregressive import NeighborTable
 table = NeighborTable((28, 28)).fit(binary.x_train)
 shown = test[:10]
 guesses = table(shown)[:, 0].sigmoid()  # p(black | ten neighbors), (10, 28, 28)
-surprise = table.nll_per_patch(shown)  # −log p of what came, in nats, (10, 28, 28)
+nll = table.nll_per_patch(shown)  # −log p of what came, in nats, (10, 28, 28)
 neighbors_nll = table.nll(test)
 record("neighbors_nll", neighbors_nll, unit="nats/image", kind="exact")
 
 # %% jupyter={"source_hidden": true}
 images(
-    torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]),
-    rows=["test image", "guess", "surprise"],
+    torch.cat([shown[:, 0], guesses, nll.clamp(max=3) / 3]),
+    rows=["test image", "guess", "−log p"],
 )
 caption(
     "Top: test images. Middle: the guess before each pixel, the darker the surer of black. "
-    "Bottom: the surprise afterwards: it sits on the edges."
+    "Bottom: the negative log-likelihood of each pixel, which sits on the edges."
 )
 
 # %% [markdown]
-# The surprise of a pixel is $-\log$ of the probability that was given to what came. **Add it up over an image and you have $-\log p(x)$**, the surprise at the whole image. Why this is true is the mathematics of this chapter.
+# The negative log-likelihood of a pixel is $-\log$ of the probability that was given to what came. **Add it up over an image and you have $-\log p(x)$**, that of the whole image. Why this is true is the mathematics of this chapter.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -171,7 +171,7 @@ def log_p(x, log_odds):
 
 
 # %% [markdown]
-# Training, with no noise at all: because we know $p$, we can minimize the *exact* mean surprise $-\sum_x p(x) \log p_\theta(x)$. What it exceeds the entropy by is the Kullback–Leibler divergence from the truth to the model.
+# Training, with no noise at all: because we know $p$, we can minimize the *exact* mean negative log-likelihood $-\sum_x p(x) \log p_\theta(x)$. What it exceeds the entropy by is the Kullback–Leibler divergence from the truth to the model.
 
 # %%
 units = 32
@@ -697,7 +697,7 @@ assert pixelcnn_nll < made_nll - 3
 # %% [markdown]
 # The literature's number is 81.3 nats (van den Oord, Kalchbrenner and Kavukcuoglu 2016): pixel by pixel, a deeper network, many epochs, another fixed binarization of the same test images. Ours gets most of the way in about a minute, with a small fraction of MADE's weights. The prior was right: what a stroke is does not depend on where it is.
 #
-# Where is the gain? Take the surprise at each place and subtract.
+# Where is the gain? Take the negative log-likelihood at each place and subtract.
 
 # %%
 some = test[:2000]
@@ -716,7 +716,7 @@ for ax, (name, mean) in zip(axes, maps.items(), strict=True):
     ax.set(title=f"{name}: {squares.sum():.0f} nats", xticks=[], yticks=[])
 figure.colorbar(picture, ax=axes, shrink=0.8, label="nats a square")
 caption(
-    "Mean surprise at each square of 2 × 2 pixels, 2,000 test images. It begins where "
+    "Mean negative log-likelihood of each square of 2 × 2 pixels, 2,000 test images. It begins where "
     "the pen begins, and is spread over the middle."
 )
 
@@ -852,7 +852,7 @@ for temperature in (0.5, 0.8, 1.0, 1.4):
     hot[temperature] = pixelcnn.sample(36, generator, temperature=temperature)
     ink[temperature] = pixelcnn.nll(hot[temperature])
     print(
-        f"temperature {temperature}: the model's own surprise {ink[temperature]:.1f} nats"
+        f"temperature {temperature}: the model's own mean −log p {ink[temperature]:.1f} nats"
     )
 assert ink[0.5] < ink[1.0] < ink[1.4]
 
@@ -919,7 +919,7 @@ assert loss.item() < entropy - 0.5
 assert leaked_sum > 2
 
 # %% [markdown]
-# The "surprise" is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The two gates of section 4 do not need it: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind that you write.
+# This negative log-likelihood is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The two gates of section 4 do not need it: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind that you write.
 #
 # ### No way back
 #

@@ -527,8 +527,8 @@ def few_labels(
         """Ten Gaussians, fitted to images that belong to the classes in these shares, (N, 10)."""
         count = share.sum(0)
         means = share.T @ x / count[:, None]
-        centerd = x[:, None] - means  # (N, 10, 64)
-        scatter = torch.einsum("nk,nki,nkj->kij", share, centerd, centerd)
+        centered = x[:, None] - means  # (N, 10, 64)
+        scatter = torch.einsum("nk,nki,nkj->kij", share, centered, centered)
         # A class has too few images for a covariance of its own: half of it is the one of all
         # classes, and a share of equal variance keeps every direction open.
         pooled = scatter.sum(0) / count.sum()

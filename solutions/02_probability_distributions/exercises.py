@@ -172,8 +172,8 @@ def fit_multivariate_normal(x: Tensor) -> tuple[Tensor, Tensor]:
     """The mean (D,) and covariance (D, D) under which x (N, D) is likeliest."""
     ### BEGIN SOLUTION
     mean = x.mean(0)
-    centerd = x - mean
-    return mean, centerd.mT @ centerd / len(x)
+    centered = x - mean
+    return mean, centered.mT @ centered / len(x)
     ### END SOLUTION
 
 

@@ -128,9 +128,9 @@ def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]
     count = responsibilities.sum(0)  # (K,)
     weights = count / len(x)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
-    centerd = x[:, None] - means  # (B, K, D)
+    centered = x[:, None] - means  # (B, K, D)
     covariances = (
-        torch.einsum("bk,bki,bkj->kij", responsibilities, centerd, centerd)
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centered, centered)
         / count[:, None, None]
     )
     return weights, means, covariances

@@ -181,9 +181,9 @@ def score_function_gradient(
     deviation = (log_variance / 2).exp()
     value = f(mean + deviation * noise)  # (S,)
     others = (value.sum() - value) / (len(value) - 1)
-    surprise = (value - others)[:, None]
-    by_mean = surprise * noise / deviation
-    by_log_variance = surprise * (noise.square() - 1) / 2
+    advantage = (value - others)[:, None]
+    by_mean = advantage * noise / deviation
+    by_log_variance = advantage * (noise.square() - 1) / 2
     return by_mean.mean(0), by_log_variance.mean(0)
     ### END SOLUTION
 

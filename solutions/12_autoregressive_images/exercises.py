@@ -56,8 +56,8 @@ from utils.plots import caption, images
 def chain_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """log p(x) of each image: (B, H, W) and (B, H, W) -> (B,)."""
     ### BEGIN SOLUTION
-    surprise = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    return -surprise.flatten(1).sum(1)
+    nll = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    return -nll.flatten(1).sum(1)
     ### END SOLUTION
 
 

@@ -1,4 +1,4 @@
-"""What a class has handed in: which notebook is whose, and what it was asked to do."""
+"""What a class has submitted: which notebook is whose, and what it was asked to do."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def handed_in(folder: Path, register: Register) -> list[HandedIn]:
     found = find(folder, register)
     if not found:
         layouts = "submitted/<student>/<assignment>/*.ipynb, or <student>.ipynb"
-        raise CourseError(f"nothing was handed in below {folder}: expected {layouts}")
+        raise CourseError(f"nothing was submitted below {folder}: expected {layouts}")
     return sorted(found, key=lambda one: (one.assignment.name, one.student))
 
 
 def left_out(folder: Path, found: list[HandedIn], out: Path) -> list[str]:
-    """What else lies in a folder of one notebook a student: perhaps somebody handed in something else."""
+    """What else lies in a folder of one notebook a student: perhaps somebody submitted something else."""
     if (folder / "submitted").is_dir():
         return []
     ours = {"points.json", "README.md", *(path.name for path in folder.glob("test_*.py"))}
@@ -118,7 +118,7 @@ def _choose(student: str, assignment: Assignment, place: Path) -> HandedIn:
     if not files:
         others = sorted(file.name for file in place.rglob("*") if file.is_file())[:3] if place.is_dir() else []
         handed = f"; there is {', '.join(others)}" if others else ""
-        return HandedIn(student, assignment, None, f"no notebook was handed in{handed}")
+        return HandedIn(student, assignment, None, f"no notebook was submitted{handed}")
     asked = {task.id for task in assignment.exercises}
     return HandedIn(student, assignment, max(files, key=lambda file: len(asked & _checked(file))))
 

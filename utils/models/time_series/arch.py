@@ -128,11 +128,11 @@ class ARCH(Estimator):
             x[:, t] = self.mean + spread.sqrt() * noise[:, t - self.order]
         return x[:, self.order :]
 
-    def _variance(self, centerd: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
+    def _variance(self, centered: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
         """σ² of x_{q+1} … x_{T+1}, `(T − q + 1,)`."""
         if not self.order:
-            return intercept.expand(len(centerd) + 1)
-        return intercept + centerd.square().unfold(0, self.order, 1) @ coefficients.flip(0)
+            return intercept.expand(len(centered) + 1)
+        return intercept + centered.square().unfold(0, self.order, 1) @ coefficients.flip(0)
 
     def _series(self, x: Tensor) -> Tensor:
         least = max(1, self.order)
@@ -148,8 +148,8 @@ class ARCH(Estimator):
         return self
 
 
-def _log_density(centerd: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
+def _log_density(centered: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
     """log p of a value with mean 0 and this variance."""
     if torch.isinf(degrees):
-        return -(centerd.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
-    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centerd)
+        return -(centered.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
+    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centered)
