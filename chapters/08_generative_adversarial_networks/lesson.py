@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 8 · Generative adversarial networks
 #
-# **Let two networks play against each other until nobody can tell the generatory from the real thing.**
+# **Let two networks play against each other until nobody can tell the forgery from the real thing.**
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
@@ -419,7 +419,7 @@ caption(
 )
 
 # %% [markdown]
-# That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good generatory does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
+# That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good forgery does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
 #
 # ### How unstable is it?
 #
