@@ -67,34 +67,34 @@ class Selection:
                     return self.owners[str(name)]
         return None
 
-    def depends(self, file: str) -> bool:
-        """Do all tests of a file concern what is asked for, whatever their parameters?"""
-        if self.by_chapter:  # those of models that the chapter uses, and of no other models
+    def uses(self, file: str) -> bool:
+        """Does the code of a test module use what is asked for?"""
+        if self.by_chapter:  # tests of models that the chapter uses, and of no other models
             families = self.course.models([file])
             return file.startswith("tests/test_models_") and bool(families) and families <= self.families
-        used = self.course.uses([file])
-        return self.everything or bool(used & self.changed) or self.course.mentions(file, self.changed)
+        return self.everything or bool(self.course.uses([file]) & self.changed)
 
-    def may_depend(self, file: str) -> bool:
-        """Can one of the tests of a file be selected?"""
-        return self.depends(file) or bool(self.chapters and self.course.imported(file) & KNOWS_CHAPTERS)
+    def may_be_chosen(self, file: str) -> bool:
+        """Can one of the tests of a module be chosen?"""
+        of_chapters = bool(self.chapters and self.course.imported(file) & KNOWS_CHAPTERS)
+        return of_chapters or self.uses(file) or self.course.mentions(file, self.changed)
 
     def split(self, items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
         """The tests to run, and the others."""
         by_file = defaultdict(list)
         for item in items:
-            by_file[item.path.relative_to(ROOT).as_posix()].append((item, self.owner(item)))
+            by_file[_name(item.path)].append((item, self.owner(item)))
         chosen = set()
         for file, found in by_file.items():
-            whole = self.depends(file)
-            # What reads all chapters may see the change in one of them.
-            reads_all = not self.by_chapter and self.chapters and any(owner for _, owner in found)
-            chosen |= {
-                item.nodeid
-                for item, owner in found
-                if (owner in self.slugs or (whole and not self.by_chapter)) or (owner is None and (whole or reads_all))
-            }
-        return [i for i in items if i.nodeid in chosen], [i for i in items if i.nodeid not in chosen]
+            uses = self.uses(file)
+            reads = self.course.mentions(file, self.changed)
+            # A test in a module about chapters that belongs to none may read them all.
+            reads |= not self.by_chapter and bool(self.chapters) and any(owner for _, owner in found)
+            for item, owner in found:
+                of_chapter = owner in self.slugs or (uses and not self.by_chapter)
+                if of_chapter if owner else (uses or reads):
+                    chosen.add(item.nodeid)
+        return [item for item in items if item.nodeid in chosen], [item for item in items if item.nodeid not in chosen]
 
 
 def pytest_addoption(parser):
@@ -125,7 +125,7 @@ def pytest_report_header(config):
 def pytest_ignore_collect(collection_path, config):
     """Not to import what cannot be selected saves most of the time."""
     selection = config.stash.get(SELECTION, None)
-    if selection and collection_path.suffix == ".py" and not selection.may_depend(_name(collection_path)):
+    if selection and collection_path.suffix == ".py" and not selection.may_be_chosen(_name(collection_path)):
         return True
 
 
