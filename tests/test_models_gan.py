@@ -503,7 +503,7 @@ def test_senseless_options_are_refused(options, message):
 
 def test_senseless_latents_and_data_are_refused():
     for latent in (0, (), (5, 0), 2.0):
-        with pytest.raises(ValueError, match="latent is .*: expected a whole number of at least 1"):
+        with pytest.raises(ValueError, match=r"latent is .*: expected a whole number of at least 1"):
             GAN(mlp(2, 2), OneNumber(mlp(2, 1)), latent)
     model = small()
     with pytest.raises(TypeError, match=r"use torch\.as_tensor"):
