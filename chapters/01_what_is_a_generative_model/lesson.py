@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 60 minutes | under a minute, two cores | Python, a little calculus, what a Gaussian is | build a classifier out of densities; draw a digit in ten lines; say when a generative model wins and when it loses; find your way through this course |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Most of machine learning answers one question: *which class is this?* A generative model answers another one first: *what are such things like?* This chapter shows what that buys, what it costs, and how the families of this course differ.
 
 # %% tags=["parameters"]

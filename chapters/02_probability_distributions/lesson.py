@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 90 minutes | under a minute, two cores | Python, a little calculus | compute a log-likelihood safely; draw from a distribution in five ways and test the draws; fit by formula and by gradient; say what a KL divergence punishes; turn a probability into a file size; give an error bar and know when not to trust it |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Every model of this course is a probability distribution: over points, images, texts or molecules. They differ in how they are built. What one can *do* with a distribution is always the same: ask how likely something is, draw from it, fit it, compare it. This chapter does these things where the truth is known to the last digit.
 
 # %% tags=["parameters"]

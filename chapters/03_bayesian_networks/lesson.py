@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 100 minutes | under a minute, two cores | chapters 1 and 2 | break a joint distribution into small tables; read independence off a graph; answer questions exactly and by sampling; learn tables and graphs from data; draw rows of a table that never existed |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Most generative models of this course deal with thousands of pixels that have no names. Here every variable has a name, and what we know about the world goes into a picture of boxes and arrows. Such models are small, so all questions have an exact answer, and every shortcut can be judged by it.
 
 # %% tags=["parameters"]

@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 90 minutes | under a minute, two cores | Python, a little calculus, what a Gaussian is | derive EM and write it in forty lines; fit, test and criticize a mixture; generate digits, complete half-hidden ones, flag outliers |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # A mixture is the simplest model with a **latent variable**: something that decides about each data point and that nobody ever sees. Everything in this chapter comes back later: the bound that EM climbs is the one that trains a variational autoencoder.
 
 # %% tags=["parameters"]

@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 120 minutes | a minute and a half, two cores | chapters 1 to 4 | write an energy and sample from it; store and recall pictures; derive and test the gradient of a restricted Boltzmann machine; estimate a log Z that nobody can compute; recommend films |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # So far every model was a recipe: draw this, then that. A Boltzmann machine has no recipe. It has an **energy**, a number for every state of the world, and one rule: low energy is likely. That makes it easy to say what belongs together, and hard to say how likely anything is. This chapter pays that price with open eyes: wherever possible we enumerate the truth and judge each shortcut against it.
 
 # %% tags=["parameters"]

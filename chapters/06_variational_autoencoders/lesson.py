@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 120 minutes | under two minutes, two cores | chapters 2 and 4; what a neural network is | derive the bound in two ways; write a variational autoencoder in forty lines and test it against exact answers; estimate a likelihood; walk, compress, denoise and generate in the space of codes; see a code die and revive it |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # A mixture puts each image into one of $K$ boxes. A variational autoencoder, **VAE**, puts it at a point of a space. Near points are similar images, and one network draws the image of any point. The price is an integral that nobody can do. This chapter is about how to get along without it, and about how to know what that costs.
 
 # %% tags=["parameters"]

@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 120 minutes | two to three minutes, two cores | chapters 2, 4 and 6; what a neural network is | derive what the game measures and check it by integrals; write a GAN in forty lines; make modes vanish on purpose and bring them back; train one on MNIST; judge samples by more than a look |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Every model so far had a likelihood, or a bound on it. A **generative adversarial network**, GAN, has none. It can only draw. It learns from a second network that tries to catch it. That gives sharp pictures, new ways to fail, and the question how to judge a model that cannot say how likely anything is.
 
 # %% tags=["parameters"]

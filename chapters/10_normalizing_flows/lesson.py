@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 120 minutes | two minutes, two cores | chapters 2 and 4, derivatives, what a determinant is | change variables without losing a factor; write RealNVP in forty lines and prove it right; choose between couplings, autoregressive maps and splines; give images an honest number of bits; name two things no flow can do |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # A variational autoencoder has a latent variable and only a bound on the likelihood. A mixture has an exact likelihood and few shapes. A **normalizing flow** is a neural network that can be run backwards. It turns data into plain noise and noise into data, and it knows the density of every point exactly. The price: each layer must be a **bijection**, a map that loses nothing.
 
 # %% tags=["parameters"]

@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 100 minutes | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with honest intervals; judge a forecaster without letting it peek; know what cannot be predicted |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Time gives the data an order: the past comes first. So a generative model of a series needs only one skill. Given all that has been, what may come **next**? Use the skill once for a forecast, again and again for a whole future. The same idea draws images pixel by pixel in the next chapter, and writes text word by word after that.
 
 # %% tags=["parameters"]

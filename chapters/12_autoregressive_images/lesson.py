@@ -19,6 +19,8 @@
 # |---|---|---|---|
 # | 120 minutes | under two minutes, two cores | chapters 2 and 4, a little of neural networks | turn any classifier of pixels into a distribution over images; mask a network so that it cannot cheat, and prove it; train MADE and PixelCNN; draw and complete digits; make sampling fast |
 #
+# Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
+#
 # Chapter 5 could not say how likely an image is, and chapter 6 could only say "at least so likely". The models of this chapter say it to the last digit. There is no latent variable, no bound and no partition function. There is only one rule of probability, used 784 times.
 
 # %% tags=["parameters"]
