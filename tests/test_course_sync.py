@@ -381,3 +381,11 @@ def test_pictures_keep_their_looks_and_lose_weight():
     assert np.abs(seen - pixels).mean() < 10
     tiny = picture(np.zeros((1, 1, 3), np.uint8))
     assert smaller(tiny) == tiny
+
+    def colors(png):
+        return len(np.unique(np.asarray(Image.open(io.BytesIO(b64decode(png))).convert("RGB")).reshape(-1, 3), axis=0))
+
+    shades = np.random.default_rng(1).integers(0, 100, (60, 60, 1)) * 2.5
+    grays = picture(np.repeat(shades, 3, axis=2).astype(np.uint8))
+    assert colors(smaller(grays)) <= 64 < colors(grays), "such small steps of gray are not seen"
+    assert colors(after) > 200, "where many colors are, as many as there may be are kept"

@@ -102,6 +102,16 @@ def test_rows_of_images_carry_labels_at_their_middle():
         images(torch.zeros(12, 8, 8), columns=3, rows=["a", "b", "c"])
 
 
+def test_a_long_label_is_not_cut_off():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.5))
+    rows = ["noise", "pixels shuffled", "patches of a photograph", "the mean digit"]
+    images(black_and_white(20, 8, 8), columns=5, axes=left, rows=rows)
+    right.set_yticks(range(4), rows)
+    dots = drawn(figure)
+    for border in (dots[:, :6], dots[:, -6:], dots[:6], dots[-6:]):
+        assert (border == 255).all()
+
+
 def test_frames_are_gray_and_no_value_of_an_image_is():
     axes = images(torch.tensor([[[0.0, 1.7], [-0.3, 1.0]]]), columns=1, frames=True)
     colors = axes.images[0].to_rgba(axes.images[0].get_array())[..., 0]

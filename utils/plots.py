@@ -74,7 +74,9 @@ def caption(text: str, figure: Figure | None = None) -> None:
 
 def _picture(figure: Figure) -> tuple[str, int, int]:
     """The figure as base64 PNG without empty margins, and its width and height in points of the screen."""
-    figure.draw_without_rendering()  # lays everything out
+    for _ in range(2):  # lays everything out; images settle on their scale the second time
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # and from now on it stays where it is measured
     box = figure.get_tightbbox().padded(0.08).get_points() * SCREEN_DPI
     (left, bottom), (right, top) = np.floor(box[0]), np.ceil(box[1])  # whole points, so that images stay on their grid
     inches = Bbox(np.array([[left, bottom], [right, top]]) / SCREEN_DPI)
