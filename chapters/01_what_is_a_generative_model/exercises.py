@@ -174,7 +174,7 @@ def show_samples(sample: Callable, n: int = 12, seed: int = 0) -> None:
     )
     drawn, y = sample(prior_fitted, probs_fitted, u_class, u_pixels)
     print("drawn classes:", *y.tolist())
-    _, axes = plt.subplots(1, 3, figsize=(9, 2.9))
+    _, axes = plt.subplots(1, 3, figsize=(10, 3))
     images(probs_fitted.reshape(-1, 28, 28), 4, "probabilities of each class", axes[0])
     images(drawn.reshape(-1, 28, 28), 4, "drawn from the model", axes[1])
     images(x_test[:n].reshape(-1, 28, 28), 4, "real digits", axes[2])
@@ -186,7 +186,9 @@ def show_samples(sample: Callable, n: int = 12, seed: int = 0) -> None:
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Each pixel is drawn as often as it should be, but no pixel knows of its neighbors](attachment:target.png)
+#
+# *Each pixel is drawn as often as it should be, but no pixel knows of its neighbors*
 
 # %% [markdown]
 # ## 1.5 Classify with pixels missing (extend)
@@ -250,7 +252,9 @@ def show_hidden(log_joint_missing: Callable, seed: int = 0) -> None:
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![With all pixels logistic regression is better; with many hidden, the generative model is](attachment:target.png)
+#
+# *With all pixels logistic regression is better; with many hidden, the generative model is*
 
 # %% [markdown]
 # ## 1.6 From Gaussians to logistic regression: derivation and code (extend)
@@ -357,7 +361,9 @@ def show_novelty(auroc: Callable, seed: int = 0) -> None:
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Shuffled pixels score far below digits; a digit upside down still has much of a digit](attachment:target.png)
+#
+# *Shuffled pixels score far below digits; a digit upside down still has much of a digit*
 
 # %% [markdown]
 # ## 1.8 Is it as sure as it should be? Calibration (extend)
@@ -430,7 +436,9 @@ def show_calibration(calibration_error: Callable) -> None:
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Each point is a group of test digits and their number; below the dashed line, too sure](attachment:target.png)
+#
+# *Each point is a group of test digits and their number; below the dashed line, too sure*
 
 # %% [markdown]
 # ## 1.9 Challenge: 91 % with five labels a class
@@ -519,4 +527,6 @@ def show_draws(few_labels: Callable) -> None:
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![The same 50 labels, with and without the images that nobody labeled](attachment:target.png)
+#
+# *The same 50 labels, with and without the images that nobody labeled*

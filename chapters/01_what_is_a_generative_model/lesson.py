@@ -867,9 +867,7 @@ for row, entry in enumerate((heads, *course)):
         colors[3] = GOOD if entry[3].startswith("fast") else POOR
     for column, (text, color) in enumerate(zip(entry, colors, strict=True)):
         start, end = edges[column], edges[column + 1]
-        box = plt.Rectangle(
-            (start, -row), end - start, 1, facecolor=color, edgecolor="0.8"
-        )
+        box = plt.Rectangle((start, -row), end - start, 1, facecolor=color, edgecolor="0.8")
         ax.add_patch(box)
         weight = "bold" if row == 0 or column == 1 else "normal"
         ax.text(start + 0.012, 0.5 - row, text, va="center", fontsize=10.5, weight=weight)

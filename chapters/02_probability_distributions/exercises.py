@@ -37,7 +37,7 @@ from torch.distributions import Normal
 
 from utils.checks import check
 from utils.data import load
-from utils.plots import PALETTE, images
+from utils.plots import PALETTE, caption, images
 
 
 # %% [markdown]
@@ -142,13 +142,17 @@ def show_ancestral(
         axes.scatter(*x.T, s=5, color=PALETTE[k], label=label)
     axes.set_aspect("equal")
     axes.legend(markerscale=3, loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
+    caption(
+        "Three groups of points, drawn from uniform numbers alone, each in the share that it should have."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Three groups of points, drawn from uniform numbers alone, each in the share that it should have.](attachment:target.png)
+#
+# *Three groups of points, drawn from uniform numbers alone, each in the share that it should have.*
 
 # %% [markdown]
 # ## 2.4 Fit a Gaussian by maximum likelihood (core)
@@ -234,13 +238,17 @@ def show_rejection(rejection_sample: Callable, n: int = 3000) -> None:
     axes.scatter(x[~kept], height[~kept], s=3, color=PALETTE[1], label="thrown away")
     axes.set(xlabel="x", title=f"{kept.double().mean():.0%} of the proposals are kept")
     axes.legend(markerscale=3)
-    plt.show()
+    caption(
+        "Points below the target's curve are kept; those between it and the envelope are thrown away."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Points below the target's curve are kept; those between it and the envelope are thrown away.](attachment:target.png)
+#
+# *Points below the target's curve are kept; those between it and the envelope are thrown away.*
 
 # %% [markdown]
 # ## 2.6 The divergence of two Gaussians: derivation and code (extend)
@@ -317,13 +325,17 @@ def show_directions(kl_normals: Callable) -> None:
     axes[0].legend()
     axes[1].set_aspect("equal")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
+    caption(
+        "Left: each divergence is least (dot) at another width. Right: the q that each calls the nearest to p."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Left: each divergence is least (dot) at another width. Right: the q that each calls the nearest to p.](attachment:target.png)
+#
+# *Left: each divergence is least (dot) at another width. Right: the q that each calls the nearest to p.*
 
 # %% [markdown]
 # ## 2.7 A mean, its error bar, and the price of a smaller one (extend)
@@ -370,13 +382,17 @@ def show_error_bars(monte_carlo: Callable) -> None:
     axes.axhline(math.pi, color="black", linewidth=1, label="π")
     axes.set(xscale="log", xlabel="points", ylabel="estimate ± 2 standard errors")
     axes.legend()
-    plt.show()
+    caption(
+        "With more points the estimates of π come nearer, and their intervals shrink with them."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![With more points the estimates of π come nearer, and their intervals shrink with them.](attachment:target.png)
+#
+# *With more points the estimates of π come nearer, and their intervals shrink with them.*
 
 # %% [markdown]
 # ## 2.8 The density of a flow, whatever its map (extend)
@@ -429,13 +445,17 @@ def show_flows(flow_log_prob: Callable) -> None:
         axes[1, k].set(xlabel="x")
     axes[0, 0].set_ylabel("z")
     axes[1, 0].set_ylabel("p(x)")
-    plt.show()
+    caption(
+        "Above: three maps. Below: what each makes of a normal density (dotted): where it is steep, x is dense."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Above: three maps. Below: what each makes of a normal density (dotted): where it is steep, x is dense.](attachment:target.png)
+#
+# *Above: three maps. Below: what each makes of a normal density (dotted): where it is steep, x is dense.*
 
 # %% [markdown]
 # ## 2.9 How many bits does an image cost? (extend)
@@ -483,8 +503,10 @@ digits = load("digits").flat()
 binary_train, binary_new = (
     (x >= 0.5).double() for x in (digits.x_train, digits.x_test)
 )  # (1297, 64), (500, 64)
+
+# %% jupyter={"source_hidden": true}
 images(binary_train[:20].reshape(-1, 8, 8), title="binary digits")
-plt.show()
+caption("Twenty of the digits to compress, in black and white.")
 
 
 # %% exercise={"id": "dist.compress", "tier": "challenge", "minutes": 45, "points": 4}
@@ -519,10 +541,14 @@ def show_pixels(fit_pixels: Callable, n: int = 20) -> None:
     heat = right.imshow(bits.reshape(8, 8), cmap="Blues", vmin=0, vmax=1)
     right.set(xticks=[], yticks=[], title="bits of each pixel")
     plt.colorbar(heat, ax=right)
-    plt.show()
+    caption(
+        "Left: digits drawn pixel by pixel. Right: how many bits each pixel of new digits takes on average."
+    )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![the picture to reach](attachment:target.png)
+# ![Left: digits drawn pixel by pixel. Right: how many bits each pixel of new digits takes on average.](attachment:target.png)
+#
+# *Left: digits drawn pixel by pixel. Right: how many bits each pixel of new digits takes on average.*
