@@ -45,16 +45,16 @@ lab: AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS="--no-browser --port 9000")
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '$(SETTINGS)' > .venv/share/jupyter/lab/settings/overrides.json
-	$(if $(AS_ROOT),@echo "You are root, as in a container: on a machine of your own, run JupyterLab as yourself.")
+	$(if $(AS_ROOT),@echo "You are root: fine in a container; on a machine of your own run JupyterLab as yourself.")
 	@$(BIN)/course start
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
-test: quick ## everything that CI runs (one chapter: make test CHAPTER=04)
+test: quick ## everything that CI runs (one chapter: make test CHAPTER=04; more draws of each check: SEEDS=5)
 	$(BIN)/python -m pytest -m lesson $(ONLY)
 
 # Two processes with one thread each: with two threads each they would be slower than one after the other.
 quick: lint ## the same without executing lessons
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist loadfile $(ONLY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist worksteal $(ONLY)
 
 changed: lint ## what the changes since origin/main can have broken (another commit: make changed SINCE=HEAD~3)
 	$(BIN)/course test --since $(SINCE)

@@ -59,7 +59,7 @@ def make_environment(folder):
     print("This takes a few minutes, once.", flush=True)
     if subprocess.run([sys.executable, "-m", "venv", str(folder)]).returncode:
         shutil.rmtree(folder, ignore_errors=True)
-        sys.exit("No environment could be made. On Debian and Ubuntu, `sudo apt install python3-venv` mends that.")
+        sys.exit("No environment could be made. On Debian and Ubuntu, `sudo apt install python3-venv` fixes that.")
 
 
 def wants_processor_build():

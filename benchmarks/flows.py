@@ -6,7 +6,7 @@
 The competitors come with: pip install -e '.[benchmark]'
 
 Five transforms, networks of 64 and 64 hidden units, 8 bins, splines on [−5, 5]. A step is the log-likelihood of 256
-rows, its gradient and a step of Adam (`fused=True` for all, so that less of what is measured is the optimiser); samples
+rows, its gradient and a step of Adam (`fused=True` for all, so that less of what is measured is the optimizer); samples
 are 1000 rows. All start from random weights of the same size. The competitors alternate at one thread, and a line gives
 the median of processor time and its range. nflows has couplings with these networks; its masked ones differ (residual
 layers, more parameters) and are left out.

@@ -36,13 +36,13 @@ AGREE = {torch.float64: 1e-6, torch.float32: 1e-4}
 def problem(n: int, dim: int, k: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     """Overlapping Gaussians of different shapes, and the means to start from."""
     generator = torch.Generator().manual_seed(0)
-    centres = 2 * torch.randn(k, dim, generator=generator, dtype=torch.float64)
+    centers = 2 * torch.randn(k, dim, generator=generator, dtype=torch.float64)
     shapes = torch.eye(dim) + 0.5 * torch.randn(k, dim, dim, generator=generator, dtype=torch.float64) / dim**0.5
     which = torch.randint(k, (n,), generator=generator)
     x = torch.randn(n, dim, generator=generator, dtype=torch.float64)
     for j in range(k):
-        x[which == j] = centres[j] + x[which == j] @ shapes[j]
-    start = centres + 0.5 * torch.randn(k, dim, generator=generator, dtype=torch.float64)
+        x[which == j] = centers[j] + x[which == j] @ shapes[j]
+    start = centers + 0.5 * torch.randn(k, dim, generator=generator, dtype=torch.float64)
     return x.to(dtype), start.to(dtype)
 
 
@@ -52,7 +52,7 @@ def ours(x: torch.Tensor, start: torch.Tensor, steps: int) -> float:
     model = GaussianMixture(
         k, max_iter=steps, tol=0, weights_init=weights, means_init=start, covariances_init=covariances
     )
-    return model.fit(x).history[-1]
+    return model.fit(x).history_[-1]
 
 
 def sklearn(x: torch.Tensor, start: torch.Tensor, steps: int) -> float:

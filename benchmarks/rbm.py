@@ -3,7 +3,7 @@
     python benchmarks/rbm.py            some minutes
     python benchmarks/rbm.py --quick    fewer rows, shorter annealing
 
-Binarised MNIST (one fixed draw, see `utils.data`), 784 visible and 500 hidden units, batches of 100, persistent chains
+Binarized MNIST (one fixed draw, see `utils.data`), 784 visible and 500 hidden units, batches of 100, persistent chains
 with one Gibbs step between updates, float32, two threads. Three questions:
 
 1. Speed: seconds an epoch, taking turns, median of five, beside the five matrix products of an epoch alone.

@@ -421,7 +421,7 @@ CELLS = [
 def notebook(tmp_path_factory):
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     made = nbformat.v4.new_notebook(cells=cells)
-    client = nbclient.NotebookClient(made, allow_errors=True, kernel_name="python3", timeout=120)
+    client = nbclient.NotebookClient(made, allow_errors=True, kernel_name="python3", timeout=600)
     return client.execute(cwd=str(tmp_path_factory.mktemp("notebook")))
 
 

@@ -62,6 +62,17 @@ def test_a_solution_cell_is_dropped_and_its_figures_stay():
     assert "a secret" not in str(made)
 
 
+def test_the_picture_to_reach_has_the_caption_of_the_figure():
+    solved = from_text(HEADER + SOLUTION)
+    about = {"image/png": {"alt": "Values in [0, 1]."}}
+    solved.cells[-1].outputs = [
+        {"output_type": "display_data", "metadata": about, "data": {"image/png": "iVBORw0KGgo="}}
+    ]
+    made = generate(HEADER + SOLUTION, solved, FILE)
+    assert "![Values in 0, 1.](attachment:target.png)" in made.cells[-1].source
+    assert made.cells[-1].source.endswith("*Values in [0, 1].*")
+
+
 def test_generation_is_repeatable_and_keeps_the_ids_of_the_solution():
     solved = from_text(HEADER + SOLUTION)
     for number, cell in enumerate(solved.cells):
@@ -104,7 +115,7 @@ FAULTS = {
     "small letters": (TWICE.replace("### END SOLUTION", "### end solution"), "### end solution", "almost a border"),
     "malformed json": (TWICE.replace('"points": 1}', '"points": 1'), MARKER[:30], "malformed"),
     "missing field": (task(points=None), "# %% ", "misses ['points']"),
-    "unknown field": (task(colour=3), "# %% ", "unknown ['colour']"),
+    "unknown field": (task(color=3), "# %% ", "unknown ['color']"),
     "not a table": (f'# %% exercise="tiny.half"\n{BODY}\n{CHECK}', "# %% ", "misses"),
     "unknown tier": (task(tier="hard"), "# %% ", "expected one of core, extend, challenge"),
     "minutes as text": (task(minutes="5"), "# %% ", "expected a positive whole number"),

@@ -47,7 +47,8 @@ def kernels(marker: str) -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition, seconds: float = 30):
+def wait_until(condition, seconds: float = 600):
+    """Whether it comes true, however busy the machine is."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -108,12 +109,16 @@ def test_a_cell_that_never_ends_is_stopped(tiny, cell):
 
 
 def test_a_notebook_has_a_time_limit_as_a_whole(tiny):
-    root = tiny("import time\nprint('begun')", *["time.sleep(1.5)"] * 20)
-    done = course(root, "run", "01", "--seconds", "6", "--out", str(root / "out"))
-    assert done.returncode == 1
-    assert "the notebook ran longer than 6 s" in done.stdout
-    assert wait_until(lambda: not kernels(str(root)))
-    assert "begun" in str(read(root / "out" / "01_tiny.ipynb").cells[1].outputs)
+    root = tiny("import time\nprint('begun')", *["time.sleep(1.5)"] * 200)
+    for seconds in (6, 30, 120):  # a busy machine takes long to start a kernel, and that counts, too
+        done = course(root, "run", "01", "--seconds", str(seconds), "--out", str(root / f"out{seconds}"))
+        assert done.returncode == 1
+        assert f"the notebook ran longer than {seconds} s" in done.stdout
+        assert wait_until(lambda: not kernels(str(root)))
+        half_run = root / f"out{seconds}" / "01_tiny.ipynb"
+        if half_run.exists() and "begun" in str(read(half_run).cells[1].get("outputs")):
+            return
+    pytest.fail("of a notebook that was stopped, the outputs of its first cells are lost")
 
 
 def test_a_kernel_that_dies_is_reported(tiny):
@@ -126,12 +131,13 @@ def test_a_kernel_that_dies_is_reported(tiny):
 def test_a_folder_that_cannot_be_written_is_refused_before_a_kernel_starts(tiny):
     root = tiny(START)
     (root / "file").write_text("not a folder")
-    start = time.monotonic()
+    start = os.times()
     done = course(root, "run", "01", "--out", str(root / "file"))
     assert done.returncode == 1
     assert "cannot write into" in done.stderr and "--out" in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - start < 30
+    spent = os.times()
+    assert spent.children_user + spent.children_system - start.children_user - start.children_system < 30
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
@@ -146,7 +152,7 @@ def test_two_runs_at_once_do_not_meet(tiny):
     root = tiny(START + "import time\ntime.sleep(2)")
     arguments = command("run", "01", "--out", str(root / "out"))
     both = [subprocess.Popen(arguments, env=environment(root), stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
+    outputs = [process.communicate(timeout=600)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sorted(path.name for path in (root / "out").iterdir()) == ["01_tiny-2.ipynb", "01_tiny.ipynb"]
     assert all(len(read(path).cells) == 2 for path in (root / "out").iterdir())
@@ -162,7 +168,7 @@ def test_an_interrupted_run_leaves_no_kernel(tiny, how):
     # the command, its worker and the kernel
     assert wait_until(lambda: len(kernels(str(root))) >= 3)
     process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode != 0
     assert "Traceback" not in errors
     assert wait_until(lambda: not kernels(str(root)))

@@ -177,7 +177,7 @@ def test_an_unknown_chapter_lists_near_ones(two, name, message):
     ("change", "message"),
     [
         (('title = "Tiny"\n', ""), "missing ['title']"),
-        (("minutes = 5", "minutes = 5\ncolour = 3"), "unknown ['colour']"),
+        (("minutes = 5", "minutes = 5\ncolor = 3"), "unknown ['color']"),
         (("low = 0.4, high = 0.6", "low = 0.7, high = 0.6"), "needs low and/or high"),
         (("low = 0.4, high = 0.6", ""), "needs low and/or high"),
         (("[results]", "[results"), "01_tiny/chapter.toml is not valid TOML"),

@@ -199,7 +199,7 @@ def raw(path) -> dict:
 
 
 def test_a_notebook_without_ids_is_given_some_and_keeps_its_outputs(tiny):
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     before = read(path)
     for minor in (4, 5):
         notebook = raw(path)
@@ -215,7 +215,7 @@ def test_a_notebook_without_ids_is_given_some_and_keeps_its_outputs(tiny):
 
 def test_line_ends_of_windows_and_a_byte_order_mark_are_no_edit(tiny):
     before = state(tiny)
-    for path in (tiny / "chapters" / "01_tiny.ipynb", tiny / "solutions" / "01_tiny_exercises.ipynb"):
+    for path in (tiny / "chapters" / "01_tiny" / "lesson.ipynb", tiny / "solutions" / "01_tiny_exercises.ipynb"):
         notebook = raw(path)
         for cell in notebook["cells"]:
             cell["source"] = [line.replace("\n", "\r\n") for line in cell["source"]]
@@ -234,7 +234,7 @@ CONFLICT = """{
 
 
 def test_a_merge_conflict_in_a_notebook_is_called_one(tiny):
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     path.write_text(CONFLICT)
     for arguments in (("sync",), ("sync", "--check")):
         done = course(tiny, *arguments)
@@ -245,8 +245,8 @@ def test_a_merge_conflict_in_a_notebook_is_called_one(tiny):
 
 
 def test_a_merge_conflict_in_a_text_is_found_with_file_and_line(tiny):
-    edit(tiny / "chapters" / "01_tiny.py", "# %%\nfrom", "<<<<<<< HEAD\n# %%\nfrom")
-    with pytest.raises(CourseError, match=r"(?s)ruff cannot format.*chapters/01_tiny.py:\d+"):
+    edit(tiny / "chapters" / "01_tiny" / "lesson.py", "# %%\nfrom", "<<<<<<< HEAD\n# %%\nfrom")
+    with pytest.raises(CourseError, match=r"(?s)ruff cannot format.*chapters/01_tiny/lesson.py:\d+"):
         run_sync(tiny)
 
 
@@ -259,7 +259,7 @@ def test_what_is_no_notebook_is_refused_in_a_sentence(tmp_path, content):
 
 
 def test_the_name_of_another_kernel_does_not_matter(tiny):
-    path = tiny / "chapters" / "01_tiny.ipynb"
+    path = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
     before = path.read_bytes()
     notebook = raw(path)
     notebook["metadata"]["kernelspec"] = {"name": "conda-env-x", "display_name": "x", "language": "python"}

@@ -85,7 +85,7 @@ def test_fashion_is_the_beginning_of_the_official_split():
     assert fashion.x_train.aminmax() == (0.0, 1.0)
 
 
-def test_every_grey_value_can_be_had_back_exactly():
+def test_every_gray_value_can_be_had_back_exactly():
     for levels in (256, 17):
         pixels = np.arange(levels, dtype=np.uint8).reshape(-1, 1, 1)
         assert torch.equal(data._images(pixels, levels).flatten() * (levels - 1), torch.arange(levels).float())
@@ -124,7 +124,7 @@ def test_a_dataset_says_what_it_is(name):
     assert dataset.y_train.unique().tolist() == list(range(len(dataset.classes)))
     assert repr(dataset).startswith(f"{name}: {len(dataset.x_train)} + {len(dataset.x_test)} examples")
     text = dataset.describe()
-    assert dataset.licence in text
+    assert dataset.license in text
     assert dataset.source in text
     assert all(len(line) < 200 for line in text.splitlines())
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -172,7 +172,7 @@ def test_a_drawn_set_follows_its_seed_alone(name):
 
 
 @pytest.mark.parametrize("name", toys.TOYS)
-def test_a_drawn_set_is_standardised(name):
+def test_a_drawn_set_is_standardized(name):
     n = 200_000
     drawn = load(name, n=n)
     # Every coordinate stays within ±2.7, so five standard errors of a mean or a variance are below 0.02.
@@ -212,8 +212,8 @@ def test_the_curves_are_where_their_formulas_say():
 
     moons = load("moons", n=50_000)
     scale = math.sqrt((1 - toys.MOONS_NOISE**2) / ((3 / 4 + 9 / 16 - 1 / math.pi) / 2))
-    centres = scale * torch.tensor([[-0.5, -0.25], [0.5, 0.25]])
-    away = moons.x_train - centres[moons.y_train]
+    centers = scale * torch.tensor([[-0.5, -0.25], [0.5, 0.25]])
+    away = moons.x_train - centers[moons.y_train]
     assert (away.norm(dim=1) - scale).std().item() == pytest.approx(toys.MOONS_NOISE, rel=0.05)
     # The upper moon opens downwards, the lower one upwards.
     assert away[moons.y_train == 0][:, 1].min() > -5 * toys.MOONS_NOISE
@@ -263,7 +263,7 @@ def test_binarize_takes_its_randomness_from_the_generator():
         (torch.tensor([0.0, 255.0]), r"probabilities in \[0, 1\], but the values go from 0 to 255"),
         (torch.tensor([-0.1, 0.5]), r"values go from -0\.1 to 0\.5"),
         (torch.tensor([0.5, math.nan]), r"go from nan to nan"),
-        (torch.tensor([0, 1], dtype=torch.uint8), r"not torch\.uint8: divide grey values by 255"),
+        (torch.tensor([0, 1], dtype=torch.uint8), r"not torch\.uint8: divide gray values by 255"),
     ],
 )
 def test_binarize_refuses_what_is_no_probability(bad, message):
@@ -273,17 +273,17 @@ def test_binarize_refuses_what_is_no_probability(bad, message):
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_the_binary_test_set_is_the_same_for_everyone(name):
-    grey = load(name)
+    gray = load(name)
     torch.manual_seed(7)
-    binary = grey.binarized()
-    other = grey.binarized(torch.Generator().manual_seed(9))
+    binary = gray.binarized()
+    other = gray.binarized(torch.Generator().manual_seed(9))
     assert fingerprint(binary.x_test) == BINARY_TEST_SHA256[name]
     assert torch.equal(other.x_test, binary.x_test)
-    assert torch.equal(grey.binarized().x_train, binary.x_train)
+    assert torch.equal(gray.binarized().x_train, binary.x_train)
     assert not torch.equal(other.x_train, binary.x_train)
     assert binary.levels == 2
-    assert torch.equal(binary.y_test, grey.y_test)
-    assert fingerprint(grey.flat().binarized().x_test) == BINARY_TEST_SHA256[name]
+    assert torch.equal(binary.y_test, gray.y_test)
+    assert fingerprint(gray.flat().binarized().x_test) == BINARY_TEST_SHA256[name]
 
 
 def test_the_binary_test_set_is_the_same_in_another_process():
@@ -296,7 +296,7 @@ def test_the_binary_test_set_is_the_same_in_another_process():
     assert run.stdout.strip() == BINARY_TEST_SHA256["digits"]
 
 
-def test_binary_is_for_grey_images():
+def test_binary_is_for_gray_images():
     with pytest.raises(ValueError, match="'moons' has no pixels"):
         load("moons").binarized()
     with pytest.raises(ValueError, match="is binary already"):
@@ -306,7 +306,7 @@ def test_binary_is_for_grey_images():
 # --- the files
 
 
-def test_a_damaged_file_names_both_sums_and_the_mend(folder):
+def test_a_damaged_file_names_both_sums_and_the_fix(folder):
     file = folder / "mnist.npz"
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2] ^= 1
@@ -325,7 +325,7 @@ def test_a_damaged_file_names_both_sums_and_the_mend(folder):
         assert part in message
 
 
-def test_a_missing_file_names_the_mend(folder):
+def test_a_missing_file_names_the_fix(folder):
     (folder / "mnist.npz").unlink()
     with pytest.raises(DataError, match=r"mnist\.npz is missing: get it back with `git checkout -- data/mnist\.npz`"):
         load("mnist")
@@ -395,13 +395,13 @@ def test_register_readme_and_files_agree(repository):
         section = sections[f"{inside}/" if inside else name]
         assert f"| SHA-256 | `{digest}` |" in section or f"| SHA-256 of `{file}` | `{digest}` |" in section
         assert f"`{file}`" in section or not inside
-        for row in ("Origin", "Obtained from", "Licence", "Attribution", "Made by"):
+        for row in ("Origin", "Obtained from", "License", "Attribution", "Made by"):
             assert f"\n| {row} | " in section
         (script,) = re.findall(r"`python (data/make/\S+)`", section)
         assert (repository / script).is_file()
-    # The licence in the code is the licence on the page.
-    assert load("mnist").licence.split(",")[0] in sections["mnist.npz"]
-    assert "CC BY 4.0" in load("digits").licence
+    # The license in the code is the license on the page.
+    assert load("mnist").license.split(",")[0] in sections["mnist.npz"]
+    assert "CC BY 4.0" in load("digits").license
     assert "CC BY 4.0" in readme
 
 

@@ -5,10 +5,10 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from utils.models.bayesnet import BayesianNetwork
 
 from utils.data import path
 from utils.diagrams import Box, Maps, diagram, graph
+from utils.models.bayesnets import BayesianNetwork
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ AUTOENCODER = {
     "mean": Box(3.3, 0.4, "mean", "latent"),
     "z": Box(4.3, 0, "z", "latent", circle=True),
 }
-ARROWS = [("x", "maps", "conv"), ("maps", "linear"), ("linear", "mean", "down"), ("mean", "z")]
+ARROWS = [("x", "maps", "conv"), ("maps", "linear"), ("linear", "mean", "up"), ("mean", "z")]
 
 
 def test_a_diagram_has_each_text_in_its_box_and_nothing_covers_another():
@@ -66,7 +66,9 @@ def test_a_diagram_has_each_text_in_its_box_and_nothing_covers_another():
     for one, other in combinations(boxes.values(), 2):
         assert not one.overlaps(other)
     labels = [text for text in axes.texts if not text.get_bbox_patch()]
-    assert [label.get_text() for label in labels] == ["conv", "down"]
+    assert [label.get_text() for label in labels] == ["conv", "up"]
+    for points in paths_of(axes):
+        assert not any(inside(label.get_window_extent(), points) for label in labels), "an arrow crosses a label"
     for label in labels:
         for box in boxes.values():
             assert not label.get_window_extent().overlaps(box), label.get_text()

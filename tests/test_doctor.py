@@ -1,4 +1,4 @@
-"""The doctor: a healthy machine is told so, and each illness is found and has its mend in the same line."""
+"""The doctor: a healthy machine is told so, and each illness is found and has its fix in the same line."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from utils.course import doctor
 
 def the_failure(check) -> doctor.Finding:
     (finding,) = [finding for finding in check() if not finding.ok]
-    assert finding.mend
+    assert finding.fix
     return finding
 
 
@@ -29,7 +29,7 @@ def report(width: int = 40) -> tuple[bool, list[str]]:
 
 @pytest.fixture
 def roomy(monkeypatch):
-    """Memory is what a neighbour leaves free; these tests are about something else."""
+    """Memory is what a neighbor leaves free; these tests are about something else."""
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8 * 2**30))
 
 
@@ -38,15 +38,15 @@ def test_a_healthy_machine_gets_a_line_a_check(roomy):
     assert healthy, lines
     names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training"]
     assert [line.split(":")[0] for line in lines] == [f"[ OK ] {name}" for name in names]
-    assert "Mend" not in "".join(lines)
+    assert "Fix" not in "".join(lines)
 
 
-def test_a_failure_is_one_plain_line_with_its_mend(monkeypatch):
+def test_a_failure_is_one_plain_line_with_its_fix(monkeypatch):
     sick = doctor.Finding(False, "disk", "0 GiB free [bold]on[/] /tmp " + "x" * 200, "make room")
     monkeypatch.setattr(doctor, "CHECKS", (lambda: [sick], lambda: [doctor.Finding(True, "GPU", "none")]))
     healthy, lines = report()
     assert not healthy
-    assert lines == [f"[FAIL] disk: {sick.detail}. Mend: make room", "[ OK ] GPU: none"]
+    assert lines == [f"[FAIL] disk: {sick.detail}. Fix: make room", "[ OK ] GPU: none"]
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch):
@@ -56,7 +56,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
     monkeypatch.setattr(doctor, "CHECKS", (check_disk, lambda: [doctor.Finding(True, "GPU", "none")]))
     healthy, lines = report()
     assert not healthy
-    assert lines == [f"[FAIL] disk: OSError: no such device. Mend: {doctor.INSTALL}", "[ OK ] GPU: none"]
+    assert lines == [f"[FAIL] disk: OSError: no such device. Fix: {doctor.INSTALL}", "[ OK ] GPU: none"]
 
 
 def test_an_old_python(monkeypatch):
@@ -73,7 +73,7 @@ def test_each_deviating_package_has_its_line(tmp_path, monkeypatch):
     assert [finding.ok for finding in findings] == [False, False]
     assert findings[0].detail.startswith("numpy is 2.")
     assert findings[1].detail == "no-such-package is not installed, the lock has ==1.0"
-    assert findings[0].mend == doctor.INSTALL
+    assert findings[0].fix == doctor.INSTALL
 
 
 def test_no_kernel(monkeypatch):
@@ -100,7 +100,7 @@ def test_the_kernel_of_another_environment(tmp_path, monkeypatch):
     spec = kernelspec(tmp_path, monkeypatch, tmp_path / "other" / "bin" / "python")
     finding = the_failure(doctor.check_kernel)
     assert str(tmp_path / "other") in finding.detail
-    assert f"remove the folder {spec}" in finding.mend
+    assert f"remove the folder {spec}" in finding.fix
 
 
 @pytest.mark.parametrize("program", ["python", "python3", sys.executable])
@@ -113,7 +113,7 @@ def test_the_kernel_of_this_environment(tmp_path, monkeypatch, program):
 
 def test_a_kernel_without_ipykernel(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert the_failure(doctor.check_kernel).mend == doctor.INSTALL
+    assert the_failure(doctor.check_kernel).fix == doctor.INSTALL
 
 
 def test_damaged_and_missing_data(tmp_path, monkeypatch, repository):
@@ -124,7 +124,7 @@ def test_damaged_and_missing_data(tmp_path, monkeypatch, repository):
         file.write(b"!")
     finding = the_failure(doctor.check_data)
     assert "mnist.npz is damaged" in finding.detail
-    assert "git checkout -- data/mnist.npz" in finding.mend
+    assert "git checkout -- data/mnist.npz" in finding.fix
 
     (folder / "mnist.npz").unlink()
     assert "mnist.npz is missing" in the_failure(doctor.check_data).detail
@@ -133,7 +133,7 @@ def test_damaged_and_missing_data(tmp_path, monkeypatch, repository):
     monkeypatch.setattr(doctor, "CHECKS", (doctor.check_data,))
     healthy, (line,) = report()
     assert not healthy
-    assert "SHA256SUMS is missing. Mend: get it back with `git checkout -- data/SHA256SUMS`" in line
+    assert "SHA256SUMS is missing. Fix: get it back with `git checkout -- data/SHA256SUMS`" in line
 
 
 def test_more_threads_than_cores(monkeypatch):
@@ -142,7 +142,7 @@ def test_more_threads_than_cores(monkeypatch):
     finding = the_failure(doctor.check_threads)
     assert "torch uses 512" in finding.detail
     assert "OMP_NUM_THREADS is 512" in finding.detail
-    assert "set OMP_NUM_THREADS=" in finding.mend
+    assert "set OMP_NUM_THREADS=" in finding.fix
 
 
 def test_too_little_memory(monkeypatch):
@@ -162,11 +162,11 @@ def test_a_slow_machine(monkeypatch):
     monkeypatch.setattr(doctor, "TRAINING_LIMIT", 0.0)
     finding = the_failure(doctor.check_training)
     assert "steps in" in finding.detail
-    assert "OMP_NUM_THREADS=1" in finding.mend
+    assert "OMP_NUM_THREADS=1" in finding.fix
 
 
 def test_a_torch_that_does_not_learn(monkeypatch):
     monkeypatch.setattr("torch.optim.Adam.step", lambda self: None)
     finding = the_failure(doctor.check_training)
     assert "90% expected" in finding.detail
-    assert finding.mend.endswith("--force-reinstall")
+    assert finding.fix.endswith("--force-reinstall")

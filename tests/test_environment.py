@@ -291,6 +291,29 @@ def test_another_python_is_told_so(install, monkeypatch, version, project):
         install.main()
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(("user", "allowed"), [("0", True), ("1000", False)])
+def test_the_lab_starts_as_root_with_a_word_of_warning(repository, tmp_path, user, allowed):
+    fake = tmp_path / "id"
+    fake.write_text(f"#!/bin/sh\necho {user}\n")
+    fake.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    run = subprocess.run(
+        ["make", "--dry-run", "lab"], cwd=repository, env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert ("--allow-root" in run.stdout) is allowed
+    assert (re.search(r'echo "You are root[^"]*"$', run.stdout, flags=re.MULTILINE) is not None) is allowed
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_newest_packages_have_an_environment_of_their_own(repository):
+    run = subprocess.run(["make", "--dry-run", "lint", "NEWEST=1"], cwd=repository, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert ".venv-newest/bin/ruff" in run.stdout
+    assert ".venv/" not in run.stdout
+
+
 def test_conda_brings_a_python_for_the_build(repository, project):
     environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     assert environment["channels"][0] == "conda-forge"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from tiny_course import HEADER, REGISTER, command, environment, make
+from tiny_course import HEADER, add_chapter, command, environment, make
 
 from utils.checks import exercise_ids
 from utils.course.fingerprint import COMPUTE, Fingerprints
@@ -86,9 +86,9 @@ def executed(repository, tmp_path_factory):
     import torch
     from safetensors.torch import save_file
 
-    root = make(
-        tmp_path_factory.mktemp("small") / "course", LESSON, SOLUTION, REGISTER + REGISTER.replace("01_tiny", "02_more")
-    )
+    root = make(tmp_path_factory.mktemp("small") / "course", LESSON, SOLUTION)
+    add_chapter(root, "02_more", "More")
+    shutil.rmtree(root / "solutions" / "02_more")
     shutil.copytree(repository / "utils", root / "utils", ignore=shutil.ignore_patterns("__pycache__"))
     for module in (root / "utils" / "checks").rglob("*.py"):
         if "\n@exercise(" in module.read_text():  # the real ones would cost time
@@ -96,7 +96,6 @@ def executed(repository, tmp_path_factory):
     for name, text in MODULES.items():
         (root / name).write_text(text)
     second = Register(root).find("02").lesson.with_suffix(".py")
-    second.parent.mkdir(exist_ok=True)
     second.write_text(HEADER + SECOND_LESSON)
     (root / "requirements.lock").write_text(LOCK)
     (root / "data" / "numbers.csv").write_text("1\n")

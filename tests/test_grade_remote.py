@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import re
@@ -12,12 +13,14 @@ import sys
 import threading
 import time
 from collections import OrderedDict, namedtuple
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import func
+from torch import Tensor, func
+from torch.utils._pytree import tree_leaves
 
 from utils.checks import engine, exercise_ids, run_check
 from utils.course.grading import remote, rpc
@@ -64,44 +67,56 @@ def outcome(verdict: engine.Verdict) -> tuple[str, str, str, str]:
 # --- the same verdicts as in one process -----------------------------------------------------------------------------
 
 
-def answers(chosen) -> list:
-    """Id and answer: solution, stub, right answers and wrong answers of the exercises whose tier is chosen."""
-    if not (ROOT / "solutions").is_dir():
-        return []
+def answers(id: str) -> Iterator[Callable]:
+    """Answers of all kinds: the stub, the solution, one wrong one, and all others where more than data is passed.
+
+    What the socket can change is how values, calls and gradients travel, so that a check that passes data alone needs
+    no more. A challenge's answers take long: of them there is the first wrong one.
+    """
     import test_checks as checks
 
-    tiers = {id: marker["tier"] for id, (_, marker) in checks.markers().items()}
-    found = [(id, kind) for id in exercise_ids() for kind in ("solution", "stub")]
-    found += checks.right_answers() + [(wrong.id, wrong.function) for wrong in checks.wrong_answers()]
-    return [pytest.param(id, a, id=f"{id}-{getattr(a, '__name__', a)}") for id, a in found if chosen(id, tiers[id])]
+    def stub(*inputs):
+        raise NotImplementedError(id)
+
+    yield stub
+    wrong = [answer.function for answer in checks.wrong_answers() if answer.id == id]
+    yield wrong[0]
+    if checks.tier(id) == "challenge" and (checks.SEEDS < 5 or id != "dist.compress"):
+        return
+    passed = []
+    yield watched(checks.solution(id), passed)
+    if checks.SEEDS >= 5 or any(leaf.requires_grad if isinstance(leaf, Tensor) else callable(leaf) for leaf in passed):
+        yield from wrong[1:]
+        yield from (answer for one, answer in checks.right_answers() if one == id)
 
 
-def answer_of(id: str, answer):
-    if answer == "stub":
+def watched(function: Callable, passed: list) -> Callable:
+    """The function; the values that go into it and come out are added to `passed`."""
 
-        def stub(*inputs):
-            raise NotImplementedError(id)
+    @functools.wraps(function)
+    def call(*inputs):
+        result = function(*inputs)
+        passed.extend(tree_leaves([inputs, result]))
+        return result
 
-        return stub
-    if answer == "solution":
-        import test_checks as checks
-
-        return checks.solutions(checks.markers()[id][0])[id]
-    return answer
+    return call
 
 
-@pytest.mark.parametrize(("id", "answer"), answers(lambda id, tier: tier != "challenge" or id == "dist.compress"))
-def test_the_verdict_is_the_same_as_in_one_process(id, answer):
-    answer = answer_of(id, answer)
-    here, there = outcome(run_check(id, answer, 0)), outcome(remotely(id, answer, 0))
-    if id in ("flow.dequantize", "dist.compress"):  # an answer draws noise of its own
-        here, there = ([re.sub(r"\d", "0", text) for text in texts] for texts in (here, there))
-    assert there == here
+@pytest.mark.skipif(not (ROOT / "solutions").is_dir(), reason="solutions/ is withheld")
+@pytest.mark.parametrize("id", exercise_ids())
+def test_the_verdicts_are_the_same_as_in_one_process(id):
+    for answer in answers(id):
+        here, there = outcome(run_check(id, answer, 0)), outcome(remotely(id, answer, 0))
+        if id in ("flow.dequantize", "dist.compress"):  # an answer draws noise of its own
+            here, there = ([re.sub(r"\d", "0", text) for text in texts] for texts in (here, there))
+        assert there == here, answer.__name__
 
 
 @pytest.mark.skipif(not (ROOT / "solutions").is_dir(), reason="solutions/ is withheld")
 def test_a_function_that_an_answer_returns_is_called():
-    verdict = remotely("gmm.held_out", answer_of("gmm.held_out", "solution"))
+    import test_checks as checks
+
+    verdict = remotely("gmm.held_out", checks.solution("gmm.held_out"))
     assert verdict.status == "passed" and "it integrates to 1.0" in verdict.message
 
 
@@ -609,7 +624,7 @@ def test_one_that_never_answers_is_left(quick, trickle):
 
     def drip():
         with contextlib.suppress(OSError):
-            while not stop.wait(0.05):
+            while not stop.wait(0.3):
                 there.sendall(trickle)
 
     thread = threading.Thread(target=drip)
@@ -619,8 +634,8 @@ def test_one_that_never_answers_is_left(quick, trickle):
     stop.set()
     thread.join()
     there.close()
-    assert verdict.status == "wrong" and verdict.message == "Your code did not finish within 0.3 seconds."
-    assert link.closed and verdict.seconds < 1
+    assert verdict.status == "timed out" and verdict.message == "Your code did not finish within 1.8 seconds."
+    assert link.closed
 
 
 def test_endless_calls_back_are_stopped(quick):
@@ -630,7 +645,7 @@ def test_endless_calls_back_are_stopped(quick):
 
     with served(rolling_errors=rolling_errors) as link:
         verdict = judge(link, "series.rolling_errors", 0)
-        assert verdict.message == "Your code did not finish within 0.3 seconds." and link.closed
+        assert verdict.status == "timed out" and link.closed
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_KEPT", 50), ("MAX_RECEIVED", 10_000)])

@@ -7,7 +7,7 @@ import scipy.linalg
 import torch
 from torch import nn
 
-from utils.metrics import frechet_distance, neighbours
+from utils.metrics import frechet_distance, neighbors
 
 
 def normal(n, dim, seed=0):
@@ -88,7 +88,7 @@ def test_frechet_is_zero_for_the_same_and_survives_flat_covariances():
     assert frechet_distance(normal(20, 2).float(), normal(20, 2).float()) < 1e-9
 
 
-# --- neighbours
+# --- neighbors
 
 
 def brute_force(real, fake, k):
@@ -109,27 +109,27 @@ def brute_force(real, fake, k):
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize("chunk", [7, 1000])
-def test_neighbours_against_brute_force(k, chunk):
+def test_neighbors_against_brute_force(k, chunk):
     real, fake = normal(40, 3), 0.7 * normal(30, 3, seed=1) + 0.5
     expected = brute_force(real.tolist(), fake.tolist(), k)
-    found = neighbours(real, fake, k=k, chunk=chunk)
+    found = neighbors(real, fake, k=k, chunk=chunk)
     assert found == pytest.approx(expected, abs=1e-12)
     assert len(set(found)) == 3  # the case tells the three apart
 
 
-def test_neighbours_name_what_is_wrong():
+def test_neighbors_name_what_is_wrong():
     two_heaps = torch.cat([normal(200, 2), normal(200, 2, seed=1) + 30])
     same = torch.cat([normal(200, 2, seed=2), normal(200, 2, seed=3) + 30])
-    assert min(neighbours(two_heaps, same)) > 0.9
-    one_heap = neighbours(two_heaps, normal(400, 2, seed=4))
+    assert min(neighbors(two_heaps, same)) > 0.9
+    one_heap = neighbors(two_heaps, normal(400, 2, seed=4))
     assert one_heap.precision > 0.9
     assert one_heap.coverage == one_heap.recall == pytest.approx(0.5, abs=0.05)
-    junk = neighbours(two_heaps, torch.cat([same[:200:2], same[200::2], normal(200, 2, seed=5) + 300]))
+    junk = neighbors(two_heaps, torch.cat([same[:200:2], same[200::2], normal(200, 2, seed=5) + 300]))
     assert junk.precision == pytest.approx(0.5, abs=0.05)
     assert junk.coverage > 0.85
     # A single far-off sample has a ball that holds all: recall is fooled, coverage is not.
     lone = torch.cat([normal(6, 2), torch.full((1, 2), 1000.0).double()])
-    fooled = neighbours(two_heaps, lone, k=5)
+    fooled = neighbors(two_heaps, lone, k=5)
     assert fooled.recall == 1
     assert fooled.coverage < 0.5
 
@@ -137,7 +137,7 @@ def test_neighbours_name_what_is_wrong():
 # --- refusals
 
 
-@pytest.mark.parametrize("measure", [frechet_distance, neighbours])
+@pytest.mark.parametrize("measure", [frechet_distance, neighbors])
 @pytest.mark.parametrize("shapes", [((5, 2), (5, 3)), ((5, 2, 2), (5, 2, 2)), ((1, 2), (5, 2))])
 def test_features_of_other_shapes_are_refused(measure, shapes):
     with pytest.raises(ValueError, match=r"expected \(N, F\) and \(M, F\)"):
@@ -147,4 +147,4 @@ def test_features_of_other_shapes_are_refused(measure, shapes):
 @pytest.mark.parametrize("k", [0, 5])
 def test_a_senseless_k_is_refused(k):
     with pytest.raises(ValueError, match=rf"k is {k}: expected a whole number from 1 to 4"):
-        neighbours(normal(5, 2), normal(6, 2), k=k)
+        neighbors(normal(5, 2), normal(6, 2), k=k)

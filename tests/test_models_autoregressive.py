@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from utils.models.estimator import NotFittedError
 from utils.models.time_series import ARCH, Autoregression, CausalConv, GRUMemory, NeuralForecaster, aic_by_order
 from utils.models.time_series.stationary import (
     autocovariance,
@@ -16,7 +17,6 @@ from utils.models.time_series.stationary import (
     partial_autocorrelations,
     toeplitz,
 )
-from utils.models.validation import NotFittedError
 from utils.series import load_series
 
 NAN = math.nan
@@ -95,13 +95,13 @@ def test_orders_are_compared_on_the_same_values(sunspots):
 
 def test_known_coefficients_are_recovered():
     truth = Autoregression.from_parameters(tensor(1.2, -0.6), intercept=2.0, variance=0.25)
-    fitted = Autoregression(2).fit(truth.sample(1, 50_000, generator())[0])
+    fitted = Autoregression(2).fit(truth.sample(1, generator(), steps=50_000)[0])
     # The standard error of a coefficient is √((1 − φ_2²) / n).
     error = 5 * math.sqrt((1 - 0.36) / 50_000)
     assert (fitted.coefficients - truth.coefficients).abs().max() < error
     assert fitted.mean.item() == pytest.approx(truth.mean.item(), abs=5 * 0.5 / 0.4 / math.sqrt(50_000))
     assert fitted.variance.item() == pytest.approx(0.25, rel=5 * math.sqrt(2 / 50_000))
-    orders = aic_by_order(truth.sample(1, 5000, generator(1))[0], 6)
+    orders = aic_by_order(truth.sample(1, generator(1), steps=5000)[0], 6)
     assert min(orders, key=orders.get) in range(2, 6)  # AIC never takes too few here, sometimes too many
     assert orders[2] < orders[1] - 100
 
@@ -156,7 +156,7 @@ def test_the_roots_tell_whether_shocks_die_out():
 
 def test_samples_have_the_stationary_moments():
     model = Autoregression.from_parameters(tensor(1.1, -0.4), intercept=1.0, variance=2.0)
-    x = model.sample(200_000, 5, generator())
+    x = model.sample(200_000, generator(), steps=5)
     assert torch.allclose(x.mean(0), model.mean.expand(5), atol=0.04)
     assert torch.allclose(x.T.cov(), toeplitz(model.autocovariance(5)), atol=0.15)
 
@@ -167,7 +167,7 @@ def test_samples_have_the_stationary_moments():
 @pytest.mark.parametrize("coefficients", MODELS)
 def test_the_exact_density_is_first_values_times_steps(coefficients):
     model = Autoregression.from_parameters(tensor(*coefficients), intercept=0.7, variance=0.3)
-    x, p = model.sample(4, 30, generator()), len(coefficients)
+    x, p = model.sample(4, generator(), steps=30), len(coefficients)
     first = MultivariateNormal(model.mean.expand(p), toeplitz(model.autocovariance(p))).log_prob(x[:, :p])
     steps = torch.stack([model.step_log_prob(row)[p:].sum() for row in x])
     assert torch.allclose(model.log_prob(x), first + steps, atol=1e-9)
@@ -215,7 +215,7 @@ def test_missing_values_agree_with_the_kalman_filter(sunspots):
 def test_what_is_missing_is_a_conditional_gaussian():
     """Against conditioning the joint Gaussian of the whole series, with the first values known."""
     model = Autoregression.from_parameters(tensor(0.9, -0.5), intercept=0.4, variance=0.6)
-    x = model.sample(1, 25, generator())[0]
+    x = model.sample(1, generator(), steps=25)[0]
     missing = torch.tensor([4, 5, 11, 23, 24])
     holed = x.clone()
     holed[missing] = NAN
@@ -230,7 +230,7 @@ def test_what_is_missing_is_a_conditional_gaussian():
 
 
 def test_a_fit_with_gaps_uses_whole_rows_alone():
-    x = Autoregression.from_parameters(tensor(0.7)).sample(1, 40, generator())[0]
+    x = Autoregression.from_parameters(tensor(0.7)).sample(1, generator(), steps=40)[0]
     holed = x.clone()
     holed[[10, 20]] = NAN
     fitted = Autoregression(1).fit(holed)
@@ -271,7 +271,7 @@ def test_errors_of_autoregressions_say_what_to_do(sunspots):
             Autoregression(order)
     with pytest.raises(ValueError, match="likelihood is 'full': expected one of conditional, exact"):
         Autoregression(1, "full")
-    with pytest.raises(NotFittedError, match=r"has no coefficients yet: call fit\(x\) first"):
+    with pytest.raises(NotFittedError, match=r"has no coefficients: call fit or from_parameters"):
         _ = Autoregression(1).coefficients
     with pytest.raises(TypeError, match=r"of type list: expected a torch\.Tensor"):
         Autoregression(1).fit([1.0, 2.0])
@@ -364,7 +364,7 @@ def test_errors_of_arch_say_what_to_do():
         ARCH(1, "cauchy")
     with pytest.raises(ValueError, match="order is -1"):
         ARCH(-1)
-    with pytest.raises(NotFittedError, match="has no degrees yet"):
+    with pytest.raises(NotFittedError, match="has no degrees: call fit"):
         _ = ARCH(1).degrees
     with pytest.raises(ValueError, match=r"the series has 20 values: an ARCH\(10\) needs 30 or more"):
         ARCH(10).fit(torch.zeros(20))
@@ -408,7 +408,7 @@ def test_reading_step_by_step_gives_the_same(kind):
 @pytest.mark.parametrize("kind", ["gru", "conv"])
 def test_each_step_integrates_to_one(kind):
     model = NeuralForecaster(memories()[kind], 3, generator())
-    model.centre, model.scale = torch.tensor(5.0), torch.tensor(2.0)
+    model.center, model.scale = torch.tensor(5.0), torch.tensor(2.0)
     line = torch.linspace(-60, 70, 8001)
     series = torch.cat([torch.tensor([3.0, 6.0, NAN]).expand(8001, 3), line[:, None]], dim=1)
     density = model.step_log_prob(series)[:, 3].exp()
@@ -425,18 +425,18 @@ def test_first_draws_follow_the_density(kind):
         series = torch.cat([past.expand(2001, 3), line[:, None]], dim=1)
         share = torch.trapezoid(model.step_log_prob(series)[:, 3].exp(), line).item()
         assert ((draws[:, 0] > low) & (draws[:, 0] <= high)).float().mean().item() == pytest.approx(share, abs=0.02)
-    assert model.sample(7, 5, generator()).shape == (7, 5)
+    assert model.sample(7, generator(), steps=5).shape == (7, 5)
     assert torch.equal(draws[:4], model.sample_paths(past, 2, 20_000, generator())[:4])
 
 
 def test_training_learns_a_linear_series_and_skips_what_is_missing():
     truth = Autoregression.from_parameters(tensor(0.9), intercept=2.0, variance=0.25)
-    x = truth.sample(64, 40, generator())
+    x = truth.sample(64, generator(), steps=40)
     holed = x.clone()
     holed[torch.rand(x.shape, generator=generator()) < 0.1] = NAN
     model = NeuralForecaster(CausalConv(8, 2, generator()), 1, generator())
     model.fit(holed, epochs=12, batch_size=8, lr=2e-2)
-    fresh = truth.sample(200, 40, generator(1))
+    fresh = truth.sample(200, generator(1), steps=40)
     with torch.no_grad():
         gap = (
             torch.stack([truth.step_log_prob(row)[5:].mean() for row in fresh]).mean()

@@ -11,18 +11,18 @@ from torch import nn
 from utils.data import load
 from utils.models.autoregressive import (
     FVSBN,
-    NEIGHBOURS,
+    NEIGHBORS,
     GatedPixelCNN,
     ImageMADE,
     MaskedConv2d,
-    NeighbourTable,
+    NeighborTable,
     PixelCNN,
 )
 
 ORDER = [4, 0, 8, 2, 6, 1, 7, 3, 5]
 # For a shape (H, W), and 3 × 3 where an order is given.
 MODELS = {
-    "neighbours": NeighbourTable,
+    "neighbors": NeighborTable,
     "fvsbn": FVSBN,
     "made": lambda shape: ImageMADE(shape, hidden=(16,)),
     "made, deep": lambda shape: ImageMADE(shape, hidden=(16, 12), direct=False),
@@ -54,7 +54,7 @@ def shaken(model, seed=0, scale=1.0):
     g = generator(seed)
     for weight in model.double().parameters():
         nn.init.normal_(weight, std=scale, generator=g)
-    if isinstance(model, NeighbourTable):
+    if isinstance(model, NeighborTable):
         nn.init.normal_(model.log_odds, generator=g)
     return model.requires_grad_(False)
 
@@ -86,10 +86,10 @@ def test_all_images_in_patches_sum_to_one(name, shape):
 
 def test_log_prob_is_the_chain_rule_spelt_out():
     model, x = shaken(ImageMADE((3, 3), (8,), ORDER)), every(3, 3)[100:140]
-    chances = model(x).sigmoid().flatten(1)
-    expected = torch.where(x.flatten(1) == 1, chances, 1 - chances).log().sum(1)
+    probabilities = model(x).sigmoid().flatten(1)
+    expected = torch.where(x.flatten(1) == 1, probabilities, 1 - probabilities).log().sum(1)
     torch.testing.assert_close(model.log_prob(x), expected)
-    torch.testing.assert_close(-model.surprise(x).sum((1, 2)), expected)
+    torch.testing.assert_close(-model.nll_per_patch(x).sum((1, 2)), expected)
     assert model.nll(x, batch_size=7) == pytest.approx(-expected.mean().item())
 
 
@@ -116,7 +116,7 @@ def test_made_never_looks_ahead_in_random_orders(seed):
     assert torch.equal(seen, place[:, None] > place)  # nothing later, and everything earlier
 
 
-@pytest.mark.parametrize("name", [name for name in IN_READING_ORDER if name != "neighbours"])  # a table has no gradient
+@pytest.mark.parametrize("name", [name for name in IN_READING_ORDER if name != "neighbors"])  # a table has no gradient
 def test_outputs_depend_on_earlier_pixels_alone(name):
     seen = depends(shaken(MODELS[name]((3, 3))), every(3, 3)).flatten(1)
     assert not seen.triu().any()
@@ -134,8 +134,8 @@ def test_patches_depend_on_earlier_patches_alone(name):
     assert seen[8][sites < 7].any()
 
 
-def test_the_table_looks_at_its_ten_neighbours_alone():
-    model = shaken(NeighbourTable((7, 7)))
+def test_the_table_looks_at_its_ten_neighbors_alone():
+    model = shaken(NeighborTable((7, 7)))
     x = torch.randint(0, 2, (1, 1, 7, 7), generator=generator()).double()
     here = model(x)[0, 0, 3, 3]
     touched = set()
@@ -144,7 +144,7 @@ def test_the_table_looks_at_its_ten_neighbours_alone():
         flipped[0, 0, row, column] = 1 - flipped[0, 0, row, column]
         if model(flipped)[0, 0, 3, 3] != here:
             touched.add((3 - row, column - 3))
-    assert touched == set(NEIGHBOURS)
+    assert touched == set(NEIGHBORS)
 
 
 def test_one_stack_has_a_blind_spot_and_two_have_none():
@@ -161,8 +161,8 @@ def test_one_stack_has_a_blind_spot_and_two_have_none():
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_masks_split_the_kernel_at_its_centre(size):
-    first, later = (MaskedConv2d(1, 1, size, centre=centre).mask for centre in (False, True))
+def test_masks_split_the_kernel_at_its_center(size):
+    first, later = (MaskedConv2d(1, 1, size, center=center).mask for center in (False, True))
     assert first.sum() == size * size // 2
     assert later.sum() == size * size // 2 + 1
     assert (later - first)[size // 2, size // 2] == 1
@@ -244,17 +244,17 @@ def test_a_low_temperature_takes_the_likeliest():
     model = shaken(GatedPixelCNN((4, 4), channels=6, layers=1, patch=2))
     x = model.sample(5, generator(), temperature=1e-6)
     log_odds = torch.cat([torch.zeros(5, 1, 2, 2), model(x)], 1)
-    assert torch.equal(model.spell(x), log_odds.argmax(1))
+    assert torch.equal(model.encode(x), log_odds.argmax(1))
 
 
 def test_symbols_are_spelt_and_read_back():
     model = GatedPixelCNN((4, 4), channels=2, layers=0, patch=2)
     x = torch.randint(0, 2, (30, 1, 4, 4), generator=generator()).float()
-    symbols = model.spell(x)
+    symbols = model.encode(x)
     assert symbols.min() >= 0
     assert symbols.max() <= 15
     assert torch.equal(symbols[:, 0, 1], (x[:, 0, :2, 2:].flatten(1) @ torch.tensor([1.0, 2.0, 4.0, 8.0])).long())
-    bits = model.unspell(symbols.flatten()).view(30, 2, 2, 4).permute(0, 3, 1, 2)
+    bits = model.decode(symbols.flatten()).view(30, 2, 2, 4).permute(0, 3, 1, 2)
     assert torch.equal(bits.float(), model.bits(x))
 
 
@@ -263,11 +263,11 @@ def test_symbols_are_spelt_and_read_back():
 
 def test_the_table_counts():
     x = torch.randint(0, 2, (40, 1, 5, 4), generator=generator()).float()
-    model = NeighbourTable((5, 4), smoothing=0.5).fit(x)
+    model = NeighborTable((5, 4), smoothing=0.5).fit(x)
     counts = torch.zeros(1024, 2)
     for image in x[:, 0].int().tolist():
         for row, column in itertools.product(range(5), range(4)):
-            places = [(row - up, column + right) for up, right in NEIGHBOURS]
+            places = [(row - up, column + right) for up, right in NEIGHBORS]
             seen = [image[r][c] if r >= 0 and 0 <= c < 4 else 0 for r, c in places]
             counts[sum(bit << at for at, bit in enumerate(seen)), image[row][column]] += 1
     torch.testing.assert_close(model.log_odds.sigmoid(), (counts[:, 1] + 0.5) / (counts.sum(1) + 1))
@@ -282,7 +282,7 @@ def test_a_pixel_of_the_fvsbn_is_a_logistic_regression():
 
     def closure():
         optimizer.zero_grad()
-        loss = model.surprise(x).sum() + 0.5 * model.weight.square().sum()
+        loss = model.nll_per_patch(x).sum() + 0.5 * model.weight.square().sum()
         loss.backward()
         return loss
 
@@ -317,14 +317,14 @@ def test_training_starts_at_the_frequencies():
     x[:250] = 0
     for make in (FVSBN, GatedPixelCNN):
         model = make((2, 2)).fit(x, epochs=1, lr=1e-12, progress=False)
-        chances = model(x).sigmoid()[0, 0]
-        torch.testing.assert_close(chances, torch.tensor([[0.75, 0.0], [0.75, 0.75]]), atol=1e-3, rtol=0)
+        probabilities = model(x).sigmoid()[0, 0]
+        torch.testing.assert_close(probabilities, torch.tensor([[0.75, 0.0], [0.75, 0.75]]), atol=1e-3, rtol=0)
 
 
 def test_binarize_draws_anew_and_obeys_the_seed():
-    grey = load("digits").x_train[:300]
+    gray = load("digits").x_train[:300]
     fits = [
-        FVSBN((8, 8)).fit(grey, binarize=True, epochs=2, seed=seed, progress=False).weight.detach()
+        FVSBN((8, 8)).fit(gray, binarize=True, epochs=2, seed=seed, progress=False).weight.detach()
         for seed in (0, 0, 1)
     ]
     assert torch.equal(fits[0], fits[1])
@@ -344,7 +344,7 @@ def test_binarize_draws_anew_and_obeys_the_seed():
         (lambda: FVSBN((2, 2)).fit(torch.full((1, 1, 2, 2), 0.5)), "binarize=True"),
         (lambda: GatedPixelCNN((3, 4), patch=2), "even sides"),
         (lambda: GatedPixelCNN((6, 6), patch=3), "patches of 3: expected 1"),
-        (lambda: MaskedConv2d(1, 1, 4, centre=True), "size is 4: expected an odd number"),
+        (lambda: MaskedConv2d(1, 1, 4, center=True), "size is 4: expected an odd number"),
         (lambda: FVSBN((2, 2)).sample(1, temperature=0), "temperature is 0"),
         (lambda: FVSBN((2, 2)).sample(1, rows=1), "go together"),
         (lambda: FVSBN((2, 2)).sample(1, start=torch.zeros(1, 1, 2, 2)), "go together"),

@@ -12,7 +12,7 @@ import torch
 from utils import data
 from utils.models.bayesnets import BayesianNetwork, Factor
 from utils.models.bayesnets.factors import eliminate, min_fill, product
-from utils.models.validation import NotFittedError
+from utils.models.estimator import NotFittedError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
@@ -65,15 +65,15 @@ def random_network(seed, n=6, zeros=False):
 def enumerated(network):
     """All complete rows and their probabilities, one product of table entries at a time."""
     rows = list(itertools.product(*(range(len(states)) for states in network.states.values())))
-    chances = []
+    probabilities = []
     for row in rows:
         state = dict(zip(network.variables, row, strict=True))
         chance = 1.0
         for name, table in network.tables.items():
             chance *= table[tuple(state[v] for v in (*network.parents[name], name))].item()
-        chances.append(chance)
+        probabilities.append(chance)
     shape = [len(states) for states in network.states.values()]
-    return torch.tensor(rows), torch.tensor(chances, dtype=torch.float64).reshape(shape)
+    return torch.tensor(rows), torch.tensor(probabilities, dtype=torch.float64).reshape(shape)
 
 
 def posterior(network, joint, variables, evidence):
@@ -273,7 +273,7 @@ def test_gibbs_comes_near_the_posterior():
     variables, evidence = [network.variables[1], network.variables[4]], {network.variables[2]: 0}
     exact = network.query(variables, evidence)
     estimate, chains = network.gibbs(
-        variables, evidence, n=400, burn_in=50, chains=200, generator=generator(), return_chains=True
+        variables, evidence, n_samples=400, burn_in=50, chains=200, generator=generator(), return_chains=True
     )
     assert chains.shape == (200, *exact.shape)
     assert_close(estimate, chains.mean(0))
@@ -287,14 +287,14 @@ def test_gibbs_stays_on_its_island():
     """b copies a: neither can change while the other is held, so a chain keeps what it began with."""
     tables = {"a": torch.tensor([0.3, 0.7]), "b": torch.eye(2)}
     network = BayesianNetwork({"b": ["a"]}, {"a": ["0", "1"], "b": ["0", "1"]}, tables)
-    _, chains = network.gibbs("a", n=50, chains=40, generator=generator(), return_chains=True)
+    _, chains = network.gibbs("a", n_samples=50, chains=40, generator=generator(), return_chains=True)
     assert set(chains[:, 0].tolist()) == {0.0, 1.0}
 
 
 def test_gibbs_starts_even_where_forward_draws_never_meet_the_evidence():
     rare = torch.tensor([1 - 1e-9, 1e-9], dtype=torch.float64)
     network = rain(rain=rare, wet=torch.tensor([[[1.0, 0], [1, 0]], [[0, 1], [0, 1]]]))
-    estimate = network.gibbs("rain", {"wet": "yes"}, n=20, chains=5, generator=generator())
+    estimate = network.gibbs("rain", {"wet": "yes"}, n_samples=20, chains=5, generator=generator())
     assert estimate.tolist() == [0, 1]
 
 
@@ -427,19 +427,25 @@ GRASS = {"rain": ["no", "yes"], "sprinkler": ["off", "on"], "wet": ["no", "yes"]
             lambda n: n.query("rain", {"sprinkler": "off", "rain": "no"} | {"wet": 1}),
             r"'rain' is both asked for and given",
         ),
-        (lambda n: n.log_prob(torch.zeros(3, 2).long()), r"shape \(3, 2\): expected \(B, 3\), one column for each"),
+        (
+            lambda n: n.log_prob(torch.zeros(3, 2).long()),
+            r"shape \(3, 2\): expected \(B, 3\) with B > 0, one column for each",
+        ),
         (lambda n: n.log_prob(torch.zeros(3, 3)), r"type torch.float32: expected whole numbers, .*use x.long\(\)"),
         (
             lambda n: n.log_prob(torch.tensor([[0, 0, 0], [0, 5, 0]])),
             r"row 1 of x has 5 for 'sprinkler': expected 0 … 1, one of its states off, on",
         ),
         (lambda n: n.log_prob(torch.tensor([[0, -1, 0]])), r"row 0 of x has -1 for 'sprinkler'"),
-        (lambda n: n.fit(torch.zeros(0, 3).long()), r"x has no rows"),
+        (lambda n: n.fit(torch.zeros(0, 3).long()), r"shape \(0, 3\): expected \(B, 3\) with B > 0"),
         (lambda n: n.fit(torch.zeros(1, 3).long(), alpha=-1), r"alpha is -1: expected a count of 0 or more"),
-        (lambda n: n.sample(0), r"n is 0: expected at least 1"),
-        (lambda n: n.likelihood_weighting("rain", n=0), r"n is 0: expected at least 1"),
-        (lambda n: n.gibbs("rain", chains=0), r"chains is 0: expected at least 1"),
-        (lambda n: n.gibbs("rain", burn_in=-5), r"burn_in is -5: expected 0 or more"),
+        (lambda n: n.sample(0), r"n is 0: expected a whole number of at least 1"),
+        (
+            lambda n: n.likelihood_weighting("rain", n_samples=0),
+            r"n_samples is 0: expected a whole number of at least 1",
+        ),
+        (lambda n: n.gibbs("rain", chains=0), r"chains is 0: expected a whole number of at least 1"),
+        (lambda n: n.gibbs("rain", burn_in=-5), r"burn_in is -5: expected a whole number of at least 0"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(call, message):

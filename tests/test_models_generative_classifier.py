@@ -9,8 +9,8 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 
 from utils.models.classifiers import GenerativeClassifier
+from utils.models.estimator import NotFittedError
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
-from utils.models.validation import NotFittedError
 
 NAN = math.nan
 
@@ -28,7 +28,7 @@ def bernoulli(alpha=1.0):
 
 
 def points(n=300, dim=3, seed=0):
-    """Real rows of three classes with unequal shares, labelled 2, 5 and 9."""
+    """Real rows of three classes with unequal shares, labeled 2, 5 and 9."""
     g = generator(seed)
     y = torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), n, replacement=True, generator=g)
     means = 1.5 * torch.randn(3, dim, generator=g, dtype=torch.float64)
@@ -38,7 +38,7 @@ def points(n=300, dim=3, seed=0):
 
 
 def bits(n=200, dim=5, seed=0):
-    """Binary rows of three classes, labelled 2, 5 and 9."""
+    """Binary rows of three classes, labeled 2, 5 and 9."""
     g = generator(seed)
     y = torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), n, replacement=True, generator=g)
     probs = 0.1 + 0.8 * torch.rand(3, dim, generator=g, dtype=torch.float64)
@@ -222,7 +222,7 @@ BAD = {
     "unfitted": (NotFittedError, "call fit", lambda: GenerativeClassifier(gaussian()).predict(X)),
     "unfitted sample": (NotFittedError, "call fit", lambda: GenerativeClassifier(gaussian()).sample(3)),
     "no samples": (ValueError, "n is 0", lambda: GenerativeClassifier(gaussian()).fit(X, Y).sample(0)),
-    "grey pixels": (ValueError, "binarise", lambda: GenerativeClassifier(bernoulli()).fit(X, Y)),
+    "gray pixels": (ValueError, "binarize", lambda: GenerativeClassifier(bernoulli()).fit(X, Y)),
     "columns": (ValueError, "columns", lambda: GenerativeClassifier(gaussian()).fit(X, Y).predict(X[:, :2])),
 }
 

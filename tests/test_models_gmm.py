@@ -1,4 +1,4 @@
-"""Mixtures: exactness against integrals, enumeration, Bayes and scikit-learn; mending; missing values; errors."""
+"""Mixtures: exactness against integrals, Bayes and scikit-learn; collapsed components; missing values; errors."""
 
 import itertools
 import math
@@ -10,10 +10,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
+from utils.models.estimator import NotFittedError
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
-from utils.models.mixtures.gaussian_forms import Expanded, Whitened, survey
+from utils.models.mixtures.gaussian_forms import CholeskyForm, DenseForm, missing_patterns
 from utils.models.mixtures.linear import slices
-from utils.models.validation import NotFittedError
 
 NAN = math.nan
 TYPES = ("full", "tied", "diag", "spherical")
@@ -108,10 +108,10 @@ def test_bernoulli_probabilities_and_posteriors_match_enumeration():
     chance = torch.where(states[:, None] == 1, model.probs, 1 - model.probs).prod(2) * model.weights  # (2^D, K)
     assert_close(model.log_prob(states).exp(), chance.sum(1), rtol=1e-12)
     assert model.log_prob(states).exp().sum().item() == pytest.approx(1, abs=1e-12)
-    assert_close(model.posterior(states), chance / chance.sum(1, keepdim=True), rtol=1e-12)
+    assert_close(model.predict_proba(states), chance / chance.sum(1, keepdim=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize("dim", [3, 40])  # both forms of the quadratic: expanded and whitened
+@pytest.mark.parametrize("dim", [3, 40])  # both forms of the quadratic: dense and Cholesky
 @pytest.mark.parametrize("kind", TYPES)
 def test_em_equals_scikit_learn(kind, dim):
     x, _ = blobs(500, dim, k=4, distance=1.0)
@@ -120,12 +120,12 @@ def test_em_equals_scikit_learn(kind, dim):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         theirs = SklearnMixture(4, covariance_type=kind, tol=0, max_iter=8, **given_theirs).fit(x.numpy())
-    assert ours.repairs == []
-    assert_close(ours.history, theirs.lower_bounds_)
+    assert ours.reinitialized == []
+    assert_close(ours.history_, theirs.lower_bounds_)
     for name in ("weights", "means", "covariances"):
         assert_close(getattr(ours, name), getattr(theirs, name + "_"))
     assert_close(ours.log_prob(x), theirs.score_samples(x.numpy()))
-    assert_close(ours.posterior(x), theirs.predict_proba(x.numpy()))
+    assert_close(ours.predict_proba(x), theirs.predict_proba(x.numpy()))
     assert ours.bic(x) == pytest.approx(theirs.bic(x.numpy()))
     assert ours.aic(x) == pytest.approx(theirs.aic(x.numpy()))
     assert ours.n_parameters == theirs._n_parameters()
@@ -143,8 +143,8 @@ def test_bernoulli_counts_its_parameters():
 @pytest.mark.parametrize("kind", ALL)
 def test_each_step_raises_the_likelihood(kind, holes):
     model = fresh(kind, max_iter=25).fit(with_holes(data(kind), holes))
-    gains = np.diff(model.history)
-    assert model.repairs == []
+    gains = np.diff(model.history_)
+    assert model.reinitialized == []
     assert gains.min() > -1e-10
     assert gains.max() > 1e-3
 
@@ -211,7 +211,7 @@ def test_a_missing_value_is_integrated_out(kind):
         expected = model.marginal(dims).log_prob(x[:, dims]) if dims else torch.zeros(50)
         assert_close(model.log_prob(holes), expected.double(), rtol=1e-10)
         if not dims:
-            assert_close(model.posterior(holes), model.weights.expand(50, -1), rtol=1e-10)
+            assert_close(model.predict_proba(holes), model.weights.expand(50, -1), rtol=1e-10)
     mixed = with_holes(x)  # all patterns at once, in any order
     one_by_one = torch.cat([model.log_prob(row[None]) for row in mixed])
     assert_close(model.log_prob(mixed), one_by_one, rtol=1e-10)
@@ -226,7 +226,7 @@ def test_autograd_gives_the_score(kind, dim):
     to_matrices = {"full": lambda c: c, "tied": lambda c: c.expand(3, dim, dim), "diag": torch.diag_embed}
     matrices = to_matrices.get(kind, lambda c: c[:, None, None] * torch.eye(dim))(model.covariances).double()
     pull = torch.linalg.solve(matrices, (model.means[:, None] - x).mT).mT  # (K, B, D)
-    assert_close(score, (model.posterior(x).T[..., None] * pull).sum(0).detach(), rtol=1e-8)
+    assert_close(score, (model.predict_proba(x).T[..., None] * pull).sum(0).detach(), rtol=1e-8)
 
 
 def test_a_marginal_is_the_integral_of_the_joint():
@@ -303,10 +303,10 @@ def test_em_with_holes_stops_where_the_observed_likelihood_is_stationary(kind):
 def test_more_components_than_points_stay_finite(kind, reg_covar):
     x = tensor([0, 0], [1, 3], [5, 1]).repeat(6, 1)
     model = fresh(kind, 6, reg_covar=reg_covar, max_iter=20).fit(x)
-    for value in (model.weights, model.means, model.covariances, model.log_prob(x), tensor(*model.history)):
+    for value in (model.weights, model.means, model.covariances, model.log_prob(x), tensor(*model.history_)):
         assert value.isfinite().all()
     assert model.weights.sum().item() == pytest.approx(1)
-    assert (kind == "tied" and reg_covar > 0) or model.repairs
+    assert (kind == "tied" and reg_covar > 0) or model.reinitialized
 
 
 def test_a_component_on_one_point_is_moved_and_reported():
@@ -320,35 +320,35 @@ def test_a_component_on_one_point_is_moved_and_reported():
         weights_init=torch.full((3,), 1 / 3),
         covariances_init=torch.eye(2).expand(3, 2, 2),
     ).fit(x)
-    first = model.repairs[0]
+    first = model.reinitialized[0]
     assert (first.component, first.reason) == (2, "single point")
     assert 0 <= first.row < len(x)
     assert first.step == 1
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_empty_component_is_mended(kind):
+def test_an_empty_component_begins_anew(kind):
     x = data(kind)
     model = fresh(kind, max_iter=30)
     model._dtype, model._device = x.dtype, x.device
     model._start(x)
-    model.repairs, model.n_iter = [], 1
+    model.reinitialized, model.n_iter = [], 1
     model._parameters["weights"] = tensor(0.5, 0.5, 0.0)
-    log_prob, sums = model._e_step(x, model._survey(x))
+    log_prob, sums = model._e_step(x, model._patterns(x))
     assert not log_prob.isnan().any()
     model._m_step(*sums)
-    assert model._repair(x, log_prob)
-    assert [(repair.component, repair.reason) for repair in model.repairs] == [(2, "empty")]
-    assert model.repairs[0].row == log_prob.argmin().item()
+    assert model._reinitialize(x, log_prob)
+    assert [(repair.component, repair.reason) for repair in model.reinitialized] == [(2, "empty")]
+    assert model.reinitialized[0].row == log_prob.argmin().item()
     assert model.log_prob(x).isfinite().all()
     assert model.weights[2] > 0.1
 
 
-def test_a_healthy_fit_repairs_nothing_and_converges():
+def test_a_healthy_fit_reinitializes_nothing_and_converges():
     model = GaussianMixture(3, generator=generator()).fit(blobs()[0])
-    assert model.repairs == []
+    assert model.reinitialized == []
     assert model.converged
-    assert len(model.history) == model.n_iter < 100
+    assert len(model.history_) == model.n_iter < 100
 
 
 # --- numbers ---
@@ -361,17 +361,17 @@ def test_float32_is_accurate_far_from_zero(kind, dim):
     given, _ = start(kind, 3, dim, x)
     models = [GaussianMixture(3, kind, tol=0, max_iter=6, **given).fit(rows) for rows in (x, x.double())]
     assert models[0].covariances.dtype == models[0].log_prob(x).dtype == torch.float32
-    assert_close(models[0].history, models[1].history, rtol=1e-5)
+    assert_close(models[0].history_, models[1].history_, rtol=1e-5)
     assert_close(models[0].log_prob(x), models[1].log_prob(x.double()).float(), rtol=1e-4, atol=1e-2)
 
 
-def test_the_expanded_form_steps_aside_where_it_would_lose_digits():
+def test_the_dense_form_steps_aside_where_it_would_lose_digits():
     x, which = blobs(400, 2, 2, distance=0.0)
     x[which == 1] += 1e6
     start_at = {"means_init": tensor([0, 0], [1e6, 1e6]), "covariances_init": torch.eye(2).expand(2, 2, 2)}
     model = GaussianMixture(2, tol=0, max_iter=2, weights_init=tensor(0.5, 0.5), **start_at).fit(x)
-    assert isinstance(model._form(survey(x)), Whitened)
-    assert isinstance(known("full")._form(survey(blobs()[0])), Expanded)
+    assert isinstance(model._form(missing_patterns(x)), CholeskyForm)
+    assert isinstance(known("full")._form(missing_patterns(blobs()[0])), DenseForm)
     for j in range(2):
         assert_close(model.covariances[j], x[which == j].T.cov(correction=0) + 1e-6 * torch.eye(2), rtol=1e-7)
 
@@ -380,15 +380,15 @@ def test_both_forms_agree():
     x, _ = blobs(300)
     model = known("full")
     weights, means, covariances = model._parameters.values()
-    log_prob, sums = model._e_step(x, survey(x))
-    model._form = lambda _: Whitened(weights.log(), means, covariances, None)
-    log_prob_whitened, sums_whitened = model._e_step(x, survey(x))
-    assert_close(log_prob, log_prob_whitened, rtol=1e-12)
+    log_prob, sums = model._e_step(x, missing_patterns(x))
+    model._form = lambda _: CholeskyForm(weights.log(), means, covariances, None)
+    log_prob_cholesky, sums_cholesky = model._e_step(x, missing_patterns(x))
+    assert_close(log_prob, log_prob_cholesky, rtol=1e-12)
     model._m_step(*sums)
-    expanded = {name: value.clone() for name, value in model._parameters.items()}
-    model._m_step(*sums_whitened)
+    dense = {name: value.clone() for name, value in model._parameters.items()}
+    model._m_step(*sums_cholesky)
     for name, value in model._parameters.items():
-        assert_close(value, expanded[name], rtol=1e-10)
+        assert_close(value, dense[name], rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -408,7 +408,7 @@ def test_blocks_change_nothing_and_stay_small(kind, monkeypatch):
     for name in whole.names:
         assert_close(getattr(cut, name), getattr(whole, name), rtol=1e-9)
     assert_close(cut.log_prob(x), whole.log_prob(x), rtol=1e-9)
-    for rows, joint, _ in cut._form(cut._survey(x)).blocks(x):
+    for rows, joint, _ in cut._form(cut._patterns(x)).blocks(x):
         assert len(x[rows]) == joint.shape[1] <= 7
 
 
@@ -423,7 +423,7 @@ def test_a_block_is_bounded_and_blocks_cover_each_row_once():
 def test_a_generator_decides_everything(kind):
     x = data(kind)
     one, same, other = (fresh(kind, max_iter=4, generator=generator(seed)).fit(x) for seed in (1, 1, 2))
-    assert one.history == same.history != other.history
+    assert one.history_ == same.history_ != other.history_
     assert torch.equal(one.sample(9, generator(5)), same.sample(9, generator(5)))
     assert not torch.equal(one.sample(9, generator(5)), one.sample(9, generator(6)))
 
@@ -432,9 +432,9 @@ def test_a_generator_decides_everything(kind):
 def test_the_best_of_the_starts_is_kept(init):
     x, _ = blobs(400, 2, 8, distance=6.0)
     source = generator(3)
-    singles = [fresh("full", 8, init=init, max_iter=15, generator=source).fit(x).history[-1] for _ in range(4)]
+    singles = [fresh("full", 8, init=init, max_iter=15, generator=source).fit(x).history_[-1] for _ in range(4)]
     best = fresh("full", 8, init=init, max_iter=15, n_init=4, generator=generator(3)).fit(x)
-    assert best.history[-1] == max(singles) > min(singles)
+    assert best.history_[-1] == max(singles) > min(singles)
 
 
 def test_k_means_plus_plus_finds_blobs_that_lie_far_apart():
@@ -462,7 +462,7 @@ def test_a_gpu_agrees(kind):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: GaussianMixture(0), "n_components is 0: expected an integer"),
+        (lambda: GaussianMixture(0), "n_components is 0: expected a whole number"),
         (lambda: GaussianMixture(2, n_init=0), "n_init is 0"),
         (lambda: GaussianMixture(2, max_iter=1.5), "max_iter is 1.5"),
         (lambda: GaussianMixture(2, tol=-1), "tol is -1"),
@@ -511,7 +511,7 @@ def test_an_unfitted_model_says_so(kind):
         lambda: model.weights,
         lambda: model.mean,
         lambda: model.log_prob(x),
-        lambda: model.posterior(x),
+        lambda: model.predict_proba(x),
         lambda: model.sample(3),
         lambda: model.bic(x),
         lambda: model.marginal([0]),
@@ -520,5 +520,5 @@ def test_an_unfitted_model_says_so(kind):
     for ask in asks:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             ask()
-    with pytest.raises(AttributeError, match="no attribute 'colour'"):
-        _ = model.colour
+    with pytest.raises(AttributeError, match="no attribute 'color'"):
+        _ = model.color

@@ -9,9 +9,9 @@ import torch
 from sklearn.neural_network import BernoulliRBM
 
 from utils.models.boltzmann import RBM, LogPartition
+from utils.models.boltzmann.contrastive_divergence import toss
 from utils.models.boltzmann.partition import anneal, estimate, exact, expectations
-from utils.models.boltzmann.rbm import _toss
-from utils.models.validation import NotFittedError
+from utils.models.estimator import NotFittedError
 
 WIDTHS = [(3, 4), (5, 2), (4, 4)]
 
@@ -288,13 +288,13 @@ def test_tossed_coins_have_their_probabilities():
     probs = tensor(0.0, 1e-6, 1e-4, 0.25, 0.5, 0.9, 1.0)
     n = 300_001  # times 7, not a multiple of 4
     out, noise = torch.empty(n, 7, dtype=torch.float64), torch.empty(7 * n // 4 + 1, dtype=torch.int64)
-    _toss(probs.repeat(n, 1), noise, out, generator())
+    toss(probs.repeat(n, 1), noise, out, generator())
     assert ((out == 0) | (out == 1)).all()
     assert (out.mean(0)[[0, 1, 6]] == tensor(0, 0, 1)).all()  # 1e-6 is less than half of 2^-16
     z = (out.mean(0) - probs)[2:6] / (probs * (1 - probs) / n).sqrt()[2:6]
     assert z.abs().max() < 4
-    neighbours = torch.corrcoef(out[:, 3:6].T)
-    assert (neighbours - torch.eye(3)).abs().max() < 0.01
+    neighbors = torch.corrcoef(out[:, 3:6].T)
+    assert (neighbors - torch.eye(3)).abs().max() < 0.01
 
 
 # --- samples ---
@@ -333,7 +333,7 @@ def test_clamped_entries_stay_and_the_rest_follows_the_conditional():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: RBM(0), "n_hidden is 0: expected an integer"),
+        (lambda: RBM(0), "n_hidden is 0: expected a whole number"),
         (lambda: RBM(2, k=0), "k is 0"),
         (lambda: RBM(2, epochs=1.5), "epochs is 1.5"),
         (lambda: RBM(2, learning_rate=0), "learning_rate is 0"),
@@ -378,5 +378,5 @@ def test_an_unfitted_model_says_so():
     for ask in asks:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             ask()
-    with pytest.raises(AttributeError, match="no attribute 'colour'"):
-        _ = model.colour
+    with pytest.raises(AttributeError, match="no attribute 'color'"):
+        _ = model.color

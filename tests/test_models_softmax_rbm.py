@@ -1,4 +1,4 @@
-"""Recommenders: the softmax RBM against enumeration, the matrix factorisation against least squares; errors."""
+"""Recommenders: the softmax RBM against enumeration, the matrix factorization against least squares; errors."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
-from utils.models.validation import NotFittedError
+from utils.models.estimator import NotFittedError
 from utils.ratings import Ratings
 
 
@@ -61,7 +61,7 @@ def joint(model, films, habit):
     for row, v in enumerate(levels):
         for film, level in zip(films, v, strict=True):
             tilt = habit + model.film_bias[film] + (h - 0.5) @ model.weights[film].double()
-            energy[row] -= model.level_bias[level] + model._tilts[level] * tilt
+            energy[row] -= model.level_bias[level] + model.tilts[level] * tilt
         energy[row] -= h @ model.hidden_bias.double()
     p = (-energy).exp()
     return p / p.sum(), torch.tensor(levels), h
@@ -74,9 +74,9 @@ def close(found, expected, atol=1e-5):
 # --- the softmax RBM ---
 
 
-def test_standardised_levels_have_mean_0_and_variance_1(tiny):
+def test_standardized_levels_have_mean_0_and_variance_1(tiny):
     model, data = tiny
-    tilts = model._tilts[data.stars.long() - 1]
+    tilts = model.tilts[data.stars.long() - 1]
     close(tilts.mean(), torch.tensor(0.0))
     close(tilts.var(correction=0), torch.tensor(1.0))
 
@@ -94,7 +94,7 @@ def test_predictions_equal_enumeration(tiny):
             fits &= levels[:, at] == level
         given = torch.stack([p[fits & (levels[:, -1] == k)].sum() for k in range(3)])
         pair = torch.tensor([user]), torch.tensor([film])
-        close(model.predict_probs(*pair)[0], given / given.sum())
+        close(model.predict_proba(*pair)[0], given / given.sum())
         close(model.predict(*pair)[0], given / given.sum() @ torch.tensor([1.0, 2, 3], dtype=torch.float64))
 
 
@@ -138,9 +138,9 @@ def test_without_hidden_units_the_machine_is_a_fitted_tilt():
     train, _ = tastes()
     model = SoftmaxRBM(2, epochs=1, bias_decay=(3.0, 2.0), generator=generator()).fit(train)
     t, b = model.user_bias[train.users], model.film_bias[train.films]
-    probs = (model.level_bias + model._tilts * (t + b)[:, None]).softmax(1)
+    probs = (model.level_bias + model.tilts * (t + b)[:, None]).softmax(1)
     level = (2 * train.stars - 1).long()
-    slope = model._tilts[level] - probs @ model._tilts
+    slope = model.tilts[level] - probs @ model.tilts
     for index, bias, precision in ((train.users, model.user_bias, 3.0), (train.films, model.film_bias, 2.0)):
         close(torch.zeros_like(bias).index_add_(0, index, slope), precision * bias, atol=2e-2)
     counts = torch.bincount(level, minlength=10).float()
@@ -156,7 +156,7 @@ def test_the_mean_update_is_that_of_contrastive_divergence(tiny):
     start = (levels == torch.tensor([0, 2, 1])).all(1).nonzero().item()
     to_h, to_v = p / p.sum(1, keepdim=True), (p / p.sum(0)).T
     after = to_h[start] @ to_v  # of v, one Gibbs step later
-    tilts, hidden = model._tilts[levels].double(), to_h @ h  # (K^3, 3), (K^3, H)
+    tilts, hidden = model.tilts[levels].double(), to_h @ h  # (K^3, 3), (K^3, H)
     expected = tilts[start][:, None] * (hidden[start] - 0.5) - (after[:, None] * tilts).T @ (hidden - 0.5)
     before, bias, runs = model.weights.clone(), model.hidden_bias.clone(), 8000
     total, total_bias = torch.zeros_like(before), torch.zeros_like(bias)
@@ -185,10 +185,10 @@ def test_films_and_users_without_ratings_are_predicted(tiny):
     assert ((stars > 1) & (stars < 3)).all()
 
 
-# --- matrix factorisation ---
+# --- matrix factorization ---
 
 
-def test_the_factorisation_is_a_stationary_point_of_its_penalised_squares():
+def test_the_factorization_is_a_stationary_point_of_its_penalized_squares():
     train, _ = tastes()
     model = MatrixFactorization(2, sweeps=300, penalty=2.0, bias_penalty=(3.0, 2.0), generator=generator()).fit(train)
     names = ("user_bias", "film_bias", "user_factors", "film_factors")
@@ -201,7 +201,7 @@ def test_the_factorisation_is_a_stationary_point_of_its_penalised_squares():
         assert slope.abs().max() < 0.05
 
 
-def test_the_factorisation_finds_taste_and_rank_0_cannot():
+def test_the_factorization_finds_taste_and_rank_0_cannot():
     train, test = tastes()
     errors = [
         (MatrixFactorization(rank, penalty=2.0, generator=generator()).fit(train).predict(test.users, test.films))
@@ -229,13 +229,13 @@ def test_the_factorisation_finds_taste_and_rank_0_cannot():
         (lambda: SoftmaxRBM(2).fit(ratings([0, 0], [0, 1], [1, 5.5])), "a rating is 5.5: expected one of"),
         (lambda: SoftmaxRBM(2).fit(ratings([0, 0], [0, 1], [1, 2.2])), "a rating is 2.2: expected one of"),
         (lambda: SoftmaxRBM(2).fit(ratings([0, 0], [0, 1], [3, 3])), "all ratings are equal"),
-        (lambda: fitted().predict(torch.tensor([0, 1]), torch.tensor([0])), r"expected \(N,\) for both"),
+        (lambda: fitted().predict(torch.tensor([0, 1]), torch.tensor([0])), r"with N > 0 for both"),
         (lambda: fitted().predict(torch.tensor([9]), torch.tensor([0])), "users go from 9 to 9: expected .* 0 to 1"),
         (lambda: fitted().predict(torch.tensor([0]), torch.tensor([-1])), "films go from -1 to -1"),
         (lambda: fitted().score_films(torch.tensor([5]), torch.tensor([3.0])), "films go from 5 to 5"),
-        (lambda: fitted().score_films(torch.tensor([], dtype=torch.int64), torch.tensor([])), r"shape \(N,\)"),
+        (lambda: fitted().score_films(torch.tensor([], dtype=torch.int64), torch.tensor([])), "with N > 0"),
         (lambda: SoftmaxRBM(2, learning_rate=1e9, epochs=99).fit(tastes()[0]), "learning diverged"),
-        (lambda: MatrixFactorization(-1), "rank=-1"),
+        (lambda: MatrixFactorization(-1), "rank is -1"),
         (lambda: MatrixFactorization(penalty=0.0), "penalty=0.0"),
     ],
 )

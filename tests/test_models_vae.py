@@ -10,8 +10,17 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from utils.models.vae import VAE, fit_ppca, gaussian_kl, linear_vae, ppca_log_prob, reparameterise
-from utils.nets import conv_decoder, conv_encoder, mlp
+from utils.models.vae import (
+    VAE,
+    conv_decoder,
+    conv_encoder,
+    fit_ppca,
+    gaussian_kl,
+    linear_vae,
+    ppca_log_prob,
+    reparameterise,
+)
+from utils.nets import mlp
 
 DIM = 4
 # Every image of four pixels.
@@ -137,11 +146,11 @@ def test_the_bounds_rise_to_the_log_likelihood(latent, likelihood):
         elbo = model.elbo(x, n_samples=3000, generator=generator())
     assert (elbo < truth).all()
     source = generator(1)
-    runs = {k: torch.stack([model.iwae(x, k, generator=source) for _ in range(400)]) for k in (1, 5, 50)}
+    runs = {k: torch.stack([model.iwae(x, n_samples=k, generator=source) for _ in range(400)]) for k in (1, 5, 50)}
     assert ((runs[1].mean(0) - elbo).abs() < 5 * runs[1].std(0) / 20).all()  # k = 1 is an ELBO
     means = [each.mean().item() for each in runs.values()]
     assert elbo.mean().item() < means[1] < means[2] < truth.mean().item() + 1e-3
-    torch.testing.assert_close(model.iwae(x, 100_000, generator=source), truth, atol=0.05, rtol=0)
+    torch.testing.assert_close(model.iwae(x, n_samples=100_000, generator=source), truth, atol=0.05, rtol=0)
 
 
 def test_the_gap_of_the_elbo_is_the_kl_to_the_posterior():
@@ -198,7 +207,7 @@ def test_free_bits_put_a_floor_under_each_latent():
 def test_chunks_change_nothing_but_the_draws(chunk):
     model = small(1)
     truth = integrated(model, ALL)
-    bound = model.iwae(ALL, 400, chunk=chunk, generator=generator())
+    bound = model.iwae(ALL, n_samples=400, chunk=chunk, generator=generator())
     assert bound.shape == (16,)
     torch.testing.assert_close(bound, truth, atol=0.3, rtol=0)
 
@@ -206,7 +215,7 @@ def test_chunks_change_nothing_but_the_draws(chunk):
 def test_the_iwae_bound_is_the_formula():
     """With a chunk for all, the draws are those of one call, and the densities those of torch.distributions."""
     model, k = small(2), 6
-    bound = model.iwae(ALL, k, chunk=1000, generator=generator(4))
+    bound = model.iwae(ALL, n_samples=k, chunk=1000, generator=generator(4))
     with torch.no_grad():
         mean, log_variance = (part.repeat(k, 1) for part in model.encode(ALL))
         q = Normal(mean, (0.5 * log_variance).exp())
@@ -219,8 +228,8 @@ def test_the_iwae_bound_is_the_formula():
 
 def test_log_prob_is_the_bound_with_k_samples():
     model = small(1)
-    expected = model.iwae(ALL, 20, generator=generator(2))
-    assert model.log_prob(ALL, k=20, generator=generator(2)).equal(expected)
+    expected = model.iwae(ALL, n_samples=20, generator=generator(2))
+    assert model.log_prob(ALL, n_samples=20, generator=generator(2)).equal(expected)
 
 
 # --- samples, codes, classes
@@ -268,13 +277,13 @@ def test_each_class_has_a_distribution_of_its_own():
     truths = [integrated(model, ALL, y) for y in labels]
     for truth, y in zip(truths, labels, strict=True):
         assert truth.exp().sum().item() == pytest.approx(1, abs=1e-9)
-        bound = model.iwae(ALL, 5000, y, generator=generator())
+        bound = model.iwae(ALL, y, n_samples=5000, generator=generator())
         torch.testing.assert_close(bound, truth, atol=0.1, rtol=0)
         x = model.sample(50_000, generator(), y=y[:1].expand(50_000))
         torch.testing.assert_close(x.mean(0), truth.exp() @ ALL, atol=0.02, rtol=0)
     assert (truths[0] - truths[1]).abs().max() > 0.1
     mixed = torch.tensor([0, 1, 2, 0] * 4)
-    by_chunks = model.iwae(ALL, 1000, mixed, chunk=6, generator=generator())
+    by_chunks = model.iwae(ALL, mixed, n_samples=1000, chunk=6, generator=generator())
     torch.testing.assert_close(by_chunks, integrated(model, ALL, mixed), atol=0.2, rtol=0)
     assert model.reconstruct(ALL, mixed).shape == ALL.shape
 
@@ -284,7 +293,7 @@ def test_images_keep_their_shape():
     x = model.sample(5, generator())
     assert x.shape == (5, 1, 8, 8)
     assert model.reconstruct(x).shape == x.shape
-    assert model.iwae(x, 7, chunk=8, generator=generator()).shape == (5,)
+    assert model.iwae(x, n_samples=7, chunk=8, generator=generator()).shape == (5,)
     assert model.elbo(x, n_samples=2).shape == (5,)
 
 
@@ -304,13 +313,13 @@ def two_kinds(n_classes=0, latent=2):
 
 
 def test_fit_learns_what_the_pixels_share():
-    grey, _ = clusters()
-    x = (torch.rand(grey.shape, generator=generator(2)) < grey).float()
+    gray, _ = clusters()
+    x = (torch.rand(gray.shape, generator=generator(2)) < gray).float()
     model = two_kinds()
-    assert model.fit(grey, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu") is model
+    assert model.fit(gray, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu") is model
     entropy = -8 * (0.95 * math.log(0.95) + 0.05 * math.log(0.05)) + math.log(2)  # nats, of the truth
     apart = -8 * math.log(0.5)  # all that pixels on their own can do
-    nll = -model.iwae(x, 500, generator=generator()).mean().item()
+    nll = -model.iwae(x, n_samples=500, generator=generator()).mean().item()
     assert entropy - 0.2 < nll < entropy + 0.5 < apart - 2
     assert set(model.history_) == {"loss", "reconstruction", "kl"}
     assert len(model.history_["loss"]) == 60
@@ -318,8 +327,8 @@ def test_fit_learns_what_the_pixels_share():
 
 
 def test_a_label_that_tells_all_empties_the_code():
-    grey, y = clusters()
-    model = two_kinds(n_classes=2).fit(grey, y, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu")
+    gray, y = clusters()
+    model = two_kinds(n_classes=2).fit(gray, y, binarize=True, epochs=60, batch_size=50, lr=0.01, device="cpu")
     assert model.history_["kl"][-1] < 0.1
     means = torch.stack([model.sample(2000, generator(), y=torch.full((2000,), label)).mean(0) for label in (0, 1)])
     torch.testing.assert_close(
@@ -398,7 +407,7 @@ def test_at_the_truth_each_draw_weighs_the_same():
         model.encoder.mean.bias.copy_(-(weights.T @ mean) / inside)
         model.encoder.log_variance.copy_((variance / inside).log())
     truth = ppca_log_prob(x, mean, weights, variance)
-    torch.testing.assert_close(model.iwae(x, 1, generator=generator()), truth, atol=1e-9, rtol=0)
+    torch.testing.assert_close(model.iwae(x, n_samples=1, generator=generator()), truth, atol=1e-9, rtol=0)
     with torch.no_grad():
         elbo = model.elbo(x, n_samples=1000, generator=generator())
     assert elbo.mean().item() == pytest.approx(truth.mean().item(), abs=0.005)
@@ -436,8 +445,8 @@ def test_a_linear_vae_reaches_ppca(seed):
         (lambda: small().fit(ALL * 255, binarize=True), r"in \[0, 1\]"),
         (lambda: small().fit(ALL / 2), "values other than 0 and 1"),
         (lambda: VAE(mlp(4, 2), mlp(1, 4), 1.5), "latent is 1.5"),
-        (lambda: small().iwae(ALL, 0), "k is 0"),
-        (lambda: small().iwae(ALL, chunk=0), "chunk 0"),
+        (lambda: small().iwae(ALL, n_samples=0), "n_samples is 0"),
+        (lambda: small().iwae(ALL, chunk=0), "chunk is 0"),
         (lambda: small().elbo(ALL, n_samples=0), "n_samples is 0"),
         (
             lambda: small(n_classes=3).elbo(ALL),

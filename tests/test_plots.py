@@ -102,10 +102,10 @@ def test_rows_of_images_carry_labels_at_their_middle():
         images(torch.zeros(12, 8, 8), columns=3, rows=["a", "b", "c"])
 
 
-def test_frames_are_grey_and_no_value_of_an_image_is():
+def test_frames_are_gray_and_no_value_of_an_image_is():
     axes = images(torch.tensor([[[0.0, 1.7], [-0.3, 1.0]]]), columns=1, frames=True)
-    colours = axes.images[0].to_rgba(axes.images[0].get_array())[..., 0]
-    assert np.allclose(colours, [[0.8] * 4, [0.8, 1, 0, 0.8], [0.8, 1, 0, 0.8], [0.8] * 4], atol=0.01)
+    colors = axes.images[0].to_rgba(axes.images[0].get_array())[..., 0]
+    assert np.allclose(colors, [[0.8] * 4, [0.8, 1, 0, 0.8], [0.8, 1, 0, 0.8], [0.8] * 4], atol=0.01)
 
 
 def test_an_ellipse_lies_at_its_radius():

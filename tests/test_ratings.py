@@ -56,7 +56,7 @@ def test_types_and_texts(ratings, repository):
     assert ratings.users.dtype == ratings.films.dtype == torch.int64
     assert ratings.stars.dtype == torch.float32
     assert repr(ratings) == "MovieLens: 100004 ratings from 0.5 to 5 stars, 671 users, 9066 films, 1.6% of all pairs"
-    assert "no commercial use" in ratings.licence
+    assert "no commercial use" in ratings.license
     conditions = (repository / "data" / "movielens" / "README.txt").read_text(encoding="utf-8")
     assert "may not use this information for any commercial or revenue-bearing purposes" in conditions
     assert "10.1145/2827872" in conditions

@@ -54,7 +54,7 @@ def test_a_series_is_in_order_and_says_what_it_is(name):
     assert steps.min() >= low
     assert steps.max() <= high
     assert repr(series).startswith(f"{name}: {len(series)} values, {series.frequency}, from {series.dates[0]}")
-    assert series.licence == "public domain"
+    assert series.license == "public domain"
     with pytest.raises(dataclasses.FrozenInstanceError):
         series.name = "other"
     assert load_series(name).values is not series.values  # so that nobody can spoil another's data
@@ -65,7 +65,7 @@ def test_the_page_names_what_the_code_names(repository):
     section = re.search(r"^## timeseries/\n(.*?)(?=^## )", page, flags=re.MULTILINE | re.DOTALL).group(1)
     for name in ("AAPL", "FB", "GOOG"):
         assert f"({name})" in section
-    assert "| Licence | public domain" in section
+    assert "| License | public domain" in section
     assert f"{int(load_series('co2').values.isnan().sum())} weeks are missing" in section
 
 
@@ -177,7 +177,7 @@ def test_bad_forecasts_are_refused():
 # --- blocks
 
 
-def test_blocks_keep_neighbours_together():
+def test_blocks_keep_neighbors_together():
     rows = bootstrap_blocks(10, 4, 500, torch.Generator().manual_seed(0))
     assert rows.shape == (500, 10)
     steps = (rows[:, 1:] - rows[:, :-1]) % 10
@@ -195,7 +195,7 @@ def test_blocks_give_the_error_of_a_mean_of_dependent_values():
     from utils.models.time_series import Autoregression
 
     n, g = 2000, torch.Generator().manual_seed(1)
-    x = Autoregression.from_parameters(torch.tensor([0.8])).sample(40, n, g)
+    x = Autoregression.from_parameters(torch.tensor([0.8])).sample(40, g, steps=n)
     true = math.sqrt(1 / (1 - 0.8) ** 2 / n)
 
     def error(block):

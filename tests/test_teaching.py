@@ -91,7 +91,7 @@ def test_the_plan_takes_90_minutes(note):
 def test_every_exercise_named_is_one_of_the_chapter(chapter, note):
     named = set(ID.findall(note))
     unknown = sorted(named - exercise_ids(chapter))
-    assert not unknown, f"{unknown} are no exercises of chapter {chapter.number}: mend the ids"
+    assert not unknown, f"{unknown} are no exercises of chapter {chapter.number}: correct the ids"
     assert named, "the note names no exercise: say which to write in class"
 
 

@@ -1,4 +1,4 @@
-"""The training loop: what it minimises, what it records, that it resumes to the bit, and that it never ends in NaN."""
+"""The training loop: what it minimizes, what it records, that it resumes to the bit, and that it never ends in NaN."""
 
 import copy
 import itertools
@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from utils.device import choose_autocast
-from utils.nets import conv_decoder, conv_encoder, mlp
+from utils.models.vae import conv_decoder, conv_encoder
+from utils.nets import mlp
 from utils.output import progress_bar
 from utils.training import SCHEDULES, Trainer, TrainingDiverged, choose_device
 

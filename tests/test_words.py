@@ -27,8 +27,8 @@ WORDS = {
     r"Jensen takes less|less is boasting": "a sentence that says what happens",
 }
 BRITISH = (
-    r"\w*(colou?r(?<=colour)|neighbour|behaviour|favour|labelled|labelling|modelled|modelling|artefact|licence)\w*"
-    r"|(un|re)?centred?(?<=centre|ntred)|grey\w*|analyse[sd]?|catalogue\w*"
+    r"\w*(colour|neighbour|behaviour|favour|labelled|labelling|modelled|modelling|artefact|licence)\w*"
+    r"|(un)?centre(d|s)?|grey\w*|analysed?|catalogue\w*"
     r"|(un|re|de)?(normal|binar|quant|optim|regular|initial|standard|maxim|minim|factor|recogn|general|synchron)is"
     r"(e|es|ed|er|ers|ing|ation|ations)"
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from torch import Generator, Tensor
 
 from utils.checkout import NEEDED, ROOT, is_checkout
 from utils.toys import CLASSES, TOYS
+from utils.validation import whole
 
 FOLDER = ROOT / "data"
 # The binary test set is part of the course: every number measured on it compares with every other one.
@@ -35,12 +35,12 @@ class DataError(RuntimeError):
 
     Attributes:
         problem: what is wrong, with the file's path.
-        mend: what to do about it. The message has both.
+        fix: what to do about it. The message has both.
     """
 
-    def __init__(self, problem: str, mend: str):
-        super().__init__(f"{problem}: {mend}")
-        self.problem, self.mend = problem, mend
+    def __init__(self, problem: str, fix: str):
+        super().__init__(f"{problem}: {fix}")
+        self.problem, self.fix = problem, fix
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +53,7 @@ class Dataset:
         y_train, y_test: labels `(B,)` in int64, indices into `classes`.
         classes: a name for each label.
         levels: how many values a pixel can take: `x * (levels - 1)` is a whole number, exactly; `None` for points.
-        licence: under which licence the data may be used, and whom to name.
+        license: under which license the data may be used, and whom to name.
         source: where the data comes from.
     """
 
@@ -64,7 +64,7 @@ class Dataset:
     y_test: Tensor
     classes: tuple[str, ...]
     levels: int | None
-    licence: str
+    license: str
     source: str
 
     @property
@@ -77,15 +77,15 @@ class Dataset:
         return replace(self, x_train=self.x_train.flatten(1), x_test=self.x_test.flatten(1))
 
     def binarized(self, generator: Generator | None = None) -> Dataset:
-        """Black-and-white images: each pixel is 1 with the probability that is its grey value (see `binarize`).
+        """Black-and-white images: each pixel is 1 with the probability that is its gray value (see `binarize`).
 
         The test part is always the same draw. The training part is drawn from `generator`, by default from a fixed
-        seed; to draw it anew at every step, call `binarize` on the grey batches instead.
+        seed; to draw it anew at every step, call `binarize` on the gray batches instead.
         """
         if self.levels is None:
-            raise ValueError(f"{self.name!r} has no pixels to binarise: its values are real numbers; use images")
+            raise ValueError(f"{self.name!r} has no pixels to binarize: its values are real numbers; use images")
         if self.levels == 2:
-            raise ValueError(f"{self.name!r} is binary already: binarise the grey images once")
+            raise ValueError(f"{self.name!r} is binary already: binarize the gray images once")
         if generator is None:
             generator = torch.Generator().manual_seed(BINARY_TRAIN_SEED)
         return replace(
@@ -97,7 +97,7 @@ class Dataset:
         )
 
     def describe(self) -> str:
-        """Some lines to read: sizes, range of values, classes, licence and source."""
+        """Some lines to read: sizes, range of values, classes, license and source."""
         low, high = (f"{value:.4g}" for value in torch.aminmax(self.x_train))
         counts = torch.bincount(self.y_train, minlength=len(self.classes)).tolist()
         per_class = ", ".join(f"{name}: {count}" for name, count in zip(self.classes, counts, strict=True))
@@ -106,7 +106,7 @@ class Dataset:
                 repr(self),
                 f"  training values from {low} to {high}, {str(self.x_train.dtype).removeprefix('torch.')}",
                 f"  training examples per class: {per_class}",
-                f"  licence: {self.licence}",
+                f"  license: {self.license}",
                 f"  source: {self.source}",
             ]
         )
@@ -117,7 +117,7 @@ class Dataset:
         elif self.levels == 2:
             values = "values 0 or 1"
         else:
-            values = f"{self.levels} grey values in [0, 1]"
+            values = f"{self.levels} gray values in [0, 1]"
         sizes = f"{len(self.x_train)} + {len(self.x_test)} examples of shape {self.shape}"
         return f"{self.name}: {sizes}, {values}, {len(self.classes)} classes"
 
@@ -125,9 +125,9 @@ class Dataset:
 def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset:
     """Load a dataset by its name.
 
-    - ``"digits"``: 8 × 8 handwritten digits with 17 grey values; 1,297 + 500, the test part 50 of each class.
-    - ``"mnist"``: 28 × 28 handwritten digits with 256 grey values; 60,000 + 10,000, the official split.
-    - ``"fashion"``: Fashion-MNIST, 28 × 28 clothes with 256 grey values; the beginning, 10,000 + 2,000.
+    - ``"digits"``: 8 × 8 handwritten digits with 17 gray values; 1,297 + 500, the test part 50 of each class.
+    - ``"mnist"``: 28 × 28 handwritten digits with 256 gray values; 60,000 + 10,000, the official split.
+    - ``"fashion"``: Fashion-MNIST, 28 × 28 clothes with 256 gray values; the beginning, 10,000 + 2,000.
     - ``"moons"``, ``"rings"``, ``"spirals"``, ``"checkerboard"``, ``"gaussians"``: points in the plane, drawn anew
       (`utils.toys` has their formulas).
 
@@ -143,17 +143,16 @@ def load(name: str, *, n: int | None = None, seed: int | None = None) -> Dataset
     >>> load("moons", n=500, seed=3)
     moons: 500 + 500 examples of shape (2,), real values, 2 classes
     """
-    fixed = {"digits": _digits, "mnist": _mnist, "fashion": _fashion}
     if name in TOYS:
         return _toy(name, 2000 if n is None else n, 0 if seed is None else seed)
-    if name not in fixed:
-        names = [*fixed, *TOYS]
+    if name not in FIXED:
+        names = [*FIXED, *TOYS]
         near = difflib.get_close_matches(str(name).lower(), names, n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"expected one of {', '.join(names)}"
         raise ValueError(f"there is no dataset {name!r}: {hint}")
     if n is not None or seed is not None:
         raise ValueError(f"{name!r} is a fixed dataset: n= and seed= are for the drawn ones, {', '.join(TOYS)}")
-    return fixed[name]()
+    return FIXED[name]()
 
 
 def binarize(x: Tensor, generator: Generator | None = None) -> Tensor:
@@ -172,14 +171,14 @@ def binarize(x: Tensor, generator: Generator | None = None) -> Tensor:
     The convention is that of Salakhutdinov and Murray, "On the quantitative analysis of deep belief networks", 2008.
     """
     if not x.is_floating_point():
-        raise ValueError(f"binarize takes probabilities in floating point, not {x.dtype}: divide grey values by 255")
+        raise ValueError(f"binarize takes probabilities in floating point, not {x.dtype}: divide gray values by 255")
     if x.numel():
         low, high = (value.item() for value in torch.aminmax(x))
         # Written so that NaN is refused too.
         if not (low >= 0 and high <= 1):
             raise ValueError(
                 f"binarize takes probabilities in [0, 1], but the values go from {low:.4g} to {high:.4g}:"
-                " scale the grey values first"
+                " scale the gray values first"
             )
     # Much faster than torch.bernoulli; in place, because for all of MNIST each copy is 188 MB.
     return torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device).lt_(x)
@@ -189,7 +188,7 @@ def checksums() -> dict[str, str]:
     """The register `data/SHA256SUMS`: file name → SHA-256."""
     register = FOLDER / "SHA256SUMS"
     if not register.is_file():
-        raise DataError(f"{register} is missing", _mend("SHA256SUMS") if is_checkout() else NEEDED)
+        raise DataError(f"{register} is missing", _fix("SHA256SUMS") if is_checkout() else NEEDED)
     lines = register.read_text(encoding="utf-8").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines if line.strip())}
 
@@ -213,30 +212,30 @@ def verify(name: str) -> Path:
     """Compare a file of `data/` with its registered SHA-256, now, and return its path.
 
     Raises:
-        DataError: when it is missing, not registered or different; the message names both sums and the mend.
+        DataError: when it is missing, not registered or different; the message names both sums and the fix.
     """
     file, sums = FOLDER / name, checksums()
     expected = sums.get(name)
     if expected is None:
         near = difflib.get_close_matches(name, sums, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else _mend("SHA256SUMS")
-        raise DataError(f"{file} is not registered in {FOLDER / 'SHA256SUMS'}", mend)
+        fix = f"did you mean {near[0]!r}?" if near else _fix("SHA256SUMS")
+        raise DataError(f"{file} is not registered in {FOLDER / 'SHA256SUMS'}", fix)
     if not file.is_file():
-        raise DataError(f"{file} is missing", _mend(name))
+        raise DataError(f"{file} is missing", _fix(name))
     with file.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != expected:
-        raise DataError(f"{file} is damaged: its SHA-256 is {found}, expected {expected}", _mend(name))
+        raise DataError(f"{file} is damaged: its SHA-256 is {found}, expected {expected}", _fix(name))
     return file
 
 
-def _mend(name: str) -> str:
-    mend = f"get it back with `git checkout -- data/{name}`"
+def _fix(name: str) -> str:
+    fix = f"get it back with `git checkout -- data/{name}`"
     # One script makes a file, or all files of a folder: bayesnets/asia.bif.gz comes from make/bayesnets.py.
     script = f"make/{Path(name).parts[0].split('.')[0]}.py"
     if (FOLDER / script).is_file():
-        mend += f" or make it anew with `python data/{script}`"
-    return mend
+        fix += f" or make it anew with `python data/{script}`"
+    return fix
 
 
 @functools.cache
@@ -244,34 +243,12 @@ def _verified(folder: Path, name: str) -> Path:
     return verify(name)
 
 
-def _mnist() -> Dataset:
-    return Dataset(
-        "mnist",
-        *_packed("mnist.npz"),
-        classes=DIGIT_NAMES,
-        levels=256,
-        licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        source="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
-    )
-
-
-def _fashion() -> Dataset:
-    return Dataset(
-        "fashion",
-        *_packed("fashion.npz"),
-        classes=CLOTHES,
-        levels=256,
-        licence="MIT, Zalando SE",
-        source="Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, arXiv 1708.07747",
-    )
-
-
-def _packed(name: str) -> Iterator[Tensor]:
-    """Training images and labels, then those of the test, out of an archive of `data/`."""
-    with np.load(path(name), allow_pickle=False) as arrays:
-        for part in ("train", "test"):
-            yield _images(arrays[f"x_{part}"], 256)
-            yield torch.from_numpy(arrays[f"y_{part}"]).long()
+def _packed(name: str, classes: tuple[str, ...], license: str, source: str) -> Dataset:
+    """Training and test part out of an archive of `data/`: gray images from 0 to 255, and labels."""
+    with np.load(path(f"{name}.npz"), allow_pickle=False) as arrays:
+        x_train, x_test = (_images(arrays[f"x_{part}"], 256) for part in ("train", "test"))
+        y_train, y_test = (torch.from_numpy(arrays[f"y_{part}"]).long() for part in ("train", "test"))
+    return Dataset(name, x_train, y_train, x_test, y_test, classes=classes, levels=256, license=license, source=source)
 
 
 def _digits() -> Dataset:
@@ -290,7 +267,7 @@ def _digits() -> Dataset:
         *(images[~test], labels[~test], images[test], labels[test]),
         classes=DIGIT_NAMES,
         levels=17,
-        licence="CC BY 4.0, E. Alpaydin and C. Kaynak",
+        license="CC BY 4.0, E. Alpaydin and C. Kaynak",
         source="UCI, Optical Recognition of Handwritten Digits, 1998: its test part, as scikit-learn ships it",
     )
 
@@ -302,8 +279,7 @@ def _images(pixels: np.ndarray, levels: int) -> Tensor:
 
 
 def _toy(name: str, n: int, seed: int) -> Dataset:
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}: expected a whole number of points, at least 1")
+    n = whole("n", n)
     generator = torch.Generator().manual_seed(seed)
     return Dataset(
         name,
@@ -311,6 +287,25 @@ def _toy(name: str, n: int, seed: int) -> Dataset:
         *TOYS[name](n, generator),
         classes=CLASSES[name],
         levels=None,
-        licence="MIT, drawn by this course",
+        license="MIT, drawn by this course",
         source=f"utils.toys.{name}, n={n}, seed={seed}",
     )
+
+
+FIXED = {
+    "digits": _digits,
+    "mnist": functools.partial(
+        _packed,
+        "mnist",
+        DIGIT_NAMES,
+        "CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+        "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
+    ),
+    "fashion": functools.partial(
+        _packed,
+        "fashion",
+        CLOTHES,
+        "MIT, Zalando SE",
+        "Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, arXiv 1708.07747",
+    ),
+}

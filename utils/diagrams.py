@@ -118,7 +118,7 @@ def graph(
     Args:
         axes: where to draw.
         parents: for each variable the names of its parents.
-        fill: colours of some variables' boxes; white by default.
+        fill: colors of some variables' boxes; white by default.
         strong: edges (parent, child) to draw dark and thick; without any, all are dark.
         fontsize: of the names.
     """
@@ -146,12 +146,12 @@ def _places(parents: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, floa
         depth[name] = min(depth[child] for child in network.successors(name)) - 1  # roots just above their children
     layers = [[name for name in network if depth[name] == at] for at in range(max(depth.values()) + 1)]
     place = {name: (at + 0.5) / len(layer) for layer in layers for at, name in enumerate(layer)}
-    for _ in range(8):  # each layer in the order of its neighbours' mean place, up and down: fewer crossings
+    for _ in range(8):  # each layer in the order of its neighbors' mean place, up and down: fewer crossings
         for layer in (*layers, *reversed(layers)):
             near = {name: [place[other] for other in nx.all_neighbors(network, name)] for name in layer}
             layer.sort(key=lambda name, near=near: np.mean(near[name]) if near[name] else place[name])
             place.update({name: (at + 0.5) / len(layer) for at, name in enumerate(layer)})
-    # Every other name of a layer a little lower, so that long neighbours do not touch.
+    # Every other name of a layer a little lower, so that long neighbors do not touch.
     return {
         name: (place[name], -depth[name] - 0.3 * (at % 2) * (len(layer) > 4))
         for layer in layers
@@ -247,16 +247,18 @@ class _Stack:
 
 
 def _label(axes: Axes, tail: Text, head: Text, label: str, fontsize: float) -> None:
-    """Write beside the middle of what is visible of an arrow: above it, or at the right of a steep one."""
+    """Write beside the middle of what is visible of an arrow: above it, or at the right of a vertical one."""
     ends = axes.transData.transform([tail.get_position(), head.get_position()])
     path = np.linspace(*ends, 200)
     free = [point for point in path if not (_holds(tail, point) or _holds(head, point))]
-    (x0, y0), (x1, y1) = ends
-    flat = abs(y1 - y0) < abs(x1 - x0)
+    x, y = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    up, right = abs(x), -y * np.sign(x or 1)  # the direction across the arrow that points upwards
+    if abs(x) < 0.1:
+        up, right = 0.0, 1.0
     axes.annotate(
-        label, axes.transData.inverted().transform(np.mean(free, axis=0)), (0, 4) if flat else (5, 0),
-        textcoords="offset points", ha="center" if flat else "left", va="bottom" if flat else "center",
-        fontsize=fontsize, color=DARK,
+        label, axes.transData.inverted().transform(np.mean(free, axis=0)), (5 * right, 5 * up),
+        textcoords="offset points", ha="center" if abs(right) < 0.2 else "left" if right > 0 else "right",
+        va="bottom" if up else "center", fontsize=fontsize, color=DARK,
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
     return max(0.0, distance.item())
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """Shares from 0 to 1: fakes among the reals, reals among the fakes, reals that have a fake nearby."""
 
     precision: float
@@ -126,10 +126,10 @@ class Neighbours(NamedTuple):
     coverage: float
 
 
-def neighbours(real_features: Tensor, fake_features: Tensor, k: int = 5, chunk: int = 1000) -> Neighbours:
-    """Are the fakes plausible, and is everything there? Answered by balls that reach to the k-th nearest neighbour.
+def neighbors(real_features: Tensor, fake_features: Tensor, k: int = 5, chunk: int = 1000) -> Neighbors:
+    """Are the fakes plausible, and is everything there? Answered by balls that reach to the k-th nearest neighbor.
 
-    The ball of a point reaches to its k-th nearest neighbour within its own set.
+    The ball of a point reaches to its k-th nearest neighbor within its own set.
 
     - precision: the share of fakes that lie in the ball of some real one. Low: they look wrong.
     - recall: the share of reals that lie in the ball of some fake. Low: something is never made. One far-off fake with
@@ -138,7 +138,7 @@ def neighbours(real_features: Tensor, fake_features: Tensor, k: int = 5, chunk: 
 
     Args:
         real_features, fake_features: `(N, F)` and `(M, F)` with more than k rows each.
-        k: how many neighbours the balls reach.
+        k: how many neighbors the balls reach.
         chunk: rows compared at a time.
 
     Raises:
@@ -160,7 +160,7 @@ def neighbours(real_features: Tensor, fake_features: Tensor, k: int = 5, chunk: 
         precise |= in_real.any(0)
         covered.append(in_real.any(1))
         recalled.append((distance <= fake_radius).any(1))
-    return Neighbours(*(share.double().mean().item() for share in (precise, torch.cat(recalled), torch.cat(covered))))
+    return Neighbors(*(share.double().mean().item() for share in (precise, torch.cat(recalled), torch.cat(covered))))
 
 
 def _radius(x: Tensor, k: int, chunk: int) -> Tensor:

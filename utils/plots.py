@@ -18,7 +18,7 @@ from torch import Tensor
 
 from utils.output import in_notebook, show
 
-# The colours of Okabe and Ito, which people with any kind of colour blindness can tell apart.
+# The colors of Okabe and Ito, which people with any kind of color blindness can tell apart.
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#F0E442"]
 SCREEN_DPI = 80  # points of the screen in an inch of a figure
 SHARPNESS = 2  # dots of the picture in a point of the screen
@@ -101,7 +101,7 @@ def images(
         axes: where to draw, as large as fits; by default a new figure of the size that the grid needs.
         limits: the values drawn white and black.
         rows: a label for each row, or for each block of as many rows, at the left.
-        frames: fill the space between the images with grey, for images whose border cannot be seen otherwise.
+        frames: fill the space between the images with gray, for images whose border cannot be seen otherwise.
 
     Raises:
         ValueError: where not even one pixel of the screen is left for a pixel of the images (for given `axes` when
@@ -112,16 +112,16 @@ def images(
     lines = -(-n // columns)
     if rows and lines % len(rows):
         raise ValueError(f"{len(rows)} labels for {lines} rows of images: give one for each row or each block of rows")
-    between = limits[1] + 1 if frames else limits[0]  # what lies above the limits is drawn grey
+    between = limits[1] + 1 if frames else limits[0]  # what lies above the limits is drawn gray
     sheet = torch.full((lines * (height + 1) + 1, columns * (width + 1) + 1), between, dtype=torch.float64)
     for i in range(n):
         top, left = 1 + i // columns * (height + 1), 1 + i % columns * (width + 1)
         sheet[top : top + height, left : left + width] = x[i].clamp(*limits)
     if axes is None:
         axes = _fitting_axes(sheet.shape, scale=TILE // max(height, width))
-    colours = plt.get_cmap("gray_r").with_extremes(bad="#56B4E9", over="0.8")
+    colors = plt.get_cmap("gray_r").with_extremes(bad="#56B4E9", over="0.8")
     pixels = np.ma.masked_invalid(sheet.numpy())
-    axes.imshow(pixels, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.imshow(pixels, cmap=colors, vmin=limits[0], vmax=limits[1], aspect="auto")
     axes.set_axes_locator(partial(_whole_scale, sheet.shape))
     axes.set_axis_off()
     axes.set_title(title)
@@ -177,7 +177,7 @@ def plane(
 
 
 def ellipses(
-    axes: Axes, means: Tensor, covariances: Tensor, colours: Sequence[str] = PALETTE, radius: float = 2.0
+    axes: Axes, means: Tensor, covariances: Tensor, colors: Sequence[str] = PALETTE, radius: float = 2.0
 ) -> None:
     """Draw each Gaussian of the plane as the ellipse that is `radius` standard deviations away from its mean."""
     angle = torch.linspace(0, 2 * torch.pi, 100, dtype=torch.float64)
@@ -185,6 +185,6 @@ def ellipses(
     for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
         values, vectors = torch.linalg.eigh(covariance.double())
         outline = mean.double()[:, None] + radius * (vectors * values.clamp_min(0).sqrt()) @ circle
-        colour = colours[k % len(colours)]
-        axes.plot(*outline.numpy(), color=colour, linewidth=2)
-        axes.plot(*mean.double().numpy(), "x", color=colour, markersize=8, markeredgewidth=2)
+        color = colors[k % len(colors)]
+        axes.plot(*outline.numpy(), color=color, linewidth=2)
+        axes.plot(*mean.double().numpy(), "x", color=color, markersize=8, markeredgewidth=2)

@@ -33,7 +33,7 @@ class Ratings:
         stars: 0.5, 1, …, 5 in float32, `(N,)`.
         titles, genres: of each film, by its number; several genres are joined by `|`.
         n_users, n_films: of the whole set; in a part of it some users or films may have no rating.
-        licence: under which conditions the data may be used.
+        license: under which conditions the data may be used.
         source: where the data comes from.
     """
 
@@ -44,7 +44,7 @@ class Ratings:
     genres: tuple[str, ...]
     n_users: int
     n_films: int
-    licence: str
+    license: str
     source: str
 
     def split(self, test: float = 0.1, generator: Generator | None = None) -> tuple[Ratings, Ratings]:
@@ -118,6 +118,17 @@ def load_ratings() -> Ratings:
         genres,
         n_users=int(users.max()) + 1,
         n_films=len(titles),
-        licence="GroupLens' conditions (data/movielens/README.txt): for research, no commercial use",
+        license="GroupLens' conditions (data/movielens/README.txt): for research, no commercial use",
         source="Harper and Konstan: The MovieLens Datasets: History and Context, 2015",
     )
+
+
+def check_pairs(users: Tensor, films: Tensor, n_users: int, n_films: int) -> None:
+    """Refuse pairs of users and films that are no numbers of known ones."""
+    if users.shape != films.shape or users.ndim != 1 or not len(users):
+        raise ValueError(
+            f"users has shape {tuple(users.shape)} and films {tuple(films.shape)}: expected (N,) with N > 0 for both"
+        )
+    for name, index, size in (("users", users, n_users), ("films", films, n_films)):
+        if not (index.min() >= 0 and index.max() < size):
+            raise ValueError(f"{name} go from {index.min()} to {index.max()}: expected numbers from 0 to {size - 1}")

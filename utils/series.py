@@ -54,7 +54,7 @@ class Series:
         values: in float64, `(T,)`; NaN where nothing was measured.
         frequency: the step from one value to the next: "yearly", "weekly" or "trading days".
         unit: of the values.
-        licence: under which conditions the data may be used.
+        license: under which conditions the data may be used.
         source: where the data comes from.
     """
 
@@ -63,7 +63,7 @@ class Series:
     values: Tensor
     frequency: str
     unit: str
-    licence: str
+    license: str
     source: str
 
     def index(self, date: str) -> int:
@@ -172,9 +172,9 @@ def rolling_origin(
 
 
 def bootstrap_blocks(n: int, block: int, draws: int, generator: torch.Generator | None = None) -> Tensor:
-    """Rows to draw anew from n rows in the order of time: whole blocks of neighbours, `(draws, n)`, int64.
+    """Rows to draw anew from n rows in the order of time: whole blocks of neighbors, `(draws, n)`, int64.
 
-    Forecasts from neighbouring origins share their luck. Drawn one by one they would look like more evidence than they
+    Forecasts from neighboring origins share their luck. Drawn one by one they would look like more evidence than they
     are; drawn in blocks as long as the luck lasts, a mean over them has an honest interval. Blocks wrap around the end.
 
     Source: D. N. Politis, J. P. Romano, "A circular block-resampling procedure for stationary data", 1992.

@@ -39,7 +39,7 @@ def _polar(radius: Tensor, angle: Tensor) -> Tensor:
 def moons(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Two interleaved half circles, as in scikit-learn's `make_moons`, with Gaussian noise.
 
-    The upper moon is `(cos t, sin t)`, the lower one `(1 − cos t, ½ − sin t)` with `t ~ U(0, π)`; both are then centred
+    The upper moon is `(cos t, sin t)`, the lower one `(1 − cos t, ½ − sin t)` with `t ~ U(0, π)`; both are centered
     and scaled by one factor, so the circles stay circles.
     """
     # Mean (1/2, 1/4); variances 3/4 and 9/16 − 1/π, by integrating over t.

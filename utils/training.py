@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from utils import checkpoints
 from utils.device import choose_autocast, choose_device
 from utils.output import progress_bar
+from utils.validation import whole
 
 # How much of the learning rate is left when the share `done` of the training is over.
 SCHEDULES = {
@@ -48,14 +49,14 @@ class TrainingDiverged(ArithmeticError):
 
 
 class Trainer:
-    """Minimises the mean of a loss over batches, with the gradient of each batch.
+    """Minimizes the mean of a loss over batches, with the gradient of each batch.
 
-    `loss(x, training)`, or `loss(x, y, training)` for `fit((x, y))`, returns a Tensor, of which the mean is minimised,
-    or a dictionary of such Tensors: its entry "loss" is minimised, the others are only recorded. `training` is this
+    `loss(x, training)`, or `loss(x, y, training)` for `fit((x, y))`, returns a Tensor, of which the mean is minimized,
+    or a dictionary of such Tensors: its entry "loss" is minimized, the others are only recorded. `training` is this
     object: draw random numbers from `training.generator`; `training.step` and `training.done` say how far it is.
 
     A dictionary of losses, such as `{"critic": f, "generator": g}`, trains these parts of the model in turn at each
-    step, each with its own optimiser and for its own loss.
+    step, each with its own optimizer and for its own loss.
 
     After `fit` the model holds the best weights (with `patience`), else the averaged (with `ema`), else the last ones,
     and is in `eval` mode. `history` has a list for each recorded name: its means over the epochs; `losses` has the loss
@@ -67,7 +68,7 @@ class Trainer:
         epochs: passes over the data, in all.
         batch_size: rows of a batch. Rows that do not fill a batch are left to other epochs.
         lr: learning rate at its highest; for several parts, a dictionary like that of the losses.
-        optimizer: makes an optimiser: `optimizer(parameters, lr=lr)`.
+        optimizer: makes an optimizer: `optimizer(parameters, lr=lr)`.
         schedule: "cosine", "linear" (both end at 0), "constant", or a function of the share of the training done.
         warmup: steps in which the learning rate rises from 0.
         clip: longest gradient of a part; a longer one is shortened to it.
@@ -107,9 +108,8 @@ class Trainer:
         checkpoint: str | Path | None = None,
         progress: bool | None = None,
     ):
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience or 1)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}: expected a whole number of at least 1")
+        epochs, batch_size = whole("epochs", epochs), whole("batch_size", batch_size)
+        patience = None if patience is None else whole("patience", patience)
         if not callable(schedule) and schedule not in SCHEDULES:
             raise ValueError(f"schedule is {schedule!r}: expected one of {', '.join(SCHEDULES)}, or a function")
         if ema is not None and not 0 <= ema < 1:
@@ -224,11 +224,12 @@ class Trainer:
         advice += [] if self.clip else ["clip=1.0, which shortens long gradients"]
         advice += [] if self.warmup else ["warmup=100, so that the first steps are small"]
         advice += ["autocast=False, for full precision"] if self.autocast else []
-        mend = f"try {'; or '.join(advice)}"
+        remedy = f"try {'; or '.join(advice)}"
         if not all(column.isfinite().all() for column in batch):
-            mend = "the data of this batch hold NaN or infinity: clean them before training"
+            remedy = "the data of this batch hold NaN or infinity: clean them before training"
         before = "there was no finite loss before" if last is None else f"the last finite loss was {last:.6g}"
-        raise TrainingDiverged(f"step {self.step} (epoch {self.epoch}): the {what}; {before}: {mend}", self.step, last)
+        where = f"step {self.step} (epoch {self.epoch})"
+        raise TrainingDiverged(f"{where}: the {what}; {before}: {remedy}", self.step, last)
 
     @torch.no_grad()
     def _validate(self, columns: tuple[Tensor, ...]) -> None:

@@ -179,7 +179,7 @@ def show_samples(sample: Callable, n: int = 12, seed: int = 0) -> None:
     images(drawn.reshape(-1, 28, 28), 4, "drawn from the model", axes[1])
     images(x_test[:n].reshape(-1, 28, 28), 4, "real digits", axes[2])
     caption(
-        "Each pixel is drawn as often as it should be, but no pixel knows of its neighbours"
+        "Each pixel is drawn as often as it should be, but no pixel knows of its neighbors"
     )
 
 
@@ -387,7 +387,7 @@ check("generative.calibration_error", calibration_error)
 
 
 # %% [markdown]
-# Naive Bayes believes that pixels are independent given the class. They are not: neighbours repeat each other, and each
+# Naive Bayes believes that pixels are independent given the class. They are not: neighbors repeat each other, and each
 # repetition is counted as new evidence. The next cell compares it with logistic regression. Call
 # `show_calibration(calibration_error)` when your check has passed.
 
@@ -439,14 +439,14 @@ def show_calibration(calibration_error: Callable) -> None:
 # models only $p(y \mid x)$ has no use for an image without a label. A model of $p(x, y)$ has: such an image should be
 # likely, whatever its class, so it counts with $p(x) = \sum_y p(x, y)$.
 #
-# Your function gets `x_labelled` `(50, 64)` with grey values between 0 and 1, `y_labelled` `(50,)` and `x_unlabelled`
-# `(1247, 64)`, and returns a **function** `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labelled digits
+# Your function gets `x_labeled` `(50, 64)` with gray values between 0 and 1, `y_labeled` `(50,)` and `x_unlabeled`
+# `(1247, 64)`, and returns a **function** `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labeled digits
 # five times and takes the mean accuracy on the 500 test digits: it must be at least 0.91. A draw may be lucky, five are
 # seldom. Up to 60 seconds for all.
 #
-# One way: guess the classes of the unlabelled images, softly, as $p(y \mid x)$; fit the model to all images, each
+# One way: guess the classes of the unlabeled images, softly, as $p(y \mid x)$; fit the model to all images, each
 # counted for a class as much as it probably belongs to it; guess again. Pixels as independent coin flips are too crude
-# here: give grey pixels Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
+# here: give gray pixels Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
 #
 # The next cell shows what the labels alone give. `draw_labels` is yours to measure with.
 
@@ -456,17 +456,17 @@ images_train, images_test = digits.x_train.double(), digits.x_test.double()
 
 
 def draw_labels(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """x_labelled (50, 64), y_labelled (50,) and x_unlabelled (1247, 64), from the training digits."""
+    """x_labeled (50, 64), y_labeled (50,) and x_unlabeled (1247, 64), from the training digits."""
     order = torch.randperm(len(images_train), generator=generator)
     per_class = [order[digits.y_train[order] == c] for c in range(10)]
-    labelled = torch.cat([indices[:5] for indices in per_class])
-    unlabelled = torch.ones(len(order), dtype=torch.bool)
-    unlabelled[labelled] = False
-    return images_train[labelled], digits.y_train[labelled], images_train[unlabelled]
+    labeled = torch.cat([indices[:5] for indices in per_class])
+    unlabeled = torch.ones(len(order), dtype=torch.bool)
+    unlabeled[labeled] = False
+    return images_train[labeled], digits.y_train[labeled], images_train[unlabeled]
 
 
 def accuracies(fit: Callable, draws: int = 5, seed: int = 0) -> list[float]:
-    """The test accuracy for each draw of the labelled digits."""
+    """The test accuracy for each draw of the labeled digits."""
     generator = torch.Generator().manual_seed(seed)
     fits = [fit(*draw_labels(generator)) for _ in range(draws)]
     return [
@@ -474,8 +474,8 @@ def accuracies(fit: Callable, draws: int = 5, seed: int = 0) -> list[float]:
     ]
 
 
-def labels_only(x: Tensor, y: Tensor, unlabelled: Tensor) -> Callable:
-    """Logistic regression, to which the unlabelled images say nothing."""
+def labels_only(x: Tensor, y: Tensor, unlabeled: Tensor) -> Callable:
+    """Logistic regression, to which the unlabeled images say nothing."""
     model = LogisticRegression(C=10, max_iter=1000).fit(x, y)
     return lambda new: torch.tensor(model.predict(new))
 
@@ -489,7 +489,7 @@ print(
 # %% exercise={"id": "generative.few_labels", "tier": "challenge", "minutes": 45, "points": 4}
 # generative.few_labels · challenge · 45 minutes · 4 points
 def few_labels(
-    x_labelled: Tensor, y_labelled: Tensor, x_unlabelled: Tensor
+    x_labeled: Tensor, y_labeled: Tensor, x_unlabeled: Tensor
 ) -> Callable[[Tensor], Tensor]:
     """Learn from few labels and many images; returns predict: (B, 64) -> (B,)."""
     raise NotImplementedError("generative.few_labels")
@@ -513,7 +513,7 @@ def show_draws(few_labels: Callable) -> None:
     axes.axhline(0.91, color="black", linewidth=1, linestyle="--", label="goal of the mean")
     axes.set(xlabel="draw", ylabel="test accuracy", xticks=range(1, 6), ylim=(0.75, 1))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    caption("The same 50 labels, with and without the images that nobody labelled")
+    caption("The same 50 labels, with and without the images that nobody labeled")
 
 
 # %% [markdown]

@@ -130,7 +130,7 @@ caption(
 #
 # $$\log p(x, y = k) = \log \pi_k - \tfrac12 (x - \mu_k)^\top \Sigma_k^{-1} (x - \mu_k) - \tfrac12 \log \det \Sigma_k - \tfrac D2 \log 2\pi.$$
 #
-# Here $\pi_k$ is the prior of class $k$, and $D = 2$ is the number of coordinates. To fit it by maximum likelihood, count the classes, and take mean and covariance of each. No optimiser is needed. Everything is done with **logarithms**, because in many dimensions a density can be $10^{-400}$, which a computer rounds to zero.
+# Here $\pi_k$ is the prior of class $k$, and $D = 2$ is the number of coordinates. To fit it by maximum likelihood, count the classes, and take mean and covariance of each. No optimizer is needed. Everything is done with **logarithms**, because in many dimensions a density can be $10^{-400}$, which a computer rounds to zero.
 
 
 # %%
@@ -150,8 +150,8 @@ def log_joint(x, prior, means, covariances):
     """log p(x, y) for every class y, (B, C)."""
     columns = []
     for weight, mean, covariance in zip(prior, means, covariances, strict=True):
-        centred = x - mean  # (B, D)
-        distance = (centred @ covariance.inverse() * centred).sum(1)
+        centered = x - mean  # (B, D)
+        distance = (centered @ covariance.inverse() * centered).sum(1)
         log_volume = covariance.logdet() + x.shape[1] * math.log(2 * math.pi)
         columns.append(weight.log() - (distance + log_volume) / 2)
     return torch.stack(columns, dim=1)
@@ -172,7 +172,7 @@ def sample(n, prior, means, covariances):
 # %%
 from matplotlib.colors import LinearSegmentedColormap
 
-two_colours = LinearSegmentedColormap.from_list("", [PALETTE[0], "white", PALETTE[1]])
+two_colors = LinearSegmentedColormap.from_list("", [PALETTE[0], "white", PALETTE[1]])
 model, shared = fit(x, y), fit(x, y, shared=True)
 
 # %% jupyter={"source_hidden": true}
@@ -187,7 +187,7 @@ for ax, parameters, title in zip(
 ):
     chance = posterior(grid, *parameters)[:, 1].reshape(160, 160).T
     shades = ax.contourf(
-        side.numpy(), side.numpy(), chance.numpy(), levels=10, cmap=two_colours, alpha=0.6
+        side.numpy(), side.numpy(), chance.numpy(), levels=10, cmap=two_colors, alpha=0.6
     )
     ax.contour(side.numpy(), side.numpy(), chance.numpy(), levels=[0.5], colors="black")
     for k in range(2):
@@ -208,7 +208,7 @@ caption(
 # which is the form of **logistic regression**. You will derive it, and find $b$, in the exercises. So these two make a pair: the same set of possible answers, found in two ways. One fits $p(x, y)$ and gets $w$ as a by-product; the other looks for the best $w$ directly.
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # A picture that looks right proves little. Five facts must hold, and this notebook stops if one does not.
 #
@@ -276,7 +276,7 @@ record("difference_to_scikit_learn", max(differences), kind="exact")
 assert max(differences) < 1e-8
 
 # %% [markdown]
-# **Fifth: the samples are what the density says.** Draw many labelled points, fit the same model to them, and the parameters must come back, up to the error of a finite sample.
+# **Fifth: the samples are what the density says.** Draw many labeled points, fit the same model to them, and the parameters must come back, up to the error of a finite sample.
 
 # %%
 drawn_x, drawn_y = sample(100_000, *model)
@@ -324,7 +324,7 @@ print(f"library and from scratch differ by {largest:.1e} nats")
 assert largest < 1e-8
 
 # %% [markdown]
-# Now real data, two sets of handwritten digits. `digits` has 8 × 8 pixels, MNIST 28 × 28. We make them black and white: a pixel of `digits` is on if it is darker than half, and a pixel of MNIST is on with the probability that is its grey value. scikit-learn's `BernoulliNB` must agree with ours.
+# Now real data, two sets of handwritten digits. `digits` has 8 × 8 pixels, MNIST 28 × 28. We make them black and white: a pixel of `digits` is on if it is darker than half, and a pixel of MNIST is on with the probability that is its gray value. scikit-learn's `BernoulliNB` must agree with ours.
 
 # %%
 from sklearn.naive_bayes import BernoulliNB
@@ -382,14 +382,14 @@ caption(
 # %% [markdown]
 # ## 7 · Who needs more labels?
 #
-# Labels are expensive. In a paper that is still worth reading, Ng and Jordan (2001) compared naive Bayes with logistic regression, the pair from above, as the number of labelled examples grows. Their finding: the generative one reaches its best error **sooner**, but the discriminative one ends **lower**. So the curves cross. Does it hold on our digits?
+# Labels are expensive. In a paper that is still worth reading, Ng and Jordan (2001) compared naive Bayes with logistic regression, the pair from above, as the number of labeled examples grows. Their finding: the generative one reaches its best error **sooner**, but the discriminative one ends **lower**. So the curves cross. Does it hold on our digits?
 #
 # We set it up with care.
-# - All models see the same labelled images, equally many of each digit, and are judged on the same test set.
-# - Each draw of labelled images is another one; a curve is the mean over the draws, and its bar is the standard error of that mean.
-# - **Plain** logistic regression maximises the likelihood and nothing else. With few labels there is no maximum: the weights grow for ever, and the optimiser stops at its tolerance.
-# - **Regularised** logistic regression keeps the weights small, which is what anyone would use in practice. Its strength `C` is chosen once, and so are the smoothing `alpha` of naive Bayes and the ridge of the Gaussians: fitted to some training images, judged on other *training* images. The test set plays no part.
-# - Two dull baselines: always the same class (90 % wrong, not drawn), and the nearest class mean.
+# - All models see the same labeled images, equally many of each digit, and are judged on the same test set.
+# - Each draw of labeled images is another one; a curve is the mean over the draws, and its bar is the standard error of that mean.
+# - **Plain** logistic regression maximizes the likelihood and nothing else. With few labels there is no maximum: the weights grow for ever, and the optimizer stops at its tolerance.
+# - **Regularized** logistic regression keeps the weights small, which is what anyone would use in practice. Its strength `C` is chosen once, and so are the smoothing `alpha` of naive Bayes and the ridge of the Gaussians: fitted to some training images, judged on other *training* images. The test set plays no part.
+# - Two simple baselines: always the same class (90 % wrong, not drawn), and the nearest class mean.
 
 
 # %%
@@ -398,7 +398,7 @@ def logistic(strength: float) -> LogisticRegression:
 
 
 class NearestMean:
-    """The dull baseline: the class whose mean image is nearest."""
+    """The simple baseline: the class whose mean image is nearest."""
 
     def fit(self, x, y):
         self.means = torch.stack([x[y == k].mean(0) for k in range(10)])
@@ -413,7 +413,7 @@ def error(model, x: Tensor, y: Tensor) -> float:
     return (torch.as_tensor(model.predict(x)) != y).double().mean().item()
 
 
-def labelled(y: Tensor, n: int) -> Tensor:
+def labeled(y: Tensor, n: int) -> Tensor:
     """Indices of n examples, equally many of each of the ten classes."""
     shuffled = torch.randperm(len(y), generator=generator)
     return torch.cat([shuffled[y[shuffled] == k][: n // 10] for k in range(10)])
@@ -421,7 +421,7 @@ def labelled(y: Tensor, n: int) -> Tensor:
 
 def choose(make, knobs, x, y, fitted: int, judged: int):
     """The knob with the lowest error on training images that it was not fitted to."""
-    few = labelled(y, fitted)
+    few = labeled(y, fitted)
     rest = torch.ones(len(y), dtype=torch.bool)
     rest[few] = False
     others = rest.nonzero().flatten()[:judged]
@@ -431,7 +431,7 @@ def choose(make, knobs, x, y, fitted: int, judged: int):
 
 families = {
     "naive Bayes": (naive_bayes, (1.0, 0.1, 0.01)),
-    "logistic, regularised": (logistic, (1.0, 0.1, 0.01)),
+    "logistic, regularized": (logistic, (1.0, 0.1, 0.01)),
     "Gaussians": (gaussians, (0.3, 0.1, 0.03)),
 }
 
@@ -454,7 +454,7 @@ def contest(makers, x, y, x_test, y_test, draws: dict) -> tuple[dict, dict]:
     errors, last = {name: {size: [] for size in draws} for name in makers}, {}
     for size, repeats in draws.items():
         for _ in range(repeats):
-            rows = labelled(y, size)
+            rows = labeled(y, size)
             for name, make in makers.items():
                 last[name] = make().fit(x[rows], y[rows])
                 errors[name][size].append(error(last[name], x_test, y_test))
@@ -507,7 +507,7 @@ on_mnist |= contest(slow, binary.x_train, labels, *judges, few)[0]
 looks = {
     "naive Bayes": (PALETTE[1], "o", "-"),
     "logistic, plain": (PALETTE[5], "v", "-"),
-    "logistic, regularised": (PALETTE[0], "s", "-"),
+    "logistic, regularized": (PALETTE[0], "s", "-"),
     "Gaussians": (PALETTE[4], "D", "-"),
     "nearest mean": ("0.6", "", ":"),
 }
@@ -521,7 +521,7 @@ for ax, errors, title in zip(
     strict=True,
 ):
     for name, curve in errors.items():
-        colour, marker, style = looks[name]
+        color, marker, style = looks[name]
         means = [100 * np.mean(values) for values in curve.values()]
         bars = [
             100 * np.std(values, ddof=min(1, len(values) - 1)) / math.sqrt(len(values))
@@ -531,14 +531,14 @@ for ax, errors, title in zip(
             list(curve),
             means,
             bars,
-            color=colour,
+            color=color,
             marker=marker,
             linestyle=style,
             markersize=5,
             capsize=2,
             label=name,
         )
-    ax.set(xscale="log", yscale="log", title=title, xlabel="labelled images")
+    ax.set(xscale="log", yscale="log", title=title, xlabel="labeled images")
     ticks = [tick for tick in (2, 5, 10, 20, 50) if tick > 0.8 * ax.get_ylim()[0]]
     ax.set_yticks(ticks, [f"{tick} %" for tick in ticks])
     ax.minorticks_off()
@@ -559,7 +559,7 @@ def mean_error(errors: dict, name: str, size: int) -> float:
 
 kinds = {
     "generative": "naive Bayes",
-    "logistic": "logistic, regularised",
+    "logistic": "logistic, regularized",
     "logistic_plain": "logistic, plain",
     "nearest_mean": "nearest mean",
 }
@@ -580,20 +580,20 @@ print(f"digits, naive Bayes and plain logistic, 10 labels: {crossing[0]}")
 print(f"digits, naive Bayes and plain logistic, 1000 labels: {crossing[1]}")
 assert crossing[0][0] < crossing[0][1], "naive Bayes was to be ahead with few labels"
 assert crossing[1][0] > crossing[1][1], "and behind with many"
-for size in on_digits["naive Bayes"]:  # the regularised rival keeps up
-    behind = mean_error(on_digits, "logistic, regularised", size)
+for size in on_digits["naive Bayes"]:  # the regularized rival keeps up
+    behind = mean_error(on_digits, "logistic, regularized", size)
     assert behind < mean_error(on_digits, "naive Bayes", size) + 0.02
-for name in ("logistic, plain", "logistic, regularised"):
+for name in ("logistic, plain", "logistic, regularized"):
     for size in (100, 300, 1000):
         ahead = mean_error(on_destroyed, "naive Bayes", size)
         assert ahead < mean_error(on_destroyed, name, size)
-last = mean_error(on_mnist, "logistic, regularised", image_labels)
+last = mean_error(on_mnist, "logistic, regularized", image_labels)
 assert gaussian_error < last < mean_error(on_mnist, "naive Bayes", image_labels)
 
 # %% [markdown]
 # Read the three pictures together.
 #
-# - **Digits**: the crossing is there. With few labels naive Bayes is ahead of *plain* logistic regression; with many it is behind. But look at the regularised one: it keeps up from the start. The famous advantage with few labels is largely the advantage of a sensible prior, and a penalty on the weights is one, too.
+# - **Digits**: the crossing is there. With few labels naive Bayes is ahead of *plain* logistic regression; with many it is behind. But look at the regularized one: it keeps up from the start. The famous advantage with few labels is largely the advantage of a sensible prior, and a penalty on the weights is one, too.
 # - **Correlations destroyed**: here the assumption of naive Bayes is simply true. It uses that knowledge, and with a hundred labels or more nobody passes it.
 # - **MNIST**: the pixels are strongly dependent, the assumption is badly wrong, and naive Bayes soon stops to learn: more labels only make it surer of a wrong story. It ends not far below the nearest mean.
 # - The **Gaussians** are generative as well, and they know about pairs of pixels. With enough labels they win here. So "generative or discriminative" was never the whole question. What decides is how well the assumptions fit the data, and how many labels there are. (A fair word for the other side: the Gaussians' border is curved and logistic regression's is straight.)
@@ -608,13 +608,13 @@ assert gaussian_error < last < mean_error(on_mnist, "naive Bayes", image_labels)
 # Logistic regression has one weight for each pixel and must put *something* there: white, or the pixel's mean over the training set.
 
 # %%
-bayes, regression = fitted["naive Bayes"], fitted["logistic, regularised"]
-grey = digits.x_train.double(), digits.x_test.double()
-grey_gaussians = gaussians(0.01).fit(grey[0], digits.y_train)
-grey_regression = logistic(1.0).fit(grey[0], digits.y_train)
+bayes, regression = fitted["naive Bayes"], fitted["logistic, regularized"]
+gray = digits.x_train.double(), digits.x_test.double()
+gray_gaussians = gaussians(0.01).fit(gray[0], digits.y_train)
+gray_regression = logistic(1.0).fit(gray[0], digits.y_train)
 setups = {
     "MNIST": (bayes, regression, binary.x_train, *judges),
-    "digits, grey": (grey_gaussians, grey_regression, *grey, digits.y_test),
+    "digits, gray": (gray_gaussians, gray_regression, *gray, digits.y_test),
 }
 
 shares = (0.0, 0.25, 0.5, 0.75, 0.9)
@@ -648,14 +648,14 @@ with record_table():
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8))
 for ax, (title, curves) in zip(axes, errors.items(), strict=True):
     for (name, curve), look in zip(curves.items(), ("o-", "v-", "s-"), strict=True):
-        colour = PALETTE[5 if "white" in name else 0]
+        color = PALETTE[5 if "white" in name else 0]
         if "sums" in name:
-            colour = looks[name.split(",")[0]][0]
+            color = looks[name.split(",")[0]][0]
         ax.plot(
             [100 * s for s in shares],
             [100 * e for e in curve],
             look,
-            color=colour,
+            color=color,
             label=name,
         )
     ax.axhline(90, color="0.6", linestyle=":", label="always the same class")
@@ -680,13 +680,13 @@ caption(
 # - the **confidence** $\max_y p(y \mid x)$ is low,
 # - the **density** $p(x) = \sum_y p(x, y)$ is low. Only a generative model has it.
 #
-# The score is the **AUROC**, the chance that a strange input ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect, and below 0.5 the detector is fooled. A dull rival joins in, the distance to the mean digit. The normal inputs are the test digits, in grey.
+# The score is the **AUROC**, the chance that a strange input ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect, and below 0.5 the detector is fooled. A simple rival joins in, the distance to the mean digit. The normal inputs are the test digits, in gray.
 
 # %%
 from sklearn.datasets import load_sample_image
 from sklearn.metrics import roc_auc_score
 
-normal = grey[1]
+normal = gray[1]
 photograph = torch.as_tensor(load_sample_image("china.jpg").mean(2) / 255)
 patches = torch.nn.functional.unfold(photograph[None, None], 8, stride=8)[0].T  # (B, 64)
 chosen = torch.randperm(len(patches), generator=generator)[: len(normal)]
@@ -694,25 +694,25 @@ order = torch.randperm(64, generator=generator)
 strangers = {
     "noise": torch.rand(normal.shape, generator=generator, dtype=torch.float64),
     "pixels shuffled": normal[:, order],
-    "colours inverted": 1 - normal,
+    "colors inverted": 1 - normal,
     "patches of a photograph": patches[chosen],
     "upside down": normal.flip(1),
     "half as dark": normal / 2,
-    "the mean digit": grey[0].mean(0).expand_as(normal),
+    "the mean digit": gray[0].mean(0).expand_as(normal),
 }
 detectors = {
-    "density p(x)": (lambda x: -grey_gaussians.log_prob(x), PALETTE[4], "D"),
+    "density p(x)": (lambda x: -gray_gaussians.log_prob(x), PALETTE[4], "D"),
     "confidence, same model": (
-        lambda x: -grey_gaussians.predict_proba(x).amax(1),
+        lambda x: -gray_gaussians.predict_proba(x).amax(1),
         PALETTE[1],
         "o",
     ),
     "confidence, logistic": (
-        lambda x: -torch.as_tensor(grey_regression.predict_proba(x)).amax(1),
+        lambda x: -torch.as_tensor(gray_regression.predict_proba(x)).amax(1),
         PALETTE[0],
         "s",
     ),
-    "distance to the mean": (lambda x: (x - grey[0].mean(0)).norm(dim=1), "0.6", "x"),
+    "distance to the mean": (lambda x: (x - gray[0].mean(0)).norm(dim=1), "0.6", "x"),
 }
 is_strange = np.repeat([0, 1], len(normal))
 auroc = {
@@ -739,8 +739,8 @@ figure, (left, right) = plt.subplots(
 examples = torch.cat([strange[:5] for strange in strangers.values()])
 images(examples.reshape(-1, 8, 8), columns=5, axes=left, rows=list(strangers))
 height = np.arange(len(strangers))[::-1]
-for name, (_, colour, marker) in detectors.items():
-    right.plot(auroc[name], height, marker, color=colour, markersize=8, label=name)
+for name, (_, color, marker) in detectors.items():
+    right.plot(auroc[name], height, marker, color=color, markersize=8, label=name)
 right.axvline(0.5, color="0.7", linestyle=":")
 right.set(xlabel="AUROC", xlim=(-0.03, 1.03), ylim=(-0.5, len(strangers) - 0.5))
 right.set_yticks(height, strangers)
@@ -814,9 +814,9 @@ assert abs(growth["a Gaussian"]) < 0.1
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.3), width_ratios=(1, 1, 1.3))
-for ax, (name, points), colour in zip(axes, sources.items(), PALETTE, strict=False):
-    axes[2].plot(cells, heights[name], "o-", color=colour, label=name)
-    ax.scatter(*points[:1500].T, s=2, color=colour)
+for ax, (name, points), color in zip(axes, sources.items(), PALETTE, strict=False):
+    axes[2].plot(cells, heights[name], "o-", color=color, label=name)
+    ax.scatter(*points[:1500].T, s=2, color=color)
     ax.set(title=name, aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
 axes[2].set(xscale="log", xlabel="cells in each direction", title="mean log₂ density")
 axes[2].set_xticks(cells, cells)
@@ -852,21 +852,21 @@ course = [
     ("11, 12", "autoregressive models", "exact", "slow: one by one", "none"),
     ("later", "diffusion", "bound", "slow: many steps", "noisy copies of x"),
 ]
-density_colour = {"exact": GOOD, "bound": MIDDLE, "up to a constant": MIDDLE, "none": POOR}
+density_color = {"exact": GOOD, "bound": MIDDLE, "up to a constant": MIDDLE, "none": POOR}
 edges = (0.0, 0.09, 0.40, 0.60, 0.81, 1.0)
 heads = ("chapter", "family", "density p(x)", "sampling", "latent variable")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 4.4))
 for row, entry in enumerate((heads, *course)):
-    colours = [PLAIN] * 5
+    colors = [PLAIN] * 5
     if row:
-        colours[2] = density_colour[entry[2]]
-        colours[3] = GOOD if entry[3].startswith("fast") else POOR
-    for column, (text, colour) in enumerate(zip(entry, colours, strict=True)):
+        colors[2] = density_color[entry[2]]
+        colors[3] = GOOD if entry[3].startswith("fast") else POOR
+    for column, (text, color) in enumerate(zip(entry, colors, strict=True)):
         start, end = edges[column], edges[column + 1]
         box = plt.Rectangle(
-            (start, -row), end - start, 1, facecolor=colour, edgecolor="0.8"
+            (start, -row), end - start, 1, facecolor=color, edgecolor="0.8"
         )
         ax.add_patch(box)
         weight = "bold" if row == 0 or column == 1 else "normal"
@@ -912,15 +912,15 @@ for thermometers in copies:
 steps = np.linspace(0.1, 1.0, 10)  # borders of the bins of confidence
 judged = {
     "naive Bayes": bayes.predict_proba(binary.x_test),
-    "logistic, regularised": torch.as_tensor(regression.predict_proba(binary.x_test)),
+    "logistic, regularized": torch.as_tensor(regression.predict_proba(binary.x_test)),
 }
 gap = {name: confidence[name][-1] - accuracy[name][-1] for name in shapes}
 bins = {
     name: [] for name in judged
 }  # mean confidence, share of right answers, half interval
 with record_table():
-    for name, chances in judged.items():
-        sure, answer = chances.max(1)
+    for name, probabilities in judged.items():
+        sure, answer = probabilities.max(1)
         correct = (answer == test_labels).double()
         bin_of = torch.bucketize(sure.double(), torch.as_tensor(steps[1:-1]))
         for i in range(9):
@@ -939,9 +939,9 @@ assert abs(gap["full covariance"]) < 0.03
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
-for name, colour in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
-    left.plot(copies, confidence[name], "o-", color=colour, label=f"{name}: confidence")
-    left.plot(copies, accuracy[name], "s:", color=colour, label=f"{name}: right answers")
+for name, color in zip(shapes, (PALETTE[1], PALETTE[4]), strict=True):
+    left.plot(copies, confidence[name], "o-", color=color, label=f"{name}: confidence")
+    left.plot(copies, accuracy[name], "s:", color=color, label=f"{name}: right answers")
 left.set(xlabel="copies of one thermometer", xticks=(1, 5, 10, 15, 20), ylim=(0.7, 1.0))
 left.set_title("one witness, many times")
 left.legend(fontsize=9)
@@ -954,7 +954,7 @@ right.set(xlim=(0.15, 1.02), ylim=(0, 1.02))
 right.legend()
 caption(
     "Left: with copies the naive confidence runs away from the truth; a full covariance "
-    "stays on it. Right: on the dotted line confidence is honest. Neighbouring pixels are "
+    "stays on it. Right: on the dotted line confidence is honest. Neighboring pixels are "
     "copies, too."
 )
 
@@ -973,10 +973,10 @@ caption(
 # ## 13 · Remember
 #
 # 1. A generative model tells how the data came about: $p(x, y) = p(y)\,p(x \mid y)$. Bayes' rule turns the story around and makes a classifier of it.
-# 2. With few labels good assumptions win, with many labels wrong ones lose. Regularise the rival before you claim a victory.
+# 2. With few labels good assumptions win, with many labels wrong ones lose. Regularize the rival before you claim a victory.
 # 3. Only the joint distribution can draw, sum out what is missing, and say that an input is strange.
 # 4. A density can be fooled, and naive probabilities are overconfident: judge them, too, on data with known answers.
-# 5. Explicit, bounded, unnormalised, implicit: ask of every model whether $p(x)$ can be evaluated. A network is a part, never the model.
+# 5. Explicit, bounded, unnormalized, implicit: ask of every model whether $p(x)$ can be evaluated. A network is a part, never the model.
 #
 # **Exercises**: `course start 01`, then open `work/01_what_is_a_generative_model/exercises.ipynb`. You write naive Bayes, Bayes' rule and a sampler yourself, derive logistic regression, and are told at once what is wrong.
 #

@@ -307,12 +307,12 @@ def show_directions(kl_normals: Callable) -> None:
     circle = torch.stack([angle.cos(), angle.sin()])
     outline = torch.linalg.cholesky(slanted) @ circle
     axes[1].plot(*outline, "k", linewidth=2, label="p")
-    for colour, (label, divergence) in zip(PALETTE, curves.items(), strict=False):
+    for color, (label, divergence) in zip(PALETTE, curves.items(), strict=False):
         values = torch.stack([torch.as_tensor(divergence(w)) for w in widths])
         best = widths[values.argmin()]
-        axes[0].plot(widths, values, color=colour, label=label)
-        axes[0].plot(best, values.min(), "o", color=colour)
-        axes[1].plot(*(best * circle), color=colour, label=f"nearest q, width {best:.2f}")
+        axes[0].plot(widths, values, color=color, label=label)
+        axes[0].plot(best, values.min(), "o", color=color)
+        axes[1].plot(*(best * circle), color=color, label=f"nearest q, width {best:.2f}")
     axes[0].set(xlabel="width of q", ylabel="nats", ylim=(0, 4))
     axes[0].legend()
     axes[1].set_aspect("equal")
@@ -475,7 +475,7 @@ check("dist.code_length", code_length)
 # - asks about images alone, and sees whether they get the same prediction (it must, too);
 # - counts the bits of the new digits. The goal: at most **five sixths** of what independent pixels take.
 #
-# Any means are allowed: counts over neighbours that came before, a logistic regression for each pixel, a mixture. Never say 0
+# Any means are allowed: counts over neighbors that came before, a logistic regression for each pixel, a mixture. Never say 0
 # or 1 unless you are sure. Up to 60 seconds; seconds are enough. The next cell shows some of the images.
 
 # %%

@@ -113,7 +113,7 @@ caption(
 #
 # ### What a density is not
 #
-# A density is not a probability. It may be greater than 1, and it has a **unit**: probability *per metre*, per second, per grey level. Only an area under it is a probability. Below is the height of grown-ups in a made-up town, once in metres, once in centimetres. The hatched area, the chance to be between 1.65 m and 1.75 m tall, is the same. The height of the curve is not.
+# A density is not a probability. It may be greater than 1, and it has a **unit**: probability *per meter*, per second, per gray level. Only an area under it is a probability. Below is the height of grown-ups in a made-up town, once in meters, once in centimeters. The hatched area, the chance to be between 1.65 m and 1.75 m tall, is the same. The height of the curve is not.
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.7))
@@ -171,7 +171,7 @@ def mixture_log_prob(x: Tensor, weights: Tensor, means: Tensor, stds: Tensor) ->
 
 
 # %% [markdown]
-# ### The truth gate
+# ### Checks against known answers
 #
 # Three judges: `scipy.stats`, `torch.distributions`, and the law that all probability together is 1. This notebook stops if one of them disagrees.
 
@@ -311,12 +311,12 @@ axes[3].plot(x, bound * torch.exp(-x), color="0.5")
 axes[3].plot(x, math.sqrt(2 / math.pi) * torch.exp(-0.5 * x.square()), color=PALETTE[4])
 axes[3].set(title="rejection", xlim=(0, 4), xlabel="x")
 caption(
-    "From left: heights u become places x; an angle (colour) and a radius; the same points "
+    "From left: heights u become places x; an angle (color) and a radius; the same points "
     "sheared; below the red curve is kept."
 )
 
 # %% [markdown]
-# ### The truth gate for draws
+# ### Checks against known answers for draws
 #
 # Draws are random, so no single one can be wrong. A **test** asks: if the sampler were right, how rare would a deviation as large as this be? That share is the **p-value**. The Kolmogorov–Smirnov test looks at the largest gap between the share of draws below $x$ and the true CDF. The chi-square test compares counts with expected counts. We demand a p-value above one in a million, so a right sampler practically never fails, whatever the seed.
 #
@@ -401,7 +401,7 @@ for ax, (name, density) in zip(axes, truths.items(), strict=True):
     ax.plot(x, density(x), color=PALETTE[4])
     ax.set(title=name, yticks=[])
 caption(
-    "Draws (grey) and true densities (red). For Cholesky: the projection on one direction."
+    "Draws (gray) and true densities (red). For Cholesky: the projection on one direction."
 )
 
 # %% [markdown]
@@ -415,7 +415,7 @@ caption(
 #
 # Most models of this course have no formula. They are fitted by **gradient ascent**: compute the derivative, take a small step uphill, repeat. Here both ways are open, so we can check one with the other. Constraints are handled by a change of parameters: σ must be positive, so we climb in $\log \sigma$; probabilities must sum to one, so we climb in the numbers $a_k$ of a softmax, $\pi_k = e^{a_k} / \sum_j e^{a_j}$.
 #
-# The data: how much **ink** a handwritten digit takes (the sum of its grey values, in hundreds of full pixels) and which digit it is, for the 60,000 training images of MNIST.
+# The data: how much **ink** a handwritten digit takes (the sum of its gray values, in hundreds of full pixels) and which digit it is, for the 60,000 training images of MNIST.
 
 # %%
 mnist = load("mnist")
@@ -561,7 +561,7 @@ assert abs(monte_carlo - formula) < 5 * error
 # %% [markdown]
 # ### Covering modes, seeking modes
 #
-# Which direction we minimise decides what a model that is too simple does. We fit **one** normal $q$ to a target $p$ with **two** bumps, by gradient, once in each direction.
+# Which direction we minimize decides what a model that is too simple does. We fit **one** normal $q$ to a target $p$ with **two** bumps, by gradient, once in each direction.
 #
 # - $\mathrm{KL}(p\|q)$ is large where $p$ puts probability and $q$ does not: $\log(p/q)$ explodes. So $q$ must **cover** all modes. This is what maximum likelihood does: data are draws from $p$.
 # - $\mathrm{KL}(q\|p)$ is large where $q$ puts probability and $p$ does not. So $q$ must avoid empty places, and it **seeks one mode**. Which one depends on the start. This is what variational inference does.
@@ -605,8 +605,8 @@ for ax, fits, name in zip(
     axes, ([covering], seeking), ("KL(p‖q): covers", "KL(q‖p): seeks"), strict=False
 ):
     ax.fill_between(fine, log_target.exp(), color="0.85", label="p")
-    for theta, colour in zip(fits, PALETTE, strict=False):
-        ax.plot(fine, log_normal_of(theta).exp(), color=colour)
+    for theta, color in zip(fits, PALETTE, strict=False):
+        ax.plot(fine, log_normal_of(theta).exp(), color=color)
     ax.set(title=name, xlim=(-6, 6))
 means = torch.linspace(-4, 4, 161)
 log_qs = normal_log_prob(fine, means[:, None], 0.65)  # one width, (means, grid)
@@ -667,22 +667,22 @@ assert torch.isclose(extra, kl_bits)  # cross-entropy − entropy = KL
 #
 # ### The bits of handwritten digits
 #
-# Now real data: the 10,000 test digits of MNIST, each of the 784 pixels made black or white at random, black with the probability that is its grey value (the course's fixed binary test set). How many bits does one image need? Four models, fitted to the 60,000 *training* images:
+# Now real data: the 10,000 test digits of MNIST, each of the 784 pixels made black or white at random, black with the probability that is its gray value (the course's fixed binary test set). How many bits does one image need? Four models, fitted to the 60,000 *training* images:
 #
 # 1. **A fair coin** for each pixel: one bit a pixel.
 # 2. **Independent pixels**: a Bernoulli for each place, fitted by counting.
 # 3. **A mixture of a hundred such tables**, fitted with EM: chapter 4 explains it; here it is a glimpse.
-# 4. **A coin for each neighbourhood**: look at ten pixels that come earlier in reading order (left and above). They have 1,024 patterns; each pattern has its own Bernoulli for the next pixel, fitted by counting. By the product rule $p(x) = \prod_d p(x_d \mid x_1, \dots, x_{d-1})$, this is a distribution over whole images. (The fax standard JBIG of 1993 is built on this idea.)
+# 4. **A coin for each neighborhood**: look at ten pixels that come earlier in reading order (left and above). They have 1,024 patterns; each pattern has its own Bernoulli for the next pixel, fitted by counting. By the product rule $p(x) = \prod_d p(x_d \mid x_1, \dots, x_{d-1})$, this is a distribution over whole images. (The fax standard JBIG of 1993 is built on this idea.)
 #
 # Against them: **zlib, PNG and bzip2**, which get the whole test set as *one* stream, so that headers cost nothing. zlib and bzip2 get eight pixels a byte, in the better of two layouts; PNG gets a picture of 1 bit a pixel, all digits on one sheet.
 
 # %%
 binary = mnist.binarized()
 black, black_test = binary.x_train[:, 0], binary.x_test[:, 0]  # (B, 28, 28)
-# Ten neighbours as (rows up, columns right).
-NEIGHBOURS = [(0, -2), (0, -1)]
-NEIGHBOURS += [(1, column) for column in (-2, -1, 0, 1, 2)]
-NEIGHBOURS += [(2, column) for column in (-1, 0, 1)]
+# Ten neighbors as (rows up, columns right).
+NEIGHBORS = [(0, -2), (0, -1)]
+NEIGHBORS += [(1, column) for column in (-2, -1, 0, 1, 2)]
+NEIGHBORS += [(2, column) for column in (-1, 0, 1)]
 
 
 def patterns(x: Tensor) -> Tensor:
@@ -690,7 +690,7 @@ def patterns(x: Tensor) -> Tensor:
     height, width = x.shape[1:]
     padded = torch.nn.functional.pad(x.short(), (2, 2, 2, 0))
     result = torch.zeros(x.shape, dtype=torch.int16)
-    for bit, (up, right) in enumerate(NEIGHBOURS):
+    for bit, (up, right) in enumerate(NEIGHBORS):
         result |= padded[:, 2 - up : 2 - up + height, 2 + right : 2 + right + width] << bit
     return result.int()
 
@@ -709,7 +709,7 @@ table = (followed + smoothing) / (total + 2 * smoothing)  # p(black | pattern), 
 
 
 def pixel_bits(x: Tensor, chance: Tensor) -> Tensor:
-    """Bits spent on each pixel by independent coins with these chances of black."""
+    """Bits spent on each pixel by independent coins with these probabilities of black."""
     return -bernoulli_log_prob(x.double(), chance) / math.log(2)
 
 
@@ -771,7 +771,7 @@ names = {
     "zlib_bits": "zlib",
     "mixture_bits": f"mixture of {mixture_components}",
     "bzip2_bits": "bzip2",
-    "code_length_bits": "coin by neighbourhood",
+    "code_length_bits": "coin by neighborhood",
 }
 
 # %% jupyter={"source_hidden": true}
@@ -785,12 +785,12 @@ ax.bar_label(bars, fmt=" %.0f")
 ax.invert_yaxis()
 ax.set(xlabel="bits per test image (lower is better)")
 caption(
-    "Blue: models, -log2 p(x). Grey: files. A thousand coins that know their neighbours beat "
+    "Blue: models, -log2 p(x). Gray: files. A thousand coins that know their neighbors beat "
     "the three file formats and the mixture."
 )
 
 # %% [markdown]
-# The mixture knows ten kinds of digits and more, and loses to bzip2, which has never seen one. bzip2 sees what follows what; to the mixture, given the component, neighbours are strangers. The coins see *only* neighbours, and win.
+# The mixture knows ten kinds of digits and more, and loses to bzip2, which has never seen one. bzip2 sees what follows what; to the mixture, given the component, neighbors are strangers. The coins see *only* neighbors, and win.
 #
 # Two remarks, to be fair.
 #
@@ -864,13 +864,13 @@ caption(
 # %%
 PRECISION = 16
 WHOLE = 1 << PRECISION
-chances = (table * WHOLE).round().clamp(1, WHOLE - 1).long().tolist()  # the decoder's model
+counts = (table * WHOLE).round().clamp(1, WHOLE - 1).long().tolist()  # the decoder's model
 
 
 def pattern_at(x: list, row: int, column: int) -> int:
     """The pattern before one pixel of a half-finished image, a 28 × 28 list of lists."""
     result = 0
-    for bit, (up, right) in enumerate(NEIGHBOURS):
+    for bit, (up, right) in enumerate(NEIGHBORS):
         if row >= up and 0 <= column + right < 28 and x[row - up][column + right]:
             result |= 1 << bit
     return result
@@ -880,7 +880,7 @@ def encode(x: list) -> str:
     low, size = 0, 1  # the interval [low, low + size), counted in units that get finer
     for row in range(28):
         for column in range(28):
-            chance = chances[pattern_at(x, row, column)]
+            chance = counts[pattern_at(x, row, column)]
             low <<= PRECISION
             if x[row][column]:  # black: the lower part
                 size *= chance
@@ -896,7 +896,7 @@ def decode(message: str) -> list:
     target = int(message, 2) << (784 * PRECISION - len(message))
     for step in range(784):
         row, column = divmod(step, 28)
-        chance = chances[pattern_at(x, row, column)]
+        chance = counts[pattern_at(x, row, column)]
         low <<= PRECISION
         border = low + size * chance
         x[row][column] = int(target >> (783 - step) * PRECISION < border)
@@ -984,7 +984,7 @@ caption(
 # %% [markdown]
 # ### The flow
 #
-# A **normalising flow** turns this around: *learn* the function, so that the data become normal. In later chapters it is a deep network. In one dimension three lines are enough. Our function has four parameters, a place and a width for $x$, a place and a width for $z$:
+# A **normalizing flow** turns this around: *learn* the function, so that the data become normal. In later chapters it is a deep network. In one dimension three lines are enough. Our function has four parameters, a place and a width for $x$, a place and a width for $z$:
 #
 # $$z(x) = a + b \, \operatorname{arcsinh}\!\Big(\frac{x - \mu}{\sigma}\Big), \qquad \frac{dz}{dx} = \frac{b}{\sigma \sqrt{1 + ((x-\mu)/\sigma)^2}}.$$
 #
@@ -1075,13 +1075,13 @@ left.plot(x, rivals["normal"].pdf(x), "--", color=PALETTE[4], label="normal")
 left.plot(x, flow_log_prob(x, theta).exp(), color=PALETTE[0], label="flow")
 left.set(xlabel="ink in hundreds of pixels", ylabel="density of the test digits")
 left.legend()
-for name, z, colour in (
-    ("standardised", (ink_test - known.mean()) / known.std(), PALETTE[4]),
+for name, z, color in (
+    ("standardized", (ink_test - known.mean()) / known.std(), PALETTE[4]),
     ("through the flow", flow(ink_test, theta)[0], PALETTE[0]),
 ):
     quantiles = np.sort(z.numpy())[:: len(z) // 300]
     expected = scipy.stats.norm.ppf((np.arange(len(quantiles)) + 0.5) / len(quantiles))
-    right.plot(expected, quantiles, ".", markersize=3, color=colour, label=name)
+    right.plot(expected, quantiles, ".", markersize=3, color=color, label=name)
 right.plot([-3, 3], [-3, 3], color="0.6", linewidth=0.8)
 right.set(xlabel="quantiles of a normal", ylabel="quantiles of z")
 right.legend(markerscale=3)
@@ -1172,10 +1172,10 @@ assert abs(norms[784].mean() - math.sqrt(784)) < 0.1 and norms[784].min() > 24
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-for D, colour in zip(dims, PALETTE, strict=False):
-    left.hist(norms[D].numpy(), bins=40, density=True, alpha=0.3, color=colour)
+for D, color in zip(dims, PALETTE, strict=False):
+    left.hist(norms[D].numpy(), bins=40, density=True, alpha=0.3, color=color)
     x = np.linspace(max(0, math.sqrt(D) - 4), math.sqrt(D) + 4, 300)
-    left.plot(x, scipy.stats.chi(D).pdf(x), color=colour, label=f"D = {D}")
+    left.plot(x, scipy.stats.chi(D).pdf(x), color=color, label=f"D = {D}")
 left.set(xlabel="distance from the mode", ylabel="density")
 left.legend()
 right.loglog(dims, gaps, "o", label="measured")
@@ -1228,7 +1228,7 @@ caption(
 )
 
 # %% [markdown]
-# **Second: everybody is equally far away.** Among 500 random points, compare the nearest neighbour with the farthest one. In the plane they differ greatly; in high dimension hardly at all. Methods that live on distances feel it. Real images suffer less: they fill only a thin part of their space.
+# **Second: everybody is equally far away.** Among 500 random points, compare the nearest neighbor with the farthest one. In the plane they differ greatly; in high dimension hardly at all. Methods that live on distances feel it. Real images suffer less: they fill only a thin part of their space.
 #
 # **Third: rejection dies.** To draw uniformly from a ball, draw from the cube around it and reject the corners. The acceptance is the ratio of the volumes, $\pi^{D/2} / (2^D \, \Gamma(D/2 + 1))$.
 
@@ -1326,7 +1326,7 @@ ax.axhline(bits["independent_bits"], color="0.6", linewidth=0.8)
 ax.plot(alphas[best], lengths[best], "o", color=PALETTE[4])
 ax.set(xlabel="α, imagined counts", ylabel="bits per test image")
 caption(
-    "With α = 0 the curve is infinite; too large an α forgets the data. Grey line: the same model, "
+    "With α = 0 the curve is infinite; too large an α forgets the data. Gray line: the same model, "
     "fitted to 60,000 images."
 )
 
@@ -1363,7 +1363,7 @@ ax.plot(fine, log_two(both[-1]).exp(), color=PALETTE[0], label="two components")
 ax.set(xlim=(-6, 6), ylabel="density")
 ax.legend()
 caption(
-    "The same divergence, minimised twice. Only a model that can hold both bumps finds both."
+    "The same divergence, minimized twice. Only a model that can hold both bumps finds both."
 )
 
 # %% [markdown]

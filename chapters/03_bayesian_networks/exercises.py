@@ -81,13 +81,13 @@ def draw(
     parents: dict[str, tuple[str, ...]],
     places: dict[str, tuple[float, float]],
     axes: plt.Axes,
-    colour: str = PALETTE[0],
+    color: str = PALETTE[0],
 ) -> None:
     """The network with its arrows, each variable in its place."""
     graph = nx.DiGraph()
     graph.add_nodes_from(parents)
     graph.add_edges_from((above, name) for name in parents for above in parents[name])
-    style = {"node_size": 1500, "node_color": "white", "edgecolors": colour, "font_size": 9}
+    style = {"node_size": 1500, "node_color": "white", "edgecolors": color, "font_size": 9}
     nx.draw_networkx(graph, places, ax=axes, **style)
     axes.margins(0.15)
     axes.set_axis_off()
@@ -181,7 +181,7 @@ check("bayesnet.ancestral_sample", ancestral_sample)
 # ## 3.4 Ask by enumeration (core)
 #
 # Every question has the same answer in four steps: multiply all tables into the joint, keep the part that agrees with the
-# evidence, sum out what was not asked, normalise.
+# evidence, sum out what was not asked, normalize.
 #
 # $$p(q \mid e) = \frac{\sum_{\text{others}} p(q, e, \text{others})}{p(e)}$$
 #
@@ -289,7 +289,7 @@ check("bayesnet.d_separated", d_separated)
 # With many observations all weights underflow: keep their logarithms to the end.
 #
 # `x` is `(B, V)`, rows drawn in this way: their evidence columns hold the observed states. `query` and `evidence` are as in
-# exercise 3.4. Return the log-weights, `(B,)`, **not** normalised, and the estimated posterior, `(|query|,)`.
+# exercise 3.4. Return the log-weights, `(B,)`, **not** normalized, and the estimated posterior, `(|query|,)`.
 
 
 # %% exercise={"id": "bayesnet.likelihood_weights", "tier": "extend", "minutes": 18, "points": 2}
@@ -325,7 +325,7 @@ check("bayesnet.likelihood_weights", likelihood_weights)
 # probability we look for. The log-likelihood of these rows is $\sum_k N_k \log \theta_k$.
 #
 # **Derive**
-# 1. the $\theta$ that maximises it under the constraint $\sum_k \theta_k = 1$ (a Lagrange multiplier helps);
+# 1. the $\theta$ that maximizes it under the constraint $\sum_k \theta_k = 1$ (a Lagrange multiplier helps);
 # 2. the mean of the posterior $p(\theta \mid \text{rows})$ under the prior
 #    $p(\theta) \propto \prod_k \theta_k^{\alpha - 1}$, a Dirichlet distribution. (The mean of
 #    $\mathrm{Dirichlet}(a_1, \dots, a_K)$ is $a_k / \sum_j a_j$.)
@@ -425,7 +425,7 @@ check("bayesnet.chow_liu", chow_liu)
 # $$\sum_v \Bigl( \max_\theta \log p(\text{column } v \mid \text{its parents}) - \tfrac12 \log N \cdot
 # (\text{free numbers in its table}) \Bigr),$$
 #
-# and go to the best neighbour, one arrow added, removed or turned, as long as that helps. The score is a sum over
+# and go to the best neighbor, one arrow added, removed or turned, as long as that helps. The score is a sum over
 # variables: only those whose parents changed have to be scored again. Many structures say the same (turn an arrow of a chain,
 # and nothing changes), so do not expect the arrows of the book: the number counts. You have up to 60 seconds.
 #

@@ -162,7 +162,7 @@ def enumerate_query(parents, tables, name, evidence) -> Tensor:
 
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # Four facts. The joint sums to one. Samples occur as often as the joint says. A query answers what counting among samples answers. And `pgmpy`, a well-known library for Bayesian networks, says the same.
 
@@ -293,11 +293,11 @@ record("d_separated_statements", len(found[True]), kind="exact")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
-for separated, colour in ((True, PALETTE[0]), (False, PALETTE[1])):
+for separated, color in ((True, PALETTE[0]), (False, PALETTE[1])):
     ax.loglog(
         *np.array(found[separated]).T,
         ".",
-        color=colour,
+        color=color,
         label="d-separated" if separated else "connected",
     )
 ax.set(xlabel="exact I(a; b | c) in nats", ylabel="the same from samples")
@@ -420,8 +420,8 @@ trouble = [
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), width_ratios=(2.3, 1))
-colours = {name: "#F0E442" for name in monitors} | {name: "#56B4E9" for name in causes}
-graph(left, alarm.parents, fill=colours, fontsize=6.5)
+colors = {name: "#F0E442" for name in monitors} | {name: "#56B4E9" for name in causes}
+graph(left, alarm.parents, fill=colors, fontsize=6.5)
 at = np.arange(len(causes))
 right.barh(at - 0.2, trouble[0], height=0.4, color="0.7", label="before")
 right.barh(
@@ -514,7 +514,13 @@ caption(
 evidence = {"either": "yes", "asia": "yes", "smoke": "no"}
 exact = asia.query("tub", evidence)
 answer, each = asia.gibbs(
-    "tub", evidence, n=100, burn_in=10, chains=40, generator=generator, return_chains=True
+    "tub",
+    evidence,
+    n_samples=100,
+    burn_in=10,
+    chains=40,
+    generator=generator,
+    return_chains=True,
 )
 weighted, size = asia.likelihood_weighting("tub", evidence, 4000, generator)
 at_yes = asia.states["tub"].index("yes")
@@ -568,8 +574,8 @@ assert impossible[0.0][0] > 0.1
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
 left.semilogx(sizes, impossible[0.0], marker="o", color=PALETTE[0])
-for alpha, colour in zip((0.01, 0.1, 1.0), PALETTE[1:], strict=False):
-    right.loglog(sizes, gaps[alpha], marker="o", color=colour, label=f"α = {alpha:g}")
+for alpha, color in zip((0.01, 0.1, 1.0), PALETTE[1:], strict=False):
+    right.loglog(sizes, gaps[alpha], marker="o", color=color, label=f"α = {alpha:g}")
 left.set(
     xlabel="rows to learn from", ylabel="share", title="new rows called impossible, α = 0"
 )
@@ -701,7 +707,7 @@ print(
 )
 assert abs(mixture.log_prob(image[None]).item() - network.log_evidence(evidence)) < 1e-6
 assert torch.allclose(
-    network.query("z", evidence), mixture.posterior(image[None])[0].double(), atol=1e-6
+    network.query("z", evidence), mixture.predict_proba(image[None])[0].double(), atol=1e-6
 )
 
 # %% [markdown]
@@ -752,7 +758,7 @@ model = candidates["hill_climbing"]
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), width_ratios=(1.4, 1))
 graph(left, model.parents, fill={"vote": "#F0E442"})
-for party, colour in enumerate((PALETTE[0], "0.5", PALETTE[4])):
+for party, color in enumerate((PALETTE[0], "0.5", PALETTE[4])):
     dole = [
         model.query("vote", {"party": party, "self": own})[1].item() for own in range(3)
     ]
@@ -760,14 +766,14 @@ for party, colour in enumerate((PALETTE[0], "0.5", PALETTE[4])):
         unseen[(unseen[:, 1] == party) & (unseen[:, 2] == own), 0].double()
         for own in range(3)
     ]
-    right.plot(dole, color=colour, label=("Democrat", "independent", "Republican")[party])
+    right.plot(dole, color=color, label=("Democrat", "independent", "Republican")[party])
     for own, votes in enumerate(counts):
         if len(votes) >= 8:
             right.errorbar(
                 own,
                 votes.mean(),
                 2 * (0.25 / len(votes)) ** 0.5,
-                color=colour,
+                color=color,
                 marker="o",
                 capsize=3,
             )

@@ -120,7 +120,7 @@ check("gmm.e_step", e_step)
 # %% exercise={"id": "gmm.m_step", "tier": "core", "minutes": 15, "points": 2}
 # gmm.m_step · core · 15 minutes · 2 points
 def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The weights (K,), means (K, D) and covariances (K, D, D) that maximise the expected log-likelihood."""
+    """The weights (K,), means (K, D) and covariances (K, D, D) that maximize the expected log-likelihood."""
     raise NotImplementedError("gmm.m_step")
 
 

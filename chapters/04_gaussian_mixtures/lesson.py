@@ -13,11 +13,11 @@
 # %% [markdown]
 # # 4 · Gaussian mixtures
 #
-# **Find groups that nobody labelled, and draw new data from them.**
+# **Find groups that nobody labeled, and draw new data from them.**
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 90 minutes | under a minute, two cores | Python, a little calculus, what a Gaussian is | derive EM and write it in forty lines; fit, test and criticise a mixture; generate digits, complete half-hidden ones, flag outliers |
+# | 90 minutes | under a minute, two cores | Python, a little calculus, what a Gaussian is | derive EM and write it in forty lines; fit, test and criticize a mixture; generate digits, complete half-hidden ones, flag outliers |
 #
 # A mixture is the simplest model with a **latent variable**: something that decides about each data point and that nobody ever sees. Everything in this chapter comes back later: the bound that EM climbs is the one that trains a variational autoencoder.
 
@@ -46,7 +46,7 @@ generator = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## 1 · One picture, two questions
 #
-# Here are some points. We drew them ourselves, so the truth is known: three Gaussians, mixed. The colours on the right are the secret. A mixture model sees only the left side.
+# Here are some points. We drew them ourselves, so the truth is known: three Gaussians, mixed. The colors on the right are the secret. A mixture model sees only the left side.
 
 # %%
 true_weights = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -104,7 +104,7 @@ caption(
 #
 # ### Why it is hard, and the bound that makes it easy
 #
-# We look for the parameters $\theta = (\pi, \mu, \Sigma)$ that make the data likely: maximise $\sum_i \log p_\theta(x_i)$. The sum inside the logarithm couples all components, so setting the derivative to zero gives no formula.
+# We look for the parameters $\theta = (\pi, \mu, \Sigma)$ that make the data likely: maximize $\sum_i \log p_\theta(x_i)$. The sum inside the logarithm couples all components, so setting the derivative to zero gives no formula.
 #
 # Take **any** distribution $q$ over the components. Multiply and divide by it, and use Jensen's inequality: the logarithm of a mean is at least the mean of the logarithm.
 #
@@ -117,7 +117,7 @@ caption(
 # The Kullback–Leibler divergence KL is never negative, and it is zero only when $q$ is the posterior. That is the whole algorithm, **EM**:
 #
 # - **E-step** (expectation): set $q$ to the responsibilities. KL becomes 0, the bound touches $\log p_\theta(x)$.
-# - **M-step** (maximisation): hold $q$ and raise the bound over θ. Now there is no sum inside the logarithm, and the maximum is a weighted average:
+# - **M-step** (maximization): hold $q$ and raise the bound over θ. Now there is no sum inside the logarithm, and the maximum is a weighted average:
 #
 # $$N_k = \sum_i r_{ik}, \qquad \pi_k = \frac{N_k}{N}, \qquad \mu_k = \frac{1}{N_k}\sum_i r_{ik}\, x_i, \qquad \Sigma_k = \frac{1}{N_k} \sum_i r_{ik}\, (x_i - \mu_k)(x_i - \mu_k)^\top.$$
 #
@@ -133,11 +133,11 @@ caption(
 def log_gaussian(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
     """log N(x_i; μ_k, Σ_k) for all points i and components k, (B, K)."""
     factors = torch.linalg.cholesky(covariances)  # Σ = L Lᵀ, (K, D, D)
-    centred = (x[:, None] - means).permute(1, 2, 0)  # (K, D, B)
-    whitened = torch.linalg.solve_triangular(factors, centred, upper=False)  # L⁻¹ (x − μ)
+    centered = (x[:, None] - means).permute(1, 2, 0)  # (K, D, B)
+    standardized = torch.linalg.solve_triangular(factors, centered, upper=False)  # L⁻¹ (x − μ)
     log_det = 2 * factors.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
     dim = x.shape[1]
-    return -0.5 * (whitened.square().sum(1).T + log_det + dim * math.log(2 * math.pi))
+    return -0.5 * (standardized.square().sum(1).T + log_det + dim * math.log(2 * math.pi))
 
 
 def e_step(x, weights, means, covariances):
@@ -148,12 +148,12 @@ def e_step(x, weights, means, covariances):
 
 
 def m_step(x, responsibilities):
-    """The parameters that maximise the bound for these responsibilities."""
+    """The parameters that maximize the bound for these responsibilities."""
     count = responsibilities.sum(0)  # N_k, (K,)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
-    centred = x[:, None] - means  # (B, K, D)
+    centered = x[:, None] - means  # (B, K, D)
     covariances = (
-        torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred)
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centered, centered)
         / count[:, None, None]
     )
     return count / len(x), means, covariances
@@ -184,19 +184,19 @@ history, path = em(x, *start, steps=60)
 figure, axes = plt.subplots(1, 4, sharex=True, sharey=True, figsize=(9, 2.9))
 for ax, step in zip(axes, (0, 2, 10, 60), strict=True):
     responsibilities, _ = e_step(x, *path[step])
-    colours = np.array(
+    colors = np.array(
         [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in PALETTE[:3]]
     )
-    ax.scatter(*x.T, s=4, c=responsibilities.numpy() @ colours)
+    ax.scatter(*x.T, s=4, c=responsibilities.numpy() @ colors)
     ellipses(ax, *path[step][1:])
     ax.set(title=f"after {step} steps", aspect="equal")
 caption(
-    "EM at work. Each point has the mixed colours of those responsible for it; an "
+    "EM at work. Each point has the mixed colors of those responsible for it; an "
     "ellipse spans two standard deviations."
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # A picture that looks right proves little. Five facts must hold, and this notebook stops if one does not.
 #
@@ -345,14 +345,12 @@ caption(
 # %% [markdown]
 # ## 6 · The library's model
 #
-# `utils/models/mixtures/gaussian.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it mends a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
+# `utils/models/mixtures/gaussian.py` does what we did, made safe and fast: it works in blocks, so that memory stays bounded; it restarts; it re-initializes a component that collapses; it knows four shapes of covariance and missing values. Its E-step and M-step are worth reading, because nothing in them is new to you.
 
 # %%
 import inspect
 
-from utils.models.mixtures import Mixture
-
-print(inspect.getsource(Mixture._e_step))
+print(inspect.getsource(GaussianMixture._e_step))
 print(inspect.getsource(GaussianMixture._m_step))
 
 # %% [markdown]
@@ -404,21 +402,21 @@ record(
 )
 
 # %% [markdown]
-# ## 7 · Digits: groups that nobody labelled
+# ## 7 · Digits: groups that nobody labeled
 #
-# Now real data: scanned digits of 8 × 8 pixels, each pixel one of 17 grey values. A Gaussian is a density over real numbers, and pixels are steps. A density can become infinitely high on such steps, so we spread each step out evenly: to each pixel we add noise of the width of one step (**dequantisation**). Then the density of the noisy image is honest: its mean log can never beat the log-probability of the pixels themselves.
+# Now real data: scanned digits of 8 × 8 pixels, each pixel one of 17 gray values. A Gaussian is a density over real numbers, and pixels are steps. A density can become infinitely high on such steps, so we spread each step out evenly: to each pixel we add noise of the width of one step (**dequantization**). Then the density of the noisy image is honest: its mean log can never beat the log-probability of the pixels themselves.
 
 # %%
 digits = load("digits").flat()
 print(digits.describe())
 
 
-def dequantise(pixels: Tensor) -> Tensor:
-    """Grey values 0 … 16 with noise in [0, 1), scaled to [0, 1)."""
+def dequantize(pixels: Tensor) -> Tensor:
+    """Gray values 0 … 16 with noise in [0, 1), scaled to [0, 1)."""
     return (pixels * 16 + torch.rand(pixels.shape, generator=generator)).double() / 17
 
 
-train, test = dequantise(digits.x_train), dequantise(digits.x_test)
+train, test = dequantize(digits.x_train), dequantize(digits.x_test)
 
 # %% jupyter={"source_hidden": true}
 images(digits.x_train[:30].reshape(-1, 8, 8), columns=15)
@@ -431,14 +429,14 @@ caption("Thirty digits as the model gets them, without their names.")
 
 # %%
 ridge = 1e-3
-GREY_STEP = 64 * math.log(
+GRAY_STEP = 64 * math.log(
     17
-)  # from a density on [0, 1)^64 to one where a grey step has width 1
+)  # from a density on [0, 1)^64 to one where a gray step has width 1
 
 
 def nll(log_density) -> float:
-    """Mean −log p per image, in nats, where a grey step has width 1."""
-    return GREY_STEP - float(torch.as_tensor(log_density).mean())
+    """Mean −log p per image, in nats, where a gray step has width 1."""
+    return GRAY_STEP - float(torch.as_tensor(log_density).mean())
 
 
 def digit_mixture(data: Tensor, k: int, shape: str, starts: int = 1) -> GaussianMixture:
@@ -479,11 +477,11 @@ caption(
 # %% [markdown]
 # We go on with ten full components: about as good as any, and it knows which pixels go together. Against three others, on the same split and the same measure:
 #
-# - **one Gaussian**: the dull baseline;
+# - **one Gaussian**: the simple baseline;
 # - **a kernel density estimate** from scikit-learn: a small Gaussian on *every* training image, its width chosen on the kept images;
 # - **scikit-learn's mixture** of the same size.
 #
-# All values are densities of the same dequantised pixels, and the noise makes each a **bound**: the NLL of the grey values themselves is at most this.
+# All values are densities of the same dequantized pixels, and the noise makes each a **bound**: the NLL of the gray values themselves is at most this.
 
 # %%
 from sklearn.neighbors import KernelDensity
@@ -498,7 +496,7 @@ peer = SklearnMixture(
 ).fit(train)
 
 nlls = {
-    "uniform": GREY_STEP,
+    "uniform": GRAY_STEP,
     "kernel_density": nll(kernel.score_samples(test)),
     "one_gaussian": nll(single.log_prob(test)),
     "mixture": nll(mixture.log_prob(test)),
@@ -548,17 +546,17 @@ def accuracy(train_group: Tensor, test_group: Tensor) -> float:
 
 
 kinds = digit_mixture(train, digit_kinds, "tied", starts=2)
-groups = kinds.posterior(train).argmax(1), kinds.posterior(test).argmax(1)
+groups = kinds.predict_proba(train).argmax(1), kinds.predict_proba(test).argmax(1)
 with record_table():
-    record("unlabelled_accuracy_mixture", accuracy(*groups), kind="score")
+    record("unlabeled_accuracy_mixture", accuracy(*groups), kind="score")
     kmeans = KMeans(digit_kinds, n_init=2, random_state=seed).fit(train)
     nearest = (
         torch.as_tensor(kmeans.labels_).long(),
         torch.as_tensor(kmeans.predict(test)).long(),
     )
-    record("unlabelled_accuracy_kmeans", accuracy(*nearest), kind="score")
+    record("unlabeled_accuracy_kmeans", accuracy(*nearest), kind="score")
     record(
-        "unlabelled_accuracy_one_group",
+        "unlabeled_accuracy_one_group",
         accuracy(*(torch.zeros_like(g) for g in groups)),
         kind="score",
     )
@@ -598,7 +596,7 @@ caption(
 #
 # $$p(x) = \sum_k \pi_k \prod_{d=1}^{784} p_{kd}^{x_d} (1 - p_{kd})^{1 - x_d}.$$
 #
-# These are probabilities of pixels, not densities, so the numbers are **exact**. We fit it to all of MNIST, binarised once at random: each pixel is on with the probability that is its grey value. Baselines: a fair coin for each pixel; one table for all images, which assumes independent pixels; and ten tables made *with* the labels by scikit-learn's `BernoulliNB`.
+# These are probabilities of pixels, not densities, so the numbers are **exact**. We fit it to all of MNIST, binarized once at random: each pixel is on with the probability that is its gray value. Baselines: a fair coin for each pixel; one table for all images, which assumes independent pixels; and ten tables made *with* the labels by scikit-learn's `BernoulliNB`.
 
 # %%
 from sklearn.naive_bayes import BernoulliNB
@@ -614,12 +612,12 @@ with record_table():
         "pixel_nll", -pixel_log_prob.double().mean().item(), unit="nats/image", kind="exact"
     )
 
-    labelled = BernoulliNB().fit(mnist.x_train, mnist.y_train)
+    labeled = BernoulliNB().fit(mnist.x_train, mnist.y_train)
     joint = torch.as_tensor(
-        labelled.predict_joint_log_proba(mnist.x_test)
+        labeled.predict_joint_log_proba(mnist.x_test)
     )  # log p(x, y), (B, 10)
     record(
-        "labelled_k10_nll",
+        "labeled_k10_nll",
         -joint.logsumexp(1).mean().item(),
         unit="nats/image",
         kind="exact",
@@ -642,11 +640,11 @@ images(components, columns=7, title="components", axes=left)
 images(bernoulli_draws, columns=7, title="samples", axes=right)
 caption(
     "Left: tables of probabilities, ways of writing a digit. Right: draws from them. "
-    "Pixels know their kind, not their neighbours: hence the ragged edges."
+    "Pixels know their kind, not their neighbors: hence the ragged edges."
 )
 
 # %% [markdown]
-# Salakhutdinov and Hinton (2009, *Deep Boltzmann machines*) report 142.63 nats for a mixture of 100 Bernoullis on test images of MNIST. Their binarisation was another draw and their fit another one, so the two numbers are neighbours, not rivals. The models of the coming chapters will bring the number on this data down a long way.
+# Salakhutdinov and Hinton (2009, *Deep Boltzmann machines*) report 142.63 nats for a mixture of 100 Bernoullis on test images of MNIST. Their binarization was another draw and their fit another one, so the two numbers are neighbors, not rivals. The models of the coming chapters will bring the number on this data down a long way.
 
 # %% [markdown]
 # ## 9 · What a density is good for
@@ -738,7 +736,7 @@ caption(
 # %% [markdown]
 # ### Outliers
 #
-# An image that p(x) finds unlikely is suspect. We mix the test digits with digits that were turned upside down, and with digits whose pixels were shuffled, and rank all by `log_prob`. The **AUROC** is the chance that a strange image ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect. Beside it: the distance to the mean image (dull) and scikit-learn's `IsolationForest`.
+# An image that p(x) finds unlikely is suspect. We mix the test digits with digits that were turned upside down, and with digits whose pixels were shuffled, and rank all by `log_prob`. The **AUROC** is the chance that a strange image ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect. Beside it: the distance to the mean image (simple) and scikit-learn's `IsolationForest`.
 
 # %%
 from sklearn.ensemble import IsolationForest
@@ -810,11 +808,11 @@ cured = GaussianMixture(
     max_iter=200,
     generator=generator,
 ).fit(x)
-for repair in cured.repairs:
+for event in cured.reinitialized:
     print(
-        f"library, step {repair.step}: component {repair.component} was mended ({repair.reason})"
+        f"library, step {event.step}: component {event.component} began anew ({event.reason})"
     )
-assert cured.repairs
+assert cured.reinitialized
 assert torch.isfinite(cured.log_prob(x)).all()
 
 # %% jupyter={"source_hidden": true}
@@ -822,14 +820,14 @@ figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for ax, (means, covariances), name in zip(
     axes,
     (trap[1:], (cured.means, cured.covariances)),
-    ("the trap", "mended by the library"),
+    ("the trap", "re-initialized by the library"),
     strict=False,
 ):
     ax.scatter(*x.T, s=4, color="0.6")
     ellipses(ax, means, covariances)
     ax.set(title=name)
 axes[2].plot(broken, marker="o", color=PALETTE[4], label="from scratch")
-axes[2].plot(cured.history[:30], marker="s", markersize=3, label="library")
+axes[2].plot(cured.history_[:30], marker="s", markersize=3, label="library")
 axes[2].set(xlabel="EM step", title="mean log p(x) in nats")
 axes[2].legend()
 caption(
@@ -838,7 +836,7 @@ caption(
 )
 
 # %% [markdown]
-# The cures: a small ridge on the variances (`reg_covar`), and moving a collapsed component to a point that is badly explained (`repairs` tells when it happened). Neither is hidden: a model that had to be mended says so.
+# The cures: a small ridge on the variances (`reg_covar`), and moving a collapsed component to a point that is badly explained (`reinitialized` tells when it happened). Neither is hidden: a model that had to be fixed says so.
 #
 # ### A bad start
 #

@@ -42,14 +42,14 @@ from utils.plots import caption, images
 
 
 # %% [markdown]
-# ## 5.1 A spin and its neighbours (core)
+# ## 5.1 A spin and its neighbors (core)
 #
-# The spins $s_i \in \{-1, +1\}$ of an Ising model stand on a grid. Neighbours like to agree, and a field $f$ pulls all
+# The spins $s_i \in \{-1, +1\}$ of an Ising model stand on a grid. Neighbors like to agree, and a field $f$ pulls all
 # spins towards $+1$:
 #
-# $$E(s) = -\sum_{\text{neighbours } i, j} s_i s_j - f \sum_i s_i, \qquad p(s) \propto \exp(-\beta E(s)).$$
+# $$E(s) = -\sum_{\text{neighbors } i, j} s_i s_j - f \sum_i s_i, \qquad p(s) \propto \exp(-\beta E(s)).$$
 #
-# The sum names each pair of neighbours once. Every spin has four: above, below, left and right. The grid has no border:
+# The sum names each pair of neighbors once. Every spin has four: above, below, left and right. The grid has no border:
 # the last row is beside the first one, and so are the columns (`torch.roll` helps).
 #
 # Gibbs sampling draws one spin at a time, given all others. Write down $E$ for $s_i = +1$ and for $s_i = -1$; what does not
@@ -70,7 +70,7 @@ check("ising.conditional", conditional)
 
 
 # %% [markdown]
-# On a chessboard, a black site has white neighbours only. So all black spins can be drawn at once, then all white ones. The
+# On a chessboard, a black site has white neighbors only. So all black spins can be drawn at once, then all white ones. The
 # next cell does that. When your check has passed, call `show_magnets(conditional)` in a cell of your own and compare with
 # the picture below the code.
 
@@ -87,10 +87,10 @@ def show_magnets(conditional: Callable, size: int = 64, sweeps: int = 200) -> No
         shape = (size, size)
         spins = torch.randint(0, 2, shape, generator=generator).double() * 2 - 1
         for _ in range(sweeps):
-            for colour in (black, ~black):
+            for color in (black, ~black):
                 u = torch.rand(shape, generator=generator, dtype=torch.float64)
                 drawn = torch.where(u < conditional(spins, beta, 0.0), 1.0, -1.0)
-                spins = torch.where(colour, drawn.double(), spins)
+                spins = torch.where(color, drawn.double(), spins)
         images(spins[None], columns=1, limits=(-1, 1), title=f"β = {beta}", axes=axes)
     caption("Hot spins are noise; cold ones agree; in between, islands of all sizes.")
 
@@ -458,8 +458,8 @@ x_train, x_test = binary.x_train.double(), binary.x_test.double()
 p = (x_train.sum(0) + 1) / (len(x_train) + 2)
 independent = (torch.xlogy(x_test, p) + torch.xlogy(1 - x_test, 1 - p)).sum(-1).mean()
 print(f"independent pixels: {independent:.2f} nats per new image")
-images(x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarised digits")
-caption("Each pixel is black with a probability that is its grey value.")
+images(x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarized digits")
+caption("Each pixel is black with a probability that is its gray value.")
 
 
 # %% exercise={"id": "rbm.train", "tier": "challenge", "minutes": 45, "points": 4}

@@ -43,6 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
 
@@ -57,17 +58,17 @@ def rand(*shape: int) -> Tensor:
 # %% [markdown]
 # ## 1 · Energy: a magnet
 #
-# A sheet of iron is a grid of tiny magnets, **spins** $s_i$ that point up ($+1$) or down ($-1$). Neighbours like to agree. The **Ising model** says it with an energy, a sum over all pairs of neighbours:
+# A sheet of iron is a grid of tiny magnets, **spins** $s_i$ that point up ($+1$) or down ($-1$). Neighbors like to agree. The **Ising model** says it with an energy, a sum over all pairs of neighbors:
 #
 # $$E(s) = -\sum_{i \sim j} s_i s_j, \qquad p(s) = \frac{e^{-E(s)/T}}{Z}, \qquad Z = \sum_{s} e^{-E(s)/T}.$$
 #
 # $T$ is the temperature: at a high one, energy hardly matters. $Z$, the **partition function**, makes the probabilities sum to one. For a grid of 64 × 64 it is a sum over $2^{4096}$ states. Nobody will ever add it up.
 #
-# And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbours, one spin has only two states, and
+# And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbors, one spin has only two states, and
 #
 # $$p(s_i = +1 \mid \text{rest}) = \frac{e^{f_i/T}}{e^{f_i/T} + e^{-f_i/T}} = \sigma(2 f_i / T), \qquad f_i = \sum_{j \sim i} s_j,$$
 #
-# where $\sigma(a) = 1/(1 + e^{-a})$ is the logistic function. To redraw one spin after the other from its conditional is **Gibbs sampling**. Spins of the same colour of a chessboard are not neighbours, so half the grid can be redrawn at once.
+# where $\sigma(a) = 1/(1 + e^{-a})$ is the logistic function. To redraw one spin after the other from its conditional is **Gibbs sampling**. Spins of the same color of a chessboard are not neighbors, so half the grid can be redrawn at once.
 
 
 # %%
@@ -75,10 +76,10 @@ def sweep(spins: Tensor, temperature: Tensor) -> Tensor:
     """Redraw every spin of (B, L, L) once: first the black squares of the board, then the white ones."""
     size = spins.shape[-1]
     board = (torch.arange(size)[:, None] + torch.arange(size)) % 2
-    for colour in (0, 1):
+    for color in (0, 1):
         field = sum(spins.roll(shift, axis) for shift in (-1, 1) for axis in (-1, -2))
         up = rand(*spins.shape) < torch.sigmoid(2 * field / temperature[:, None, None])
-        spins = torch.where(board == colour, 2.0 * up - 1, spins)
+        spins = torch.where(board == color, 2.0 * up - 1, spins)
     return spins
 
 
@@ -86,12 +87,12 @@ temperatures = torch.tensor(
     [1.2, 1.6, 2.0, 2.2, 2.27, 2.35, 2.5, 3.0, 4.0], dtype=torch.float64
 )
 spins = torch.ones(len(temperatures), grid_size, grid_size, dtype=torch.float64)
-magnetisation = torch.zeros(len(temperatures), dtype=torch.float64)
+magnetization = torch.zeros(len(temperatures), dtype=torch.float64)
 burn_in, kept = 200, 300
 for step in range(burn_in + kept):
     spins = sweep(spins, temperatures)
     if step >= burn_in:
-        magnetisation += spins.mean((1, 2)).abs() / kept
+        magnetization += spins.mean((1, 2)).abs() / kept
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), width_ratios=(1, 1, 1, 1.5))
@@ -109,7 +110,7 @@ axes[3].plot(
     color="0.5",
     label="Onsager's formula",
 )
-axes[3].plot(temperatures, magnetisation, "o", label="our sampler")
+axes[3].plot(temperatures, magnetization, "o", label="our sampler")
 axes[3].set(xlabel="temperature T", ylabel="|mean spin|")
 axes[3].legend(fontsize=8)
 caption(
@@ -117,11 +118,11 @@ caption(
 )
 
 # %% [markdown]
-# The grey curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
+# The gray curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
 
 # %%
 onsager = (1 - torch.sinh(2 / temperatures[:3]) ** -4) ** (1 / 8)
-assert (magnetisation[:3] - onsager).abs().max() < 0.02
+assert (magnetization[:3] - onsager).abs().max() < 0.02
 
 
 def all_states(n: int) -> Tensor:
@@ -130,7 +131,7 @@ def all_states(n: int) -> Tensor:
 
 
 def ising_energy(spins: Tensor) -> Tensor:
-    """−Σ over neighbours of s_i s_j on a grid without border: (B, L, L) -> (B,)."""
+    """−Σ over neighbors of s_i s_j on a grid without border: (B, L, L) -> (B,)."""
     return -(spins * spins.roll(1, 1) + spins * spins.roll(1, 2)).sum((1, 2))
 
 
@@ -156,7 +157,7 @@ assert (sampled.mean() - exact).abs() < 5 * error
 #
 # $$E(s) = -\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j, \qquad w_{ij} = \frac1N \sum_{p} x_i^{(p)} x_j^{(p)}.$$
 #
-# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. Then start anywhere and let each unit in turn point where its neighbours push it, $s_i \leftarrow \mathrm{sign} \sum_j w_{ij} s_j$. No step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
+# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. Then start anywhere and let each unit in turn point where its neighbors push it, $s_i \leftarrow \mathrm{sign} \sum_j w_{ij} s_j$. No step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
 #
 # Hebb's rule has two enemies: patterns that are many, and patterns that are alike. Against the second there is a cure. Choose $W$ as the **projection** onto the space of the patterns, $W = X^{+} X$ ($X^{+}$: the pseudo-inverse); then $W x = x$ for each stored $x$, however much they resemble one another.
 
@@ -187,10 +188,10 @@ def recall(state: Tensor, weights: Tensor, sweeps: int = 10) -> Tensor:
     return state
 
 
-grey = load("mnist").flat()
-mnist = grey.binarized(generator)
+gray = load("mnist").flat()
+mnist = gray.binarized(generator)
 first = [int((mnist.y_test == digit).nonzero()[0]) for digit in range(stored_digits)]
-patterns = 2 * (grey.x_test[first] > 0.5).double() - 1  # (P, 784), −1 and +1
+patterns = 2 * (gray.x_test[first] > 0.5).double() - 1  # (P, 784), −1 and +1
 wiped = torch.arange(784) >= 392  # the lower half
 damaged = torch.where(wiped, -1.0, patterns)
 networks = {rule.__name__: rule(patterns) for rule in (hebb, projection)}
@@ -208,8 +209,11 @@ rows = torch.cat([patterns, damaged, recalled["hebb"], recalled["projection"]])
 assert (recalled["projection"] == patterns).double().mean() > 0.92
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 4.2))
-images(rows.reshape(-1, 28, 28) / 2 + 0.5, columns=stored_digits, axes=ax)
+images(
+    rows.reshape(-1, 28, 28) / 2 + 0.5,
+    columns=stored_digits,
+    rows=["stored", "given", "Hebb's rule", "projection"],
+)
 caption(
     "From the top: what was stored; what the network is given; what it makes of it with Hebb's rule, and with the projection."
 )
@@ -285,7 +289,7 @@ data = torch.bincount(rows, minlength=1024).double() / len(
     rows
 )  # how often each state was drawn
 
-# Truth gate: the rule is the gradient that autograd finds.
+# Checked against a known answer: the rule is the gradient that autograd finds.
 weights = torch.randn(10, 10, generator=generator, dtype=torch.float64).requires_grad_()
 bias = torch.zeros(10, dtype=torch.float64, requires_grad=True)
 log_prob = machine_log_prob(weights, bias)
@@ -377,6 +381,36 @@ caption(
 #
 # $F$ is called the **free energy**; $\log(1 + e^a)$ is the *softplus*. Only $Z$ stays out of reach, and for a small layer not even that.
 
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+hidden = {f"h{j}": Box(j + 0.5, 1, f"$h_{j}$", "latent", circle=True) for j in range(1, 4)}
+visible = {f"v{i}": Box(i, 0, f"$v_{i}$", circle=True) for i in range(1, 5)}
+diagram(left, hidden | visible, lines=[(v, h) for v in visible for h in hidden])
+chain = {
+    "start": Box(0, 0, "$v$"),
+    "h": Box(0.5, 1, "$h$", "latent"),
+    "step 1": Box(1, 0, "$v'$"),
+    "h'": Box(1.5, 1, "$h'$", "latent"),
+    "step 2": Box(2, 0, "$v''$"),
+    "more": Box(2.5, 1, "…", "latent"),
+}
+diagram(
+    right,
+    chain,
+    [
+        ("start", "h", "$p(h|v)$"),
+        ("h", "step 1", "$p(v|h)$"),
+        ("step 1", "h'"),
+        ("h'", "step 2"),
+        ("step 2", "more"),
+    ],
+)
+caption(
+    "Left: the graph of a restricted Boltzmann machine; no edge joins two units of one layer. "
+    "Right: its Gibbs chain; a whole layer is drawn at once, then the other."
+)
+
 
 # %%
 def free_energy(v, W, b, c):
@@ -440,12 +474,11 @@ pictures = bars_and_stripes(4)  # (30, 16)
 start = small_weights(16, 10)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 1.4))
-images(pictures.reshape(-1, 4, 4), columns=15, axes=ax)
+images(pictures.reshape(-1, 4, 4), columns=15, frames=True)
 caption("All thirty bars and stripes: the whole world of the next two sections.")
 
 # %% [markdown]
-# ### The truth gate
+# ### Checks against known answers
 #
 # On a random machine so small that *all* states of both layers can be listed, four facts: the conditionals and the free energy are those of the joint distribution; the probabilities sum to one; and the gradient, data minus model, is what autograd says of the exact log-likelihood.
 
@@ -522,20 +555,23 @@ def tiny_nll(parameters) -> float:
     return (free_energy(pictures, *parameters).mean() + log_partition(*parameters)).item()
 
 
-figure, ax = plt.subplots(figsize=(7.5, 3))
+histories = {name: [tiny_nll(step) for step in path] for name, path in paths.items()}
 with record_table():
-    for name, path in paths.items():
-        history = [tiny_nll(parameters) for parameters in path]
-        ax.plot(np.arange(len(history)) * 50, history, label=name)
+    for name, history in histories.items():
         record(f"tiny_nll_{name}", history[-1], unit="nats", kind="exact")
+assert (
+    tiny_nll(paths["cd1"][-1]) > tiny_nll(paths["cd10"][-1]) > tiny_nll(paths["exact"][-1])
+)
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(7.5, 3))
+for name, history in histories.items():
+    ax.plot(np.arange(len(history)) * 50, history, label=name)
 ax.axhline(math.log(30), color="0.6", linestyle="--", label="log 30")
 ax.set(xlabel="step", ylabel="exact NLL in nats", ylim=(3, 8))
 ax.legend(ncols=3)
 caption(
     "The same machine, the same start, four ways to dream. CD-1 stops far from the truth; PCD strays while the steps are large and comes back as they shrink."
-)
-assert (
-    tiny_nll(paths["cd1"][-1]) > tiny_nll(paths["cd10"][-1]) > tiny_nll(paths["exact"][-1])
 )
 
 # %% [markdown]
@@ -556,7 +592,7 @@ in_data = (v_all[:, None] == small).all(2).any(1).double() / len(
 small_path = train(small, small_weights(9, 8), exact_dream)
 
 lengths = [1, 3, 10, 30, 100]
-figure, ax = plt.subplots(figsize=(6.5, 2.8))
+all_cosines = {}  # steps of learning → cosine for each length
 with record_table():
     for moment in (2, 10, 40):
         W, b, c = small_path[moment]
@@ -574,11 +610,14 @@ with record_table():
             if k in lengths:
                 step = flat_statistics(in_data) - flat_statistics(p)
                 cosines.append(F.cosine_similarity(step, truth, dim=0).item())
-        ax.semilogx(
-            lengths, cosines, marker="o", label=f"after {50 * moment} steps of learning"
-        )
+        all_cosines[50 * moment] = cosines
         record(f"cd1_cosine_step_{50 * moment}", cosines[0], kind="exact")
         assert cosines[-1] > cosines[0]
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(6.5, 2.8))
+for steps, cosines in all_cosines.items():
+    ax.semilogx(lengths, cosines, marker="o", label=f"after {steps} steps of learning")
 ax.set(xlabel="k", ylabel="cosine to the gradient", ylim=(0, 1.05))
 ax.legend(loc="lower right")
 caption(
@@ -622,20 +661,24 @@ measures = {
     ),
     "− log-likelihood (nats, exact)": tiny_nll,
 }
+curves = {
+    name: [measure(parameters) for parameters in paths["cd1"]]
+    for name, measure in measures.items()
+}
+best = {name: int(np.argmin(curve)) for name, curve in curves.items()}
+for cheap in ("reconstruction error (squared)", "− pseudo-log-likelihood (nats)"):
+    assert best[cheap] > best["− log-likelihood (nats, exact)"]
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.7))
-curves = {}
-for ax, (name, measure) in zip(axes, measures.items(), strict=True):
-    curves[name] = [measure(parameters) for parameters in paths["cd1"]]
-    ax.plot(np.arange(len(curves[name])) * 50, curves[name])
-    ax.plot(50 * int(np.argmin(curves[name])), min(curves[name]), "o", color=PALETTE[4])
+for ax, (name, curve) in zip(axes, curves.items(), strict=True):
+    ax.plot(np.arange(len(curve)) * 50, curve)
+    ax.plot(50 * best[name], min(curve), "o", color=PALETTE[4])
     ax.set(xlabel="step of CD-1", title=name)
     ax.title.set_fontsize(9)
 caption(
     "One fit, three measures; the dot is each one's best. The two cheap ones look no further than a step from the data and promise progress to the end. The likelihood turned long before."
 )
-best = {name: int(np.argmin(curve)) for name, curve in curves.items()}
-for cheap in ("reconstruction error (squared)", "− pseudo-log-likelihood (nats)"):
-    assert best[cheap] > best["− log-likelihood (nats, exact)"]
 
 # %% [markdown]
 # ## 6 · A number for Z: annealed importance sampling
@@ -682,7 +725,7 @@ def estimate_with_interval(log_weights):
 
 tiny = paths["exact"][-1]
 exact_log_z = log_partition(*tiny).item()
-figure, ax = plt.subplots(figsize=(7, 2.8))
+weights_of = {}  # number of rungs → log weights
 for rungs in (10, 100, 1000):
     log_weights = ais(
         tiny,
@@ -694,6 +737,12 @@ for rungs in (10, 100, 1000):
     print(
         f"{rungs:>4} rungs: log Z = {value:.3f}, between {low:.3f} and {high:.3f}; exact {exact_log_z:.3f}"
     )
+    weights_of[rungs] = log_weights
+assert abs(value - exact_log_z) < 0.2
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(7, 2.8))
+for rungs, log_weights in weights_of.items():
     ax.hist(log_weights.numpy(), bins=40, alpha=0.7, density=True, label=f"{rungs} rungs")
 ax.axvline(exact_log_z, color="black", linestyle="--", label="exact log Z")
 ax.set(xlabel="log weight of a chain", yticks=[])
@@ -701,7 +750,6 @@ ax.legend()
 caption(
     "The more rungs, the closer each chain's weight to the truth. Few rungs leave the mean to a few lucky chains."
 )
-assert abs(value - exact_log_z) < 0.2
 
 # %% [markdown]
 # ## 7 · The library's machine
@@ -730,7 +778,7 @@ for theirs, plus, minus in zip(
 print("free energy, log Z and gradient agree with ours from scratch")
 
 # %% [markdown]
-# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarised), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The dull baseline: every pixel on its own.
+# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarized), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The simple baseline: every pixel on its own.
 
 # %%
 from sklearn.neural_network import BernoulliRBM
@@ -788,7 +836,7 @@ record("rbm_ais_gap_small", estimate.value - exact.value, unit="nats", kind="sco
 # %% [markdown]
 # ## 8 · At scale: 500 features of handwriting
 #
-# Now MNIST, binarised as in chapter 4, and 500 hidden units: nobody can enumerate this $Z$, so the likelihood is an **estimate** with an interval. Two baselines with exact likelihoods: independent pixels, and a mixture of 100 Bernoullis.
+# Now MNIST, binarized as in chapter 4, and 500 hidden units: nobody can enumerate this $Z$, so the likelihood is an **estimate** with an interval. Two baselines with exact likelihoods: independent pixels, and a mixture of 100 Bernoullis.
 
 # %%
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(mnist.x_train)
@@ -833,7 +881,7 @@ lively = rbm.weights.norm(dim=0).argsort(descending=True)[:60]
 filters = rbm.weights.T[lively].reshape(-1, 28, 28)
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
+figure, (left, right) = plt.subplots(2, 1, figsize=(9.2, 8.4))
 images(
     filters / filters.abs().amax() / 2 + 0.5,
     columns=12,
@@ -842,7 +890,7 @@ images(
 )
 images(samples.reshape(-1, 28, 28), columns=12, title="samples", axes=right)
 caption(
-    "Left: each hidden unit looks for a stroke here and for its absence there. Right: sixty chains that began with noise, after 1,000 steps of block Gibbs sampling."
+    "Top: each hidden unit looks for a stroke here and for its absence there. Bottom: sixty chains that began with noise, after 1,000 steps of block Gibbs sampling."
 )
 
 # %% [markdown]
@@ -850,7 +898,7 @@ caption(
 #
 # ### Features
 #
-# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labelled images, once as pixels, once as $p(h \mid v)$. Both choose their regularisation by cross-validation on these 1,000.
+# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labeled images, once as pixels, once as $p(h \mid v)$. Both choose their regularization by cross-validation on these 1,000.
 
 # %%
 from sklearn.decomposition import PCA
@@ -859,8 +907,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-labelled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
-x_few, y_few = mnist.x_train[labelled], mnist.y_train[labelled]
+labeled = torch.randperm(len(mnist.x_train), generator=generator)[:1000]
+x_few, y_few = mnist.x_train[labeled], mnist.y_train[labeled]
 grid = {"C": [0.003, 0.01, 0.03, 0.1, 0.3]}
 accuracy = {}
 with record_table():
@@ -875,7 +923,7 @@ assert accuracy["features"] > accuracy["pixels"]
 # %% [markdown]
 # ### Thirty numbers for an image, or thirty bits
 #
-# A machine with few hidden units squeezes an image into few numbers. PCA, which finds the best *linear* code, is the one to beat. Same size, two questions: how well does the image come back, and do the nearest of the 1,000 labelled images have the right label? We ask twice: with thirty real numbers, and with **thirty bits**: is $p(h_j = 1 \mid v)$ above ½; is PCA's number above 0.
+# A machine with few hidden units squeezes an image into few numbers. PCA, which finds the best *linear* code, is the one to beat. Same size, two questions: how well does the image come back, and do the nearest of the 1,000 labeled images have the right label? We ask twice: with thirty real numbers, and with **thirty bits**: is $p(h_j = 1 \mid v)$ above ½; is PCA's number above 0.
 
 # %%
 narrow = RBM(30, learning_rate=0.2, epochs=5, generator=generator).fit(mnist.x_train)
@@ -912,24 +960,27 @@ with record_table():
         record(
             f"code_error_{name}", code_error[name], unit="squared error/image", kind="score"
         )
-        neighbours = KNeighborsClassifier(5).fit(encode(x_few), y_few)
+        neighbors = KNeighborsClassifier(5).fit(encode(x_few), y_few)
         record(
             f"code_accuracy_{name}",
-            neighbours.score(encode(mnist.x_test), mnist.y_test),
+            neighbors.score(encode(mnist.x_test), mnist.y_test),
             kind="score",
         )
 assert code_error["pca_numbers"] < code_error["rbm_numbers"]
 assert code_error["rbm_bits"] < code_error["pca_bits"]
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8.5, 4))
-images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["image", "PCA, numbers", "RBM, numbers", "PCA, bits", "RBM, bits"],
+)
 caption(
-    "From the top: binarised test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
+    "From the top: binarized test images; thirty numbers of PCA; thirty numbers of an RBM; thirty bits of PCA; thirty bits of the RBM."
 )
 
 # %% [markdown]
-# With real numbers PCA wins: it was built to minimise that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
+# With real numbers PCA wins: it was built to minimize that squared error. With bits the RBM wins. Its hidden units *are* bits; rounding costs them almost nothing.
 #
 # ### Completing an image
 #
@@ -945,8 +996,11 @@ for _ in range(3):
 assert torch.equal(rows[2][:, seen], chosen[:, seen])
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8.5, 4))
-images(torch.cat(rows).reshape(-1, 28, 28), columns=12, axes=ax)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["image", "what is seen", "start 1", "start 2", "start 3"],
+)
 caption(
     "From the top: the image; what is seen (blue is hidden); three completions from three random starts."
 )
@@ -962,7 +1016,7 @@ caption(
 #
 # $g_k$ says how popular a level is, $t_u$ how generous the user, $b_i$ how good the film. With 100,000 ratings of 9,000 films, most films have a handful of ratings, and this leaves less to overfit.
 #
-# One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorisation**, the model that won such contests.
+# One rating in ten is held out at random. The rivals see the same 90 %: means of everything, of the user, of the film; user and film **biases**, fitted together, which are the baseline to beat; and **matrix factorization**, the model that won such contests.
 
 # %%
 from utils.models.boltzmann import MatrixFactorization, SoftmaxRBM
@@ -1004,7 +1058,7 @@ with record_table():
 assert rbm_rmse < rmse(predictions["bias"]) < rmse(predictions["user_mean"])
 
 # %% [markdown]
-# **The truth gate** for a prediction: with the hidden units summed out by hand, $p(v_i = k \mid \text{ratings of } u)$ is exact. On a machine with five hidden units we sum over all 32 states of $h$ instead and must get the same.
+# **A check against a known answer** for a prediction: with the hidden units summed out by hand, $p(v_i = k \mid \text{ratings of } u)$ is exact. On a machine with five hidden units we sum over all 32 states of $h$ instead and must get the same.
 
 # %%
 five = SoftmaxRBM(5, epochs=5, generator=generator).fit(known)
@@ -1019,7 +1073,7 @@ strength = (
 )  # (32,)
 log_joint = (h @ field)[:, None] + five.level_bias + strength[:, None] * levels  # (32, K)
 enumerated = log_joint.logsumexp(0).softmax(0)
-by_hand = five.predict_probs(torch.tensor([user]), torch.tensor([film]))[0]
+by_hand = five.predict_proba(torch.tensor([user]), torch.tensor([film]))[0]
 print(f"largest difference to enumeration: {(enumerated - by_hand).abs().max():.1e}")
 assert torch.allclose(enumerated, by_hand, atol=1e-5)
 
@@ -1056,14 +1110,13 @@ assert shared[0] < shared[1]
 # CD-1 looks only one step away from the data. What the machine thinks likely *elsewhere*, it never learns to doubt. One switch, `persistent`, on 10,000 images and with everything else equal:
 
 # %%
-dreamers = {}
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.2))
+dreamers, dreams_of = {}, {}
 with record_table():
-    for ax, persistent in zip(axes, (False, True), strict=True):
-        name = "pcd" if persistent else "cd1"
+    for name, persistent in (("cd1", False), ("pcd", True)):
         machine = RBM(200, learning_rate=0.1, persistent=persistent, generator=generator)
         machine.fit(mnist.x_train[:10000])
         dreams = machine.sample(100, generator, steps=1000)
+        dreams_of[f"trained with {'PCD' if persistent else 'CD-1'}"] = dreams[:36]
         back = machine.visible_probs(machine.transform(mnist.x_test))
         error = (back - mnist.x_test).square().sum(1).mean().item()
         record(
@@ -1074,12 +1127,14 @@ with record_table():
         record(
             f"largest_group_{name}", dreamers[name], unit="share of dreams", kind="score"
         )
-        title = f"dreams after {'PCD' if persistent else 'CD-1'}"
-        images(dreams[:36].reshape(-1, 28, 28), columns=12, axes=ax, title=title)
+assert dreamers["cd1"] > dreamers["pcd"] + 0.2
+
+# %% jupyter={"source_hidden": true}
+sheet = torch.cat(list(dreams_of.values())).reshape(-1, 28, 28)
+images(sheet, columns=12, rows=list(dreams_of))
 caption(
     "Chains from noise, 1,000 steps. Both machines reconstruct equally well. Trained with CD-1, one has fallen into a single dream."
 )
-assert dreamers["cd1"] > dreamers["pcd"] + 0.2
 
 # %% [markdown]
 # ### Chains that stay at home
@@ -1129,7 +1184,7 @@ right.bar(
 right.set(xticks=range(10), xlabel="digit", ylabel="share")
 right.legend()
 caption(
-    "Left: how many chains still show the digit they began with; grey: each digit. Right: where they end, beside the data. The machine has favourites, and its likelihood alone does not tell."
+    "Left: how many chains still show the digit they began with; gray: each digit. Right: where they end, beside the data. The machine has favorites, and its likelihood alone does not tell."
 )
 
 # %% [markdown]

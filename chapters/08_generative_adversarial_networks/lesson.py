@@ -42,6 +42,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.nets import mlp
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table
@@ -66,12 +67,29 @@ for ax, (name, points) in zip(axes, shapes.items(), strict=True):
     ax.scatter(*points.T, s=3, c=angle, cmap="twilight")
     ax.set(title=name, aspect="equal")
 caption(
-    "The same draws of noise under two simple functions. Colour is the direction of z: "
-    "most neighbours stay neighbours."
+    "The same draws of noise under two simple functions. Color is the direction of z: "
+    "most neighbors stay neighbors."
 )
 
 # %% [markdown]
 # How should $G$ learn without a likelihood? Ask a second network. The **discriminator** $D$ sees an example and says with which probability it is real. It learns as any classifier does. And the generator learns to make what $D$ calls real. Think of a forger and a detective: both start clumsy, and each is the other's teacher.
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.7))
+boxes = {
+    "z": Box(0, 0, "noise $z$", "latent"),
+    "G": Box(1.2, 0, "generator $G$", "network"),
+    "made": Box(2.5, 0, "made: $G(z)$"),
+    "real": Box(2.5, 1, "real: $x$"),
+    "D": Box(3.9, 0.5, "discriminator $D$", "network"),
+    "p": Box(5.3, 0.5, "probability\nthat it is real"),
+}
+arrows = [("z", "G"), ("G", "made"), ("made", "D"), ("real", "D"), ("D", "p")]
+diagram(ax, boxes, arrows)
+caption(
+    "Two networks. The discriminator sees real and made examples and learns to tell them apart; "
+    "the generator learns from the slope of its answer on the made ones."
+)
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -98,16 +116,16 @@ caption(
 #
 # $$V(D^*, G) = 2\, \mathrm{JS}(p, q) - \log 4, \qquad \mathrm{JS}(p, q) = \tfrac12 \mathrm{KL}(p \,\|\, m) + \tfrac12 \mathrm{KL}(q \,\|\, m).$$
 #
-# The **Jensen–Shannon divergence** JS is 0 exactly when $p = q$, and never above $\log 2$. So against a perfect detective, the best a forger can do is to draw from the true distribution. Then $D^* = \frac12$ everywhere.
+# The **Jensen–Shannon divergence** JS is 0 exactly when $p = q$, and never above $\log 2$. So against a perfect discriminator, the best a generator can do is to draw from the true distribution. Then $D^* = \frac12$ everywhere.
 #
 # ### A loss that teaches
 #
-# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the forger learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimise $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
+# Early on, fakes are bad and $D$ is sure. Then $\log(1 - D)$ is flat: the generator learns nothing just when there is most to learn. The cure is as old as the idea: let $G$ minimize $-\log D(G(z))$ instead. It is called the **non-saturating** loss; the first one is called **minimax**.
 
 # %% [markdown]
 # ## 3 · From scratch, on a line
 #
-# The data are a Gaussian with mean 2 and standard deviation ½. The forger has two numbers, $x = \mu + \sigma z$, so that we can see all it knows. The detective is a small network. Each step has two turns.
+# The data are a Gaussian with mean 2 and standard deviation ½. The generator has two numbers, $x = \mu + \sigma z$, so that we can see all it knows. The discriminator is a small network. Each step updates one, then the other.
 
 
 # %%
@@ -118,7 +136,7 @@ def data(n: int) -> Tensor:
     return real_mean + real_std * torch.randn(n, 1, generator=generator)
 
 
-class Forger(nn.Module):
+class LineGenerator(nn.Module):
     """x = μ + σ z: the smallest generator there is."""
 
     def __init__(self, mean: float, std: float):
@@ -130,51 +148,51 @@ class Forger(nn.Module):
         return self.mean + self.log_std.exp() * torch.randn(n, 1, generator=generator)
 
 
-def turn(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+def update(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
 
-def verdict(answers: Tensor, real: bool) -> Tensor:
+def loss_of(answers: Tensor, real: bool) -> Tensor:
     """Mean −log probability of the right answer, when `answers` are log-odds of real."""
     truth = torch.full_like(answers, float(real))
     return F.binary_cross_entropy_with_logits(answers, truth)
 
 
-def play(forger: Forger, detective: nn.Module, steps: int, batch: int = 256) -> Tensor:
+def play(maker: nn.Module, discriminator: nn.Module, steps: int, batch: int = 256) -> Tensor:
     """The game; returns μ and σ of each step, (steps, 2)."""
     players = [
         torch.optim.Adam(player.parameters(), lr=lr, betas=(0.0, 0.99))
-        for player, lr in ((forger, 1e-2), (detective, 1e-2))
+        for player, lr in ((maker, 1e-2), (discriminator, 1e-2))
     ]
     path = []
     for _ in range(steps):
-        fake = forger(batch)
-        caught = verdict(detective(fake.detach()), real=False)
-        turn(verdict(detective(data(batch)), real=True) + caught, players[1])
-        turn(verdict(detective(fake), real=True), players[0])  # "call my fake real!"
-        path.append(torch.stack([forger.mean, forger.log_std.exp()]).detach())
+        fake = maker(batch)
+        caught = loss_of(discriminator(fake.detach()), real=False)
+        update(loss_of(discriminator(data(batch)), real=True) + caught, players[1])
+        update(loss_of(discriminator(fake), real=True), players[0])  # "call my fake real!"
+        path.append(torch.stack([maker.mean, maker.log_std.exp()]).detach())
     return torch.stack(path)
 
 
 # %% [markdown]
-# `fake.detach()` matters. In the detective's turn no gradient may reach the forger: it would help the detective. In the forger's turn the gradient passes *through* the detective, but only the forger moves.
+# `fake.detach()` matters. When the discriminator is updated, no gradient may reach the generator: it would help the discriminator. When the generator is updated, the gradient passes *through* the discriminator, but only the generator moves.
 
 # %%
 torch.manual_seed(seed)
-path = play(Forger(-1.0, 1.0), mlp(1, 32, 1), line_steps)
+path = play(LineGenerator(-1.0, 1.0), mlp(1, 32, 1), line_steps)
 settled = path[line_steps // 2 :].mean(0)
 with record_table():
-    record("forger_mean_error", abs(settled[0].item() - real_mean), kind="score")
-    record("forger_std_error", abs(settled[1].item() - real_std), kind="score")
+    record("generator_mean_error", abs(settled[0].item() - real_mean), kind="score")
+    record("generator_std_error", abs(settled[1].item() - real_std), kind="score")
 assert abs(settled[0] - real_mean) < 0.4
 assert abs(settled[1] - real_std) < 0.3
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
 for value, name, truth in zip(path.T, ("μ", "σ"), (real_mean, real_std), strict=True):
-    line = left.plot(value, label=f"{name} of the forger")
+    line = left.plot(value, label=f"{name} of the generator")
     left.axhline(truth, color=line[0].get_color(), linestyle=":", linewidth=1)
 left.set(xlabel="step", ylim=(-1.5, 3.5))
 left.legend()
@@ -184,16 +202,16 @@ right.plot(real_mean, real_std, "*", color=PALETTE[2], markersize=14, label="the
 right.set(xlabel="μ", ylabel="σ")
 right.legend()
 caption(
-    "The forger finds both numbers, and overshoots on the way: a game has a balance, not "
+    "The generator finds both numbers, and overshoots on the way: a game has a balance, not "
     "a bottom to roll into."
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # In one dimension every claim of section 2 can be computed, for integrals are sums over a fine grid.
 #
-# **First: the detective.** We freeze the forger at $q = \mathcal N(1.2,\, 0.7^2)$ and train a detective on samples alone. It has never seen a density. Does it find $p / (p + q)$?
+# **First: the discriminator.** We freeze the generator at $q = \mathcal N(1.2,\, 0.7^2)$ and train a discriminator on samples alone. It has never seen a density. Does it find $p / (p + q)$?
 
 # %%
 from utils.training import Trainer
@@ -218,11 +236,11 @@ def value(answers: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
 
 log_p, log_q = density(real_mean, real_std), density(frozen_mean, frozen_std)
 torch.manual_seed(seed)
-detective = mlp(1, 64, 64, 1, activation=nn.Tanh)
+discriminator = mlp(1, 64, 64, 1, activation=nn.Tanh)
 fake = frozen_mean + frozen_std * torch.randn(100_000, 1, generator=generator)
 Trainer(
-    detective,
-    lambda real, fake, training: F.softplus(-detective(real)) + F.softplus(detective(fake)),
+    discriminator,
+    lambda real, fake, training: F.softplus(-discriminator(real)) + F.softplus(discriminator(fake)),
     epochs=4,
     batch_size=500,
     lr=5e-3,
@@ -230,7 +248,7 @@ Trainer(
     device="cpu",
 ).fit((data(100_000), fake))
 with torch.no_grad():
-    trained = detective(line.float()[:, None])[:, 0].double()
+    trained = discriminator(line.float()[:, None])[:, 0].double()
 
 either = log_p.exp() + log_q.exp()
 closed_form = log_p.exp() / either
@@ -244,16 +262,16 @@ figure, ax = plt.subplots(figsize=(7.5, 3))
 ax.fill_between(line, log_p.exp(), color=PALETTE[0], alpha=0.25, label="p, data")
 ax.fill_between(line, log_q.exp(), color=PALETTE[1], alpha=0.25, label="q, fakes")
 ax.plot(line, closed_form, color="black", label="p / (p + q)")
-ax.plot(line, trained.sigmoid(), "--", color=PALETTE[4], label="trained detective")
+ax.plot(line, trained.sigmoid(), "--", color=PALETTE[4], label="trained discriminator")
 ax.set(xlim=(-1.5, 4.5), xlabel="x", ylabel="D(x)")
 ax.legend(loc="upper left")
 caption(
-    "The trained detective lies on the closed form wherever there are examples. On the "
+    "The trained discriminator lies on the closed form wherever there are examples. On the "
     "far right it was never asked."
 )
 
 # %% [markdown]
-# **Second: the value.** The best value is $2\,\mathrm{JS} - \log 4$; the trained detective must reach it nearly, and can never exceed it.
+# **Second: the value.** The best value is $2\,\mathrm{JS} - \log 4$; the trained discriminator must reach it nearly, and can never exceed it.
 
 # %%
 log_m = torch.logaddexp(log_p, log_q) - math.log(2)
@@ -269,7 +287,7 @@ assert torch.allclose(2 * js - math.log(4), best)
 assert best - 0.02 < reached < best
 
 # %% [markdown]
-# **Third: the lesson for the forger.** The forger follows the gradient of $V$ while $D$ stands still. Is that the gradient of the divergence, in which $D^*$ moves along? At the best $D$ it must be, since there $V$ does not change with $D$ to first order. Autograd says: the same to many digits.
+# **Third: the lesson for the generator.** The generator follows the gradient of $V$ while $D$ stands still. Is that the gradient of the divergence, in which $D^*$ moves along? At the best $D$ it must be, since there $V$ does not change with $D$ to first order. Autograd says: the same to many digits.
 
 # %%
 mean = torch.tensor(frozen_mean, dtype=torch.float64, requires_grad=True)
@@ -284,7 +302,7 @@ print(f"gradient of 2 JS:            {of_the_divergence.item():.9f}")
 assert torch.allclose(with_d_fixed, of_the_divergence)
 
 # %% [markdown]
-# **Fourth: why minimax stops teaching.** We move the forger away from the data, give it the best detective each time, and ask how strongly each loss pushes its mean.
+# **Fourth: why minimax stops teaching.** We move the generator away from the data, give it the best discriminator each time, and ask how strongly each loss pushes its mean.
 
 # %%
 nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(80))
@@ -323,7 +341,7 @@ caption(
 # %% [markdown]
 # ## 5 · Modes vanish: the ring of eight
 #
-# Now the library's `GAN`: our two turns, with the losses to choose from and the cures as options. These are its turns.
+# Now the library's `GAN`: our two updates, with the losses to choose from and the cures as options. These are its turns.
 
 # %%
 import inspect
@@ -336,12 +354,12 @@ print(inspect.getsource(GAN._generator_step))
 # %% [markdown]
 # The data: eight Gaussians on a ring. We train **five** GANs with five seeds at once: their weights are stacked, one product serves all five, and no member sees another (`utils/models/gans/toys.py`). One seed would prove nothing here.
 #
-# A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its centre. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
+# A mode counts as **found** if at least a fifth of the samples it should get lie within three standard deviations of its center. The first GAN uses Adam as it comes, with **momentum**: each step goes mostly where the last ones went. For a classifier that is good. Here the other player has moved on, and yesterday's direction is wrong. The second GAN is the same, with one switch: no momentum.
 
 # %%
 import functools
 
-from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centres
+from utils.models.gans import EnsembleMLP, mixture_points, modes_found, ring_centers
 from utils.toys import GAUSSIANS_NOISE
 
 members = 5
@@ -357,7 +375,7 @@ def ring_gan(optimizer, lr=1e-3, discriminator_lr=None, **options):
     ]
     model, snapshots = GAN(*networks, (members, 2), **options), []
     shape = (64 * ring_steps // 6, members)
-    points = mixture_points(ring_centres(), GAUSSIANS_NOISE, *shape, generator=generator)
+    points = mixture_points(ring_centers(), GAUSSIANS_NOISE, *shape, generator=generator)
     model.fit(
         points,
         epochs=6,
@@ -372,24 +390,10 @@ def ring_gan(optimizer, lr=1e-3, discriminator_lr=None, **options):
 
 
 def on_the_ring(samples: Tensor) -> tuple[Tensor, Tensor]:
-    return modes_found(samples, ring_centres(), GAUSSIANS_NOISE)
+    return modes_found(samples, ring_centers(), GAUSSIANS_NOISE)
 
 
 ring_runs = {"momentum": ring_gan(momentum), "no momentum": ring_gan(no_momentum)}
-figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
-for row, (name, snapshots) in zip(axes, ring_runs.items(), strict=True):
-    for at, (ax, samples) in enumerate(zip(row, snapshots, strict=True)):
-        ax.plot(*ring_centres().T, "x", color="0.6", markersize=5)
-        ax.scatter(*samples[:600, 0].T, s=2, color=PALETTE[axes[1][0] is row[0]])
-        found = on_the_ring(samples)[0][0]
-        ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
-        if row is axes[1]:
-            ax.set_xlabel(f"step {(at + 1) * ring_steps // 6}")
-    row[0].set_ylabel(name)
-caption(
-    "One seed over time. Above, the generator runs from mode to mode, the discriminator "
-    "after it. Below, it opens out to all eight."
-)
 with record_table():
     for name, snapshots in ring_runs.items():
         found = on_the_ring(snapshots[-1])[0]
@@ -397,6 +401,22 @@ with record_table():
         key = f"ring_modes_{name.replace(' ', '_')}"
         record(key, found.double().mean().item(), unit="of 8", kind="score")
 assert on_the_ring(ring_runs["no momentum"][-1])[0].double().mean() >= 7
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 6, figsize=(9.5, 3.7), sharex=True, sharey=True)
+for row, (name, snapshots), color in zip(axes, ring_runs.items(), PALETTE, strict=False):
+    for ax, samples in zip(row, snapshots, strict=True):
+        ax.plot(*ring_centers().T, "x", color="0.6", markersize=5)
+        ax.scatter(*samples[:600, 0].T, s=2, color=color)
+        found = on_the_ring(samples)[0][0]
+        ax.set(title=f"{found} of 8", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
+    row[0].set_ylabel(name)
+for at, ax in enumerate(axes[1], 1):
+    ax.set_xlabel(f"step {at * ring_steps // 6}")
+caption(
+    "One seed over time. Above, the generator runs from mode to mode, the discriminator "
+    "after it. Below, it opens out to all eight."
+)
 
 # %% [markdown]
 # That is **mode collapse**. The generator need not cover the data to fool the discriminator; one good forgery does for a moment. The discriminator learns to refuse it, the generator moves on to the next, and round it goes. Nothing in the two losses says that the game is going badly.
@@ -435,7 +455,7 @@ assert ring_means["momentum, strong D"] > ring_means["momentum, lr 0.001"] + 1
 assert ring_means["no momentum, strong D"] > 6
 
 # %% [markdown]
-# Read it row by row. Too small a learning rate looks like collapse, but is only slowness: the run is too short for it. Too large a rate is collapse: the samples lie near modes, but near few. With momentum it depends on the seed whether anything is found. Without, a wide range of rates works. A discriminator that learns faster, which old advice warns of, does no harm by itself, and beside momentum it even helps: it keeps up with a generator that runs away. Far too fast, it is restless itself, and seeds may lose modes again. So before blaming the loss, look at the optimiser.
+# Read it row by row. Too small a learning rate looks like collapse, but is only slowness: the run is too short for it. Too large a rate is collapse: the samples lie near modes, but near few. With momentum it depends on the seed whether anything is found. Without, a wide range of rates works. A discriminator that learns faster, which old advice warns of, does no harm by itself, and beside momentum it even helps: it keeps up with a generator that runs away. Far too fast, it is restless itself, and seeds may lose modes again. So before blaming the loss, look at the optimizer.
 
 # %% [markdown]
 # ## 6 · The grid of twenty-five, and the cures one by one
@@ -444,13 +464,13 @@ assert ring_means["no momentum, strong D"] > 6
 #
 # - **WGAN, clipped.** Drop the sigmoid: the *critic* gives any number $f(x)$, and its loss is $\mathbb E f(G(z)) - \mathbb E f(x)$. If $f$ never rises faster than 1 per unit, the best difference is the **earth mover's distance**, which has a slope even where $p$ and $q$ do not overlap. To hold $f$ flat, all weights are clipped to a small box. Crude.
 # - **WGAN-GP.** Instead of clipping, punish slopes other than 1, at points between real and fake: $\lambda\, (\lVert \nabla f(\hat x) \rVert - 1)^2$.
-# - **Spectral normalisation.** Divide each weight matrix by its largest singular value: no layer stretches by more than 1. With the **hinge** loss $\max(0, 1 - f(x)) + \max(0, 1 + f(G(z)))$.
+# - **Spectral normalization.** Divide each weight matrix by its largest singular value: no layer stretches by more than 1. With the **hinge** loss $\max(0, 1 - f(x)) + \max(0, 1 + f(G(z)))$.
 # - **R1.** Punish the discriminator's slope on real data only: $\frac{\gamma}{2} \lVert \nabla f(x) \rVert^2$. At the balance the slope should be 0 there, and now it stays so.
 # - **Minibatch statistics.** Tell the discriminator how much the batch varies. Then sameness itself is a clue.
 # - **Relativistic pairing.** Ask not "is it real?" but "is this one more real than that one?": $\log(1 + e^{f(G(z)) - f(x)})$. A generator that leaves out a mode then loses against that mode's examples. Used with R1.
 
 # %%
-from utils.models.gans import GRID_NOISE, grid_centres, spectral_norm
+from utils.models.gans import GRID_NOISE, grid_centers, spectral_norm
 
 
 def grid_gan(
@@ -468,7 +488,7 @@ def grid_gan(
     )
     model = GAN(made, spectral_norm(judge) if spectral else judge, (members, 2), **options)
     points = mixture_points(
-        grid_centres(), GRID_NOISE, 128 * steps // 4, members, generator=generator
+        grid_centers(), GRID_NOISE, 128 * steps // 4, members, generator=generator
     )
     model.fit(
         points,
@@ -500,7 +520,7 @@ grid_runs = {name: grid_gan(ladder_steps, **options) for name, options in ladder
 
 
 def on_the_grid(samples: Tensor) -> tuple[Tensor, Tensor]:
-    return modes_found(samples, grid_centres(), GRID_NOISE)
+    return modes_found(samples, grid_centers(), GRID_NOISE)
 
 
 even = 5 * torch.rand(2500, members, 2, generator=generator) - 2.5
@@ -518,8 +538,10 @@ early = {
 assert early["non-saturating"] > early["non-saturating, momentum"] + 2
 
 # %%
+truth = mixture_points(grid_centers(), GRID_NOISE, 2500, generator=generator)
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.3), sharex=True, sharey=True)
-truth = mixture_points(grid_centres(), GRID_NOISE, 2500, generator=generator)
 panels = {"the data": truth} | {name: runs[:, 0] for name, runs in grid_runs.items()}
 for ax, (name, samples) in zip(axes.flat, panels.items(), strict=True):
     ax.scatter(*samples.T, s=0.8, color="0.3" if name == "the data" else PALETTE[0])
@@ -537,19 +559,6 @@ caption(
 plain = grid_gan(grid_steps, **ladder["minimax, momentum"])
 cured = grid_gan(grid_steps, **ladder["relativistic + R1"])
 
-figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
-for row, (name, runs), colour in zip(
-    axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
-):
-    for member, ax in enumerate(row):
-        found = on_the_grid(runs)[0][member]
-        ax.scatter(*runs[:, member].T, s=0.8, color=colour)
-        ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
-    row[0].set_ylabel(name)
-caption(
-    "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
-    "threads remain between the modes: a continuous function cannot tear its noise apart."
-)
 with record_table():
     for name, samples in {"plain": plain, "cured": cured}.items():
         found, near = on_the_grid(samples)
@@ -567,6 +576,21 @@ with record_table():
     )
 assert on_the_grid(plain)[0].double().mean() <= 15
 assert on_the_grid(cured)[0].double().mean() >= 22
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 5, figsize=(9.5, 4.4), sharex=True, sharey=True)
+for row, (name, runs), color in zip(
+    axes, (("plain", plain), ("cured", cured)), PALETTE, strict=False
+):
+    for member, ax in enumerate(row):
+        found = on_the_grid(runs)[0][member]
+        ax.scatter(*runs[:, member].T, s=0.8, color=color)
+        ax.set(title=f"{found} of 25", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    row[0].set_ylabel(name)
+caption(
+    "The long run, a column a seed. Above, some samples ran off beyond the frame. Below, "
+    "threads remain between the modes: a continuous function cannot tear its noise apart."
+)
 
 # %% [markdown]
 # ## 7 · Images: a convolutional pair
@@ -606,10 +630,12 @@ gan.fit(
 gan.cpu()
 print(f"trained in {time.perf_counter() - began:.0f} s")
 
-# %% tags=["picture"]
+# %%
 samples = gan.sample(judged, generator)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
 some = torch.randperm(len(mnist.x_train), generator=generator)[:64]
+
+# %% jupyter={"source_hidden": true} tags=["picture"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 images(mnist.x_train[some], columns=8, title="real", axes=left)
 images(samples[:64], columns=8, title="made by the GAN, not chosen", axes=right)
 caption(
@@ -623,13 +649,13 @@ caption(
 # A GAN cannot say how likely a test image is. A look flatters: we see sharpness and miss what is missing. So we measure samples as a set. The space matters: pixels are a bad one, since a digit moved by one pixel is far away. We use the **features** of the course's small classifier, the 64 numbers from which it tells the digit (`utils/models/classifiers/digits.py`; its weights come with the course).
 #
 # - **Fréchet distance.** Fit a Gaussian to the features of real images and one to those of samples, and take $\lVert \mu - \mu' \rVert^2 + \mathrm{tr}\big(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2}\big)$. It is 0 for equal means and covariances. Its scale is that of the features, so it means nothing alone: beside it stands the **floor**, real images against other real images. With Inception's features it is the well-known FID; ours is not that number.
-# - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbour.
+# - **Precision**: how many samples lie where real images are? **Recall**: how many real images lie where samples are? "Where" is a ball around each point that reaches to its fifth neighbor.
 # - **Coverage**: how many real images have a sample within their *own* ball? One strange sample with a huge ball can flatter recall, but not coverage.
 #
 # The real side is the test part for all. Rivals: the VAE of chapter 6, as the images it decodes (means, its best face) and as binary draws; a Bernoulli mixture of chapter 4, as the mean images of its components.
 
 # %%
-from utils.metrics import frechet_distance, neighbours
+from utils.metrics import frechet_distance, neighbors
 from utils.models.classifiers import digit_classifier
 from utils.models.mixtures import BernoulliMixture
 from utils.models.vae import mnist_vae
@@ -651,10 +677,10 @@ test_features = classifier.features(mnist.x_test[:judged])
 
 
 def judge_samples(name: str, x: Tensor):
-    """Print a row of measures; returns the Fréchet distance, the shares of digits, and the neighbours' measures."""
+    """Print a row of measures; returns the Fréchet distance, the shares of digits, and the neighbors' measures."""
     features = classifier.features(x)
     distance = frechet_distance(test_features[: len(x)], features)
-    some = neighbours(test_features[:2000], features[:2000])
+    some = neighbors(test_features[:2000], features[:2000])
     digits = classifier.head(features).argmax(1)
     shares = torch.bincount(digits, minlength=10) / len(x)
     print(
@@ -701,10 +727,9 @@ assert averages.recall < 0.3
 assert measured["gan"][0] < measured["mixture"][0]
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.9))
-names = ("GAN", "VAE, means", "VAE, binary draws", "mixture, means")
-for ax, key, name in zip(axes, ("gan", "vae", "vae_binary", "mixture"), names, strict=True):
-    images(sets[key][:36].reshape(-1, 28, 28), columns=6, title=name, axes=ax)
+names = ["GAN", "VAE, means", "VAE, binary draws", "mixture, means"]
+sheet = [sets[key][:36] for key in ("gan", "vae", "vae_binary", "mixture")]
+images(torch.cat(sheet).reshape(-1, 28, 28), columns=12, rows=names)
 caption(
     "The first 36 samples of each. The GAN's strokes are whole; the VAE's are often torn; "
     "the mixture's are averages."
@@ -717,7 +742,7 @@ caption(
 #
 # ### Does it copy?
 #
-# A model that hands out training images would pass every test so far. So we look up, for each sample, the nearest of all 60,000 training images, in pixels. For scale: test images, which are new by definition, have nearest neighbours, too.
+# A model that hands out training images would pass every test so far. So we look up, for each sample, the nearest of all 60,000 training images, in pixels. For scale: test images, which are new by definition, have nearest neighbors, too.
 
 # %%
 train = mnist.x_train.flatten(1)
@@ -730,10 +755,14 @@ print(f"the nearest of all: {closest:.2f}; a copy would have 0")
 assert ratio > 0.5
 assert closest > 0.5
 
-rows = [samples[:14].flatten(1), train[nearest["samples"].indices[:14]]]
+rows = [samples[:12].flatten(1), train[nearest["samples"].indices[:12]]]
 
 # %% jupyter={"source_hidden": true}
-images(torch.cat(rows).reshape(-1, 28, 28), columns=14)
+images(
+    torch.cat(rows).reshape(-1, 28, 28),
+    columns=12,
+    rows=["sample", "nearest"],
+)
 caption(
     "Above: samples. Below: the training image nearest to each. They are alike, and they "
     "are not the same: no copying."
@@ -764,7 +793,7 @@ caption(
 # Large GANs for photographs added a few ideas, and all fit here.
 #
 # - **Labels.** The generator is told which digit to draw; the discriminator sees the image *and* the label, and answers $f(x, y) = a \cdot h(x) + b + v_y \cdot h(x)$, a general part and a part for the class (**projection**).
-# - **Spectral normalisation** in the discriminator, and the **hinge** loss.
+# - **Spectral normalization** in the discriminator, and the **hinge** loss.
 # - **Truncation.** Draw each number of $z$ only from $\pm t$. One knob, turned after training: less variety, and, it is hoped, better single images. The hope has a catch. Sixty-four normal numbers are almost never all small, so near the middle of the noise the generator has hardly ever been. Brock and others found that many of their models did not stand it, and trained them for it.
 #
 # Labels are extra information, so its numbers are not comparable with those above: it need not find out that there are ten kinds of image.
@@ -804,7 +833,7 @@ assert curve[0][2].recall < curve[-1][2].recall
 assert curve[0][0] > curve[-1][0]
 
 # %% jupyter={"source_hidden": true}
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3.4))
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.4, 3.4))
 images(drawn_named[0.3][:60], columns=10, title="truncated at 0.3", axes=left)
 images(drawn_named[math.inf][:60], columns=10, title="not truncated", axes=middle)
 precision, recall, _ = zip(*(some for *_, some in curve), strict=True)
@@ -839,7 +868,7 @@ families("08")
 # 2. The best discriminator is $p / (p + q)$; against it, the game measures the Jensen–Shannon divergence.
 # 3. Minimax stops teaching when the discriminator is sure. The non-saturating loss does not.
 # 4. Mode collapse is real and the losses hide it. No momentum, R1 and comparing real with fake in pairs bring the modes back.
-# 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbours.
+# 5. Judge sets of samples: distance, precision, recall, coverage, a floor of real against real, and nearest neighbors.
 #
 # **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
 #

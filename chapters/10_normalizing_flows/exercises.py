@@ -160,7 +160,7 @@ check("flow.sample", sample_with_log_prob)
 
 
 # %% [markdown]
-# ## 10.6 Noise on grey values (core)
+# ## 10.6 Noise on gray values (core)
 #
 # A pixel is a whole number, and a density may grow without bound on whole numbers. So noise fills the gap to the next
 # number, then everything is scaled to $[0, 1)$:
@@ -185,7 +185,7 @@ check("flow.dequantize", dequantize)
 # %% [markdown]
 # ## 10.7 Bits per dimension (core)
 #
-# Papers report images in bits per pixel and channel, so that sizes do not matter. One grey value owns a little cube of
+# Papers report images in bits per pixel and channel, so that sizes do not matter. One gray value owns a little cube of
 # side $1 / \mathrm{levels}$ in the space of $y$, so that
 #
 # $$P(x) \approx p(y) \cdot \mathrm{levels}^{-D}, \qquad
@@ -234,7 +234,7 @@ check("flow.mix_channels", mix_channels)
 # %% [markdown]
 # ## 10.9 Actnorm looks at its first batch (extend)
 #
-# Batch normalisation ties the images of a batch together, which makes no density. Actnorm looks at the **first** batch
+# Batch normalization ties the images of a batch together, which makes no density. Actnorm looks at the **first** batch
 # once, chooses a shift and a scale for each channel, and from then on these are ordinary parameters:
 #
 # $$z_c = (x_c + \mathrm{shift}_c) \, e^{\mathrm{log\_scale}_c} .$$

@@ -41,6 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.data import load
+from utils.diagrams import Box, Maps, diagram
 from utils.plots import PALETTE, caption, images, plane
 from utils.results import record, record_table
 
@@ -85,19 +86,19 @@ line = torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
-colour = plt.get_cmap("viridis")(((z[:, 0] + 2.5) / 5).clamp(0, 1).numpy())
+color = plt.get_cmap("viridis")(((z[:, 0] + 2.5) / 5).clamp(0, 1).numpy())
 for ax, move in zip(axes, (lambda points: points, bend), strict=False):
     for value in line:
         for fixed in (0, 1):
             wire = torch.full((len(line) * 4, 2), value.item(), dtype=torch.float64)
             wire[:, 1 - fixed] = torch.linspace(-2.4, 2.4, len(wire), dtype=torch.float64)
             ax.plot(*move(wire).T, color="0.8", linewidth=0.7, zorder=0)
-    ax.scatter(*move(z).T, s=4, c=colour)
+    ax.scatter(*move(z).T, s=4, c=color)
 plane(axes[2], lambda x: normal(unbend(x)) + math.log(2), (-3, -2), (3, 4))
 for ax, title in zip(axes, ("z: the base", "x = bend(z)", "the density p(x)"), strict=True):
     ax.set(title=title, xlim=(-3, 3), ylim=(-3, 4), aspect="equal")
 caption(
-    "The same points before and after, colour by $z_1$. The density on the right is not a "
+    "The same points before and after, color by $z_1$. The density on the right is not a "
     "fit: one formula gives it."
 )
 
@@ -206,6 +207,35 @@ assert abs(area(wave(corner + 0.001 * (outline - 0.5))) / 0.001**2 - determinant
 #
 # One coupling leaves half of the coordinates untouched, so the halves take turns. $s$ is kept between $-3$ and $3$ by a $\tanh$, so that no step of training can blow a coordinate up.
 
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 2.2))
+figure.get_layout_engine().set(wspace=0.1)
+ends = {
+    "xa": Box(0, 1, "$x_a$"),
+    "xb": Box(0, 0, "$x_b$"),
+    "net": Box(1, 0.55, "network", "network"),
+    "za": Box(3.2, 1, "$z_a$", "latent"),
+    "zb": Box(3.2, 0, "$z_b$", "latent"),
+}
+there = ends | {"move": Box(2, 0, "$\\times\\, e^{s} + t$", "operation")}
+back = ends | {"move": Box(2, 0, "$(\\cdot - t)\\, e^{-s}$", "operation")}
+diagram(
+    left,
+    there,
+    [("xa", "za"), ("xa", "net"), ("net", "move", "s, t"), ("xb", "move"), ("move", "zb")],
+)
+diagram(
+    right,
+    back,
+    [("za", "xa"), ("za", "net"), ("net", "move", "s, t"), ("zb", "move"), ("move", "xb")],
+)
+left.set_title("forward: x → z")
+right.set_title("inverse: z → x")
+caption(
+    "An affine coupling, both ways. The half a passes unchanged, so the same network is asked "
+    "for the same s and t in both directions."
+)
+
 # %%
 from utils.nets import MLP
 
@@ -270,24 +300,24 @@ scratch = scratch.double().eval().requires_grad_(False)
 x_test = moons.x_test.double()
 
 path, _ = scratch.run(randn(2000, 2), "inverse")
-colour = (path[0][:, 0] > 0).long()
+color = (path[0][:, 0] > 0).long()
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 6, sharex=True, sharey=True, figsize=(11, 2.4))
 for ax, step in zip(axes, (0, 1, 2, 4, 6), strict=False):
-    ax.scatter(*path[step].T, s=2, c=[PALETTE[c] for c in colour])
+    ax.scatter(*path[step].T, s=2, c=[PALETTE[c] for c in color])
     ax.set_title(f"after {step}" if step else "noise z")
 axes[5].scatter(*x_test[:2000].T, s=2, color="0.4")
 axes[5].set(title="real", xlim=(-3, 3), ylim=(-3, 3))
 for ax in axes:
     ax.set_aspect("equal")
 caption(
-    "Noise on its way to data, layer by layer; the colour is the half of the plane it came "
+    "Noise on its way to data, layer by layer; the color is the half of the plane it came "
     "from. Each layer moves points along one axis only."
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # A flow that forgets one factor still trains and still draws pretty pictures. So this notebook stops unless five facts hold. We compute in float64 here, where exactness can be seen.
 #
@@ -348,12 +378,12 @@ assert chi2 < 2
 from utils.toys import MOONS_NOISE, SPIRALS_NOISE
 
 
-def smeared(centres: Tensor, width: float):
-    """log p of points drawn evenly from `centres` (N, 2) and blurred by `width`."""
+def smeared(centers: Tensor, width: float):
+    """log p of points drawn evenly from `centers` (N, 2) and blurred by `width`."""
 
     def log_prob(x: Tensor) -> Tensor:
-        near = torch.cdist(x.double(), centres).square() / (-2 * width**2)
-        return near.logsumexp(1) - math.log(len(centres)) - math.log(2 * math.pi * width**2)
+        near = torch.cdist(x.double(), centers).square() / (-2 * width**2)
+        return near.logsumexp(1) - math.log(len(centers)) - math.log(2 * math.pi * width**2)
 
     return log_prob
 
@@ -502,14 +532,18 @@ eight = {
     "linear mixing": InvertibleLinear(8, generator),
     "four couplings": Chain([Coupling(8, net, swap=i % 2 == 1) for i in range(4)]),
 }
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
-for ax, (name, transform) in zip(axes, eight.items(), strict=True):
+jacobians = {}
+for name, transform in eight.items():
     transform = transform.double()
     for parameter in transform.parameters():
         parameter.data += 0.3 * randn(*parameter.shape)
-    slopes = flat_jacobian(transform, randn(8)).abs()
-    if name in ("coupling", "autoregressive"):
-        assert (slopes.triu(1) == 0).all(), "an output depends on a later input"
+    jacobians[name] = flat_jacobian(transform, randn(8)).abs()
+for name in ("coupling", "autoregressive"):
+    assert (jacobians[name].triu(1) == 0).all(), "an output depends on a later input"
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+for ax, (name, slopes) in zip(axes, jacobians.items(), strict=True):
     ax.imshow(slopes.sqrt(), cmap="Blues", vmax=slopes.max().sqrt())
     ax.set(title=name, xticks=[], yticks=[], xlabel="input")
 axes[0].set_ylabel("output")
@@ -534,17 +568,23 @@ curves = {
     "affine": (Affine(), torch.tensor([0.2, 0.5], dtype=torch.float64)),
     "spline": (spline, numbers),
 }
-figure, axes = plt.subplots(1, 3, figsize=(10, 3))
-for colour, (name, (curve, params)) in zip(PALETTE, curves.items(), strict=False):
+drawn = {}  # name → z and p(x) along the line
+for name, (curve, params) in curves.items():
     y, log_slope = curve.forward(line, params.expand(len(line), -1))
-    axes[0].plot(line, y, color=colour, label=name)
     density = (normal(y[:, None]) + log_slope).exp()
-    axes[1].plot(line, density, color=colour)
+    drawn[name] = y, density
     mass = torch.trapezoid(density, line).item()
     print(f"{name:9} the density has mass {mass:.4f} between −3.5 and 3.5")
+assert abs(mass - 1) < 1e-3
 bars = torch.tensor([1.5, -2.0, 0.0, 1.0])
 unit = torch.linspace(0, 0.9999, 1000, dtype=torch.float64)
 y, log_slope = Histogram(edges).forward(unit, bars.double().expand(len(unit), -1))
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10, 3))
+for color, (name, (z, density)) in zip(PALETTE, drawn.items(), strict=False):
+    axes[0].plot(line, z, color=color, label=name)
+    axes[1].plot(line, density, color=color)
 axes[2].plot(unit, y, color=PALETTE[2], label="curve")
 axes[2].plot(unit, log_slope.exp(), color=PALETTE[2], linestyle="--", label="its slope")
 axes[2].legend()
@@ -556,7 +596,6 @@ caption(
     "Left: two rising curves. Middle: what they make of a Gaussian base; steep means dense, so "
     "one spline gives two peaks. Right: straight pieces make a bar chart."
 )
-assert abs(mass - 1) < 1e-3
 
 # %% [markdown]
 # ### Autoregressive flows, and their slow direction
@@ -583,31 +622,35 @@ def seconds(call, repeats: int = 5) -> float:
 
 
 dims = [4, 16, 64, 128]
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3))
-ratios = {}
-for ax, (name, build) in zip(axes, {"coupling": real_nvp, "MAF": maf}.items(), strict=True):
+times, ratios = {}, {}  # times: name → seconds for a density, for samples, at each D
+for name, build in {"coupling": real_nvp, "MAF": maf}.items():
     with torch.no_grad():
         models = [build(d, 5, (64, 64), generator=generator) for d in dims]
         points = [torch.randn(500, d, generator=generator) for d in dims]
         pairs = zip(models, points, strict=True)
         evaluate = [seconds(partial(model.log_prob, x)) for model, x in pairs]
         draw = [seconds(partial(m.sample, 500, generator)) for m in models]
+    times[name] = evaluate, draw
+    ratios[name] = [s / e for s, e in zip(draw, evaluate, strict=True)]
+with record_table():
+    for name, ratio in ratios.items():
+        key = f"sample_over_density_{name.lower()}"
+        record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
+assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3))
+for ax, (name, (evaluate, draw)) in zip(axes, times.items(), strict=True):
     ax.loglog(dims, [1e3 * t for t in evaluate], "o-", label="density of 500 points")
     ax.loglog(dims, [1e3 * t for t in draw], "s--", label="500 samples")
     ax.set(title=name, xlabel="D", xticks=dims, xticklabels=dims)
     ax.minorticks_off()
-    ratios[name] = [s / e for s, e in zip(draw, evaluate, strict=True)]
 axes[0].set_ylabel("milliseconds")
 axes[0].legend()
 caption(
     "A coupling flow takes as long one way as the other. An autoregressive flow draws one "
     "coordinate after the other: its samples cost more and more, its densities hardly so."
 )
-with record_table():
-    for name, ratio in ratios.items():
-        key = f"sample_over_density_{name.lower()}"
-        record(key, ratio[-1], unit=f"times at D = {dims[-1]}", kind="score")
-assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
 
 # %% [markdown]
 # ## 6 · Moons, spirals, checkerboard
@@ -616,9 +659,9 @@ assert ratios["MAF"][-1] > 3 * ratios["coupling"][-1]
 #
 # - **our spline flow**, three autoregressive layers;
 # - **zuko's** `NSF`, a known library's flow of the same architecture, as many steps on the same batches;
-# - **one Gaussian**, the dull baseline;
+# - **one Gaussian**, the simple baseline;
 # - **a Gaussian mixture with as many parameters** as the flow, and one whose size is chosen on points kept aside;
-# - **a kernel density estimate**, its width chosen on the kept points.
+# - **a kernel density estimate**, its width chosen on the validation set.
 #
 # The loop is the library's `Trainer`: Adam, a learning rate that rises and falls, gradients cut at a length, averaged weights.
 
@@ -729,7 +772,7 @@ with torch.no_grad():
         assert gaps[name, "flow"] < gaps[name, "gaussian"] - 0.3
         assert gaps[name, "flow"] < gaps[name, "zuko"] + 0.15
 
-# %% tags=["picture"]
+# %% jupyter={"source_hidden": true} tags=["picture"]
 shown = {"kernel": "kernel density", "mixture_chosen": "mixture", "flow": "spline flow"}
 figure, axes = plt.subplots(3, 4, figsize=(10, 7.8))
 with torch.no_grad():
@@ -761,12 +804,12 @@ caption(
 #
 # ### A density of whole numbers is worthless
 #
-# A pixel is one of 17 or 256 whole numbers; a density lives on the real line. What happens if we ignore that? Put a narrow Gaussian of width $s$ on every grey value, as often as the value occurs, each pixel on its own. We measure in **bits per dimension**: $-\log_2 p(x)$ divided by the number of pixels.
+# A pixel is one of 17 or 256 whole numbers; a density lives on the real line. What happens if we ignore that? Put a narrow Gaussian of width $s$ on every gray value, as often as the value occurs, each pixel on its own. We measure in **bits per dimension**: $-\log_2 p(x)$ divided by the number of pixels.
 
 # %%
 digits = load("digits")
 levels = digits.levels  # 17
-grey, grey_test = ((x * (levels - 1)).round() for x in (digits.x_train, digits.x_test))
+gray, gray_test = ((x * (levels - 1)).round() for x in (digits.x_train, digits.x_test))
 
 
 def bits(nats: Tensor | float, dims: int = 64) -> float:
@@ -787,12 +830,12 @@ def independent(x: Tensor, tables: Tensor) -> Tensor:
     return tables.gather(1, x.flatten(1).long().T).sum(0)
 
 
-tables = pixel_tables(grey, levels, extra=0.2)
-noise = torch.rand(grey_test.shape, generator=generator)
+tables = pixel_tables(gray, levels, extra=0.2)
+noise = torch.rand(gray_test.shape, generator=generator)
 comb = {}
 for width in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001):
     kernel = torch.distributions.Normal(torch.arange(levels).double(), width)
-    for name, x in (("raw", grey_test), ("noisy", grey_test + noise - 0.5)):
+    for name, x in (("raw", gray_test), ("noisy", gray_test + noise - 0.5)):
         near = kernel.log_prob(x.flatten(1).double()[..., None])  # (B, D, levels)
         comb[name, width] = bits((near + tables).logsumexp(2).sum(1))
     print(
@@ -803,7 +846,7 @@ assert comb["raw", 0.001] < 0, "narrow enough, raw pixels cost less than nothing
 assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
 
 # %% [markdown]
-# On raw pixels the bits fall without end, below zero, and the model has learned nothing but that pixels are whole numbers. Any flow would find this comb. With **uniform noise** $u \in [0, 1)$ on each pixel, **dequantisation**, there is nothing to win by narrow peaks: the mass must fill the cell.
+# On raw pixels the bits fall without end, below zero, and the model has learned nothing but that pixels are whole numbers. Any flow would find this comb. With **uniform noise** $u \in [0, 1)$ on each pixel, **dequantization**, there is nothing to win by narrow peaks: the mass must fill the cell.
 #
 # ### What is exact and what is a bound
 #
@@ -815,7 +858,7 @@ assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
 #
 # $$\log P(x) \;\ge\; \mathbb E_{u \sim q(u \mid x)}\Big[\log p\Big(\frac{x + u}{L}\Big) - D \log L - \log q(u \mid x)\Big].$$
 #
-# So, for the rest of the chapter: the flow's **density** of the noisy image is **exact**; the **probability of the pixels** is only **bounded**, and a flow's bits per dimension are an upper bound. With $q$ uniform, the last term is 0. The gap is the divergence of $q$ from the noise that the model would like best, so it closes when the density is flat inside each cell. Or $q$ is learned too, by a small network: **variational dequantisation** (Ho and others, Flow++, 2019).
+# So, for the rest of the chapter: the flow's **density** of the noisy image is **exact**; the **probability of the pixels** is only **bounded**, and a flow's bits per dimension are an upper bound. With $q$ uniform, the last term is 0. The gap is the divergence of $q$ from the noise that the model would like best, so it closes when the density is flat inside each cell. Or $q$ is learned too, by a small network: **variational dequantization** (Ho and others, Flow++, 2019).
 #
 # One pixel, two values and the density $p(v) = 2v$ show all of it: $P(1) = \int_{1/2}^1 2v\,dv = \tfrac34$.
 
@@ -858,6 +901,33 @@ assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
 #
 # The training set is small, so a fifth of it is kept aside to say when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
 
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(10.4, 2.4))
+boxes = {
+    "x": Maps(0, 1, (1, 8, 8)),
+    "first": Maps(1.2, 1, (4, 4, 4)),
+    "steps 1": Box(2.35, 1, "steps", "network"),
+    "rest": Maps(3.5, 1, (2, 4, 4)),
+    "second": Maps(4.7, 1, (8, 2, 2)),
+    "steps 2": Box(5.85, 1, "steps", "network"),
+    "z1": Box(2.35, 0, "z: 32 numbers", "latent"),
+    "z2": Box(5.85, 0, "z: 32 numbers", "latent"),
+}
+arrows = [
+    ("x", "first", "squeeze"),
+    ("first", "steps 1"),
+    ("steps 1", "z1", "half: factored out"),
+    ("steps 1", "rest", "half"),
+    ("rest", "second", "squeeze"),
+    ("second", "steps 2"),
+    ("steps 2", "z2"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "A multiscale flow with two levels, for an image of 8 × 8 pixels. Shapes are channels × "
+    "height × width. A squeeze moves numbers about; half of what the first level made goes to z at once."
+)
+
 # %%
 from utils.models.flows import Logit, coarse_to_fine, glow
 
@@ -880,8 +950,8 @@ def noise17(net: nn.Module | None = None) -> Dequantization:
     return Dequantization(levels, net, generator)
 
 
-last = torch.arange(len(grey)) % 5 == 0
-kept, rest = grey[last], grey[~last]
+last = torch.arange(len(gray)) % 5 == 0
+kept, rest = gray[last], gray[~last]
 small = dict(levels=2, steps=2, hidden=32, generator=generator)
 learned_noise = noise17(convnet(1, 2, 16, generator))
 values = torch.bincount(rest.flatten().long(), minlength=levels).double()
@@ -899,11 +969,11 @@ options = dict(epochs=digit_epochs, lr=5e-3, ema=0.95, patience=10, optimizer=op
 for name, flow in candidates.items():
     trained = train_images(flow, rest, kept, **options)
     on_kept[name] = min(trained.history["validation_loss"])
-    draws = torch.stack([image_bits(flow, grey_test) for _ in range(10)])
+    draws = torch.stack([image_bits(flow, gray_test) for _ in range(10)])
     digit_bits[name] = draws.mean().item()
 
 # %% [markdown]
-# The flow that the kept images like best goes into the record. Beside it, all in bits for each pixel of 17 grey values: guessing; each pixel on its own; the mixture of chapter 4, with the same noise; and two programs that pack files, zlib and PNG, given all test images as one file.
+# The flow that the kept images like best goes into the record. Beside it, all in bits for each pixel of 17 gray values: guessing; each pixel on its own; the mixture of chapter 4, with the same noise; and two programs that pack files, zlib and PNG, given all test images as one file.
 
 # %%
 import io
@@ -930,14 +1000,14 @@ def unit(x: Tensor) -> Tensor:
 
 
 mixture = GaussianMixture(10, reg_covar=1e-3, n_init=2, max_iter=60, generator=generator)
-mixture.fit(unit(grey))
+mixture.fit(unit(gray))
 exact = {
     "uniform": math.log2(levels),
-    "independent_pixels": bits(independent(grey_test, tables)),
-    "zlib": zlib_bits(grey_test),
-    "png": png_bits(grey_test),
+    "independent_pixels": bits(independent(gray_test, tables)),
+    "zlib": zlib_bits(gray_test),
+    "png": png_bits(gray_test),
 }
-mixture_bits = bits(mixture.log_prob(unit(grey_test))) + math.log2(levels)
+mixture_bits = bits(mixture.log_prob(unit(gray_test))) + math.log2(levels)
 bounds = {"mixture": mixture_bits} | digit_bits
 with record_table():
     for name, value in exact.items():
@@ -953,14 +1023,8 @@ drawn = candidates["coarse_to_fine"].sample(40, generator)
 glow_drawn = candidates["glow_variational"].sample(40, generator)
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.5))
-for ax, x, title in zip(
-    axes,
-    (grey_test[:40], glow_drawn, drawn),
-    ("real", "Glow in small", "coarse to fine"),
-    strict=True,
-):
-    images(x / (levels - 1), columns=8, title=title, axes=ax)
+sheet = torch.cat([gray_test[:36], glow_drawn[:36], drawn[:36]]) / (levels - 1)
+images(sheet, columns=12, rows=["real", "Glow in small", "coarse to fine"])
 caption("Digits drawn by two flows that saw a thousand images.")
 
 # %% [markdown]
@@ -970,7 +1034,7 @@ caption("Digits drawn by two flows that saw a thousand images.")
 #
 # ### Coarse first, fine later
 #
-# Now MNIST: images of 784 pixels with 256 grey values, the official test set, and one single pass over half of the training images. Most of the pixels are exactly 0, so the density has to be enormously high in a thin layer next to 0, and a flow that reaches that by scaling and shifting spends its training on it. We use what this chapter has taught and build a flow that fits the data:
+# Now MNIST: images of 784 pixels with 256 gray values, the official test set, and one single pass over half of the training images. Most of the pixels are exactly 0, so the density has to be enormously high in a thin layer next to 0, and a flow that reaches that by scaling and shifting spends its training on it. We use what this chapter has taught and build a flow that fits the data:
 #
 # - **The curve** is a histogram: its first bin is exactly the cell of value 0. In between, bins are wider. It starts as the histogram of all pixels, so training begins at a sensible place. The base is uniform on $[0, 1]^D$.
 # - **The order**: squeeze each block of 2 × 2 pixels. Two of the four, on one diagonal, are moved as the other two say; of these, one is moved as the other says. Three of the four are now done and are factored out; the fourth goes on, as an image of half the side. After two levels 7 × 7 pixels are left, for an autoregressive layer.
@@ -983,14 +1047,14 @@ print(inspect.getsource(coarse_to_fine).split('"""')[2])
 
 # %%
 mnist = load("mnist")
-grey_train, grey_test = ((x * 255).round() for x in (mnist.x_train, mnist.x_test))
+gray_train, gray_test = ((x * 255).round() for x in (mnist.x_train, mnist.x_test))
 edges256 = torch.tensor(
     [0, 1, 2, 4, 8, 16, *range(32, 193, 32), 216, 232, 244, 250, *range(252, 257)]
 )
 
 
 def pixel_flow(x: Tensor) -> nn.Module:
-    """A flow for images like x: at the start every pixel has the grey values of all pixels of x."""
+    """A flow for images like x: at the start every pixel has the gray values of all pixels of x."""
     values = torch.bincount(x[:2000].flatten().long(), minlength=256).double() + 1
     before = torch.cat([torch.zeros(1), values.cumsum(0)])[edges256]  # below each edge
     return coarse_to_fine(
@@ -1003,32 +1067,32 @@ def pixel_flow(x: Tensor) -> nn.Module:
     )
 
 
-mnist_flow = pixel_flow(grey_train)
+mnist_flow = pixel_flow(gray_train)
 print(f"{size_of(mnist_flow):,} parameters")
 one_pass = dict(epochs=1, batch_size=32, lr=3e-3, autocast="auto")
-training = train_images(mnist_flow, grey_train[:mnist_images], **one_pass)
+training = train_images(mnist_flow, gray_train[:mnist_images], **one_pass)
 
 # %% [markdown]
 # With `autocast="auto"` the networks compute in bfloat16 on a GPU that has it, and in float32 on a processor. bfloat16 has two to three digits. A network may be that coarse: any numbers it says make a valid bijection. What is done to $x$, the log-determinants and the base may not, and the library keeps them in float32. For the test, everything is float32, and in float64 we check that all pixels come back from $z$.
 
 # %%
 with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-    z, log_det = mnist_flow(grey_test[:10])
+    z, log_det = mnist_flow(gray_test[:10])
 assert z.dtype == log_det.dtype == torch.float32
-exact_flow = pixel_flow(grey_train).double()
+exact_flow = pixel_flow(gray_train).double()
 exact_flow.load_state_dict(mnist_flow.state_dict())
 with torch.no_grad():
-    z, _ = exact_flow(grey_test[:200].double())
-    assert torch.equal(exact_flow.inverse(z)[0], grey_test[:200].double())
+    z, _ = exact_flow(gray_test[:200].double())
+    assert torch.equal(exact_flow.inverse(z)[0], gray_test[:200].double())
 print("all pixels of 200 test images come back from z")
 
-test_bits = image_bits(mnist_flow, grey_test)
-tables = pixel_tables(grey_train, 256, extra=0.05)
+test_bits = image_bits(mnist_flow, gray_test)
+tables = pixel_tables(gray_train, 256, extra=0.05)
 exact = {
     "uniform": 8.0,
-    "independent_pixels": bits(independent(grey_test, tables), 784),
-    "zlib": zlib_bits(grey_test),
-    "png": png_bits(grey_test),
+    "independent_pixels": bits(independent(gray_test, tables), 784),
+    "zlib": zlib_bits(gray_test),
+    "png": png_bits(gray_test),
 }
 with record_table():
     for name, value in exact.items():
@@ -1042,7 +1106,7 @@ assert flow_bits < min(exact.values())
 
 # %%
 draws = 20
-some = grey_test[:200]
+some = gray_test[:200]
 costs = torch.stack([image_bits(mnist_flow, some) for _ in range(draws)])
 nats = -costs * 784 * math.log(2)
 gap = bits(nats.mean(0), 784) - bits(nats.logsumexp(0) - math.log(draws), 784)
@@ -1060,7 +1124,7 @@ assert 0 <= gap < 0.01
 # | Glow | 1.05 |
 # | FFJORD | 0.99 |
 #
-# These numbers are from Grathwohl and others (2018, *FFJORD*), for models trained to convergence on graphics cards. Two things are worth seeing. First, the plain table of 256 values for each pixel on its own, our dull baseline, beats MADE and MAF: a smooth density that starts from a Gaussian pays dearly for the thin layer next to 0. Second, RealNVP, Glow and FFJORD are still better than ours. What does our difference cost? Bits per dimension are a file size, so the difference is paid in bytes, by everybody who would use the model to store images.
+# These numbers are from Grathwohl and others (2018, *FFJORD*), for models trained to convergence on graphics cards. Two things are worth seeing. First, the plain table of 256 values for each pixel on its own, our simple baseline, beats MADE and MAF: a smooth density that starts from a Gaussian pays dearly for the thin layer next to 0. Second, RealNVP, Glow and FFJORD are still better than ours. What does our difference cost? Bits per dimension are a file size, so the difference is paid in bytes, by everybody who would use the model to store images.
 
 # %%
 assert exact["independent_pixels"] < 1.89 < 2.04  # the literature's MAF and MADE
@@ -1079,11 +1143,11 @@ rows["our flow"] = flow_bits
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.6))
-colours = [PALETTE[0] if name == "our flow" else "0.75" for name in rows]
-ax.bar_label(ax.barh(list(rows), list(rows.values()), color=colours), fmt=" %.2f")
+colors = [PALETTE[0] if name == "our flow" else "0.75" for name in rows]
+ax.bar_label(ax.barh(list(rows), list(rows.values()), color=colors), fmt=" %.2f")
 ax.invert_yaxis()
 ax.set(xlabel="bits per dimension of MNIST test images (lower is better)")
-caption("What an image costs. All are exact or upper bounds for the same 256 grey values.")
+caption("What an image costs. All are exact or upper bounds for the same 256 gray values.")
 
 # %% [markdown]
 # ### What it draws
@@ -1097,19 +1161,18 @@ same[12:, :-49] = z[12:36, :-49]  # other fine numbers, the same coarse ones
 with torch.no_grad():
     variants = exact_flow.inverse(same)[0]
     fresh = exact_flow.inverse(z[36:])[0]
-figure, axes = plt.subplots(2, 1, figsize=(9, 5.8), height_ratios=(5, 4))
-images(fresh / 255, columns=15, title="samples", axes=axes[0])
 coarse = nn.functional.interpolate(variants[:12, :, 3::4, 3::4], scale_factor=4)
 assert torch.equal(variants[:12, :, 3::4, 3::4], variants[12:24, :, 3::4, 3::4])
 assert not torch.equal(variants[:12], variants[12:24])
+
+# %% jupyter={"source_hidden": true}
 images(
-    torch.cat([coarse, variants]) / 255,
+    torch.cat([fresh, coarse, variants]) / 255,
     columns=12,
-    title="7 × 7 coarse pixels, and three ways to fill in the rest",
-    axes=axes[1],
+    rows=[*5 * [""], "7 × 7 coarse", "fine 1", "fine 2", "fine 3"],
 )
 caption(
-    "Top: samples, drawn in 49 small steps and four big ones. Bottom: the coarse grid decides what "
+    "Top five rows: samples, drawn in 49 small steps and four big ones. Below: the coarse grid decides what "
     "it is, the fine numbers how it is written."
 )
 
@@ -1118,20 +1181,25 @@ caption(
 #
 # ### Topology: a sheet cannot be torn
 #
-# A bijection that is smooth both ways keeps neighbours together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is known exactly: $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
+# A bijection that is smooth both ways keeps neighbors together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is known exactly: $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 line = torch.linspace(-2, 2, 801, dtype=torch.float64)
+maps = {}  # width of the blobs → z of each x, density
 for width in (1.0, 0.5, 0.33, 0.25, 0.15):
     blobs = torch.distributions.Normal(torch.tensor([[-1.0], [1.0]]).double(), width)
-    mass = blobs.cdf(line).mean(0)
+    z = torch.special.ndtri(blobs.cdf(line).mean(0))
     density = blobs.log_prob(line).exp().mean(0)
-    slope = density / normal(torch.special.ndtri(mass)[:, None]).exp()  # f' = p(x) / p(z)
+    maps[width] = z, density
+    slope = density / normal(z[:, None]).exp()  # f' = p(x) / p(z)
     steepest = (1 / slope[400]).item()
     assert math.isclose(steepest, width * math.exp(0.5 / width**2), rel_tol=1e-6)
     print(f"blobs at ±1 of width {width:4}: the middle is stretched {steepest:.3g} times")
-    axes[0].plot(torch.special.ndtri(mass), line, label=f"width {width:g}")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+for width, (z, density) in maps.items():
+    axes[0].plot(z, line, label=f"width {width:g}")
     axes[1].plot(line, density)
 axes[0].set(xlabel="z", ylabel="x", title="from Gaussian to blobs", xlim=(-3, 3))
 axes[0].legend(fontsize=8)
@@ -1165,24 +1233,27 @@ def in_strip(x: Tensor) -> Tensor:
 
 
 assert not in_strip(pulled).any()
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
-share = {}
+share, samples = {}, {}
 with record_table():
-    for ax, (name, flow) in zip(axes, torn.items(), strict=True):
+    for name, flow in torn.items():
         train_toy(flow, flow.log_prob, pulled)
-        drawn = flow.sample(20_000, generator)
-        bridge = in_strip(drawn)
-        share[name] = bridge.double().mean().item()
+        samples[name] = flow.sample(20_000, generator)
+        share[name] = in_strip(samples[name]).double().mean().item()
         key = f"bridge_{name.replace(' ', '_').lower()}"
         record(key, share[name], unit="share of samples", kind="score")
-        ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
-        ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
-        ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
+assert share["one Gaussian"] > 0.002
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
+for ax, (name, drawn) in zip(axes, samples.items(), strict=True):
+    bridge = in_strip(drawn)
+    ax.scatter(*drawn[~bridge].T, s=1, color="0.7")
+    ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
+    ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
 caption(
     "Orange: samples in the strip, where there should be none. One Gaussian leaves a bridge "
     "between the moons, two Gaussians at most a few strays."
 )
-assert share["one Gaussian"] > 0.002
 
 # %% [markdown]
 # Why must there be a bridge? Take the codes of a point of either moon and **walk** straight from one to the other. On the way $x$ has to cross the strip. How unlikely do the codes get on the walk, compared with its ends? A Gaussian has one hill: between two places on it nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and nobody draws codes there.
@@ -1214,7 +1285,7 @@ clothes, clothes_test = ((x * 255).round() for x in (fashion.x_train, fashion.x_
 fashion_flow = pixel_flow(clothes)
 train_images(fashion_flow, clothes[:fashion_images], **one_pass)
 
-strange = grey_test[: len(clothes_test)]
+strange = gray_test[: len(clothes_test)]
 snow = torch.randint(256, strange[:50].shape, generator=generator).float()
 shown = {
     "clothes (known)": clothes_test,
@@ -1258,7 +1329,7 @@ assert plain < 0.3 < 0.7 < corrected
 assert correlation > 0.8
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1), width_ratios=(1.2, 1.2, 1))
+figure, axes = plt.subplots(1, 3, figsize=(12, 4.8), width_ratios=(1, 1, 1.25))
 for kind, name in enumerate(("clothes", "digits")):
     mine = torch.as_tensor(is_strange == kind)
     axes[0].hist(costs_both[mine].numpy(), bins=40, alpha=0.6, label=name)

@@ -74,7 +74,7 @@ check("series.lag_matrix", lag_matrix)
 # %% exercise={"id": "series.fit_ar", "tier": "core", "minutes": 12, "points": 2}
 # series.fit_ar · core · 12 minutes · 2 points
 def fit_ar(y: Tensor, p: int) -> tuple[Tensor, Tensor]:
-    """Coefficients (c, φ₁, ..., φ_p) and the variance of the noise that maximise the conditional likelihood."""
+    """Coefficients (c, φ₁, ..., φ_p) and the variance of the noise that maximize the conditional likelihood."""
     raise NotImplementedError("series.fit_ar")
 
 
@@ -156,7 +156,7 @@ check("series.error_variance", error_variance)
 # %% [markdown]
 # ## 11.6 The rule to beat (core)
 #
-# The **seasonal-naive** forecast repeats the last season: next March will be like last March. It is a dull rule, and many
+# The **seasonal-naive** forecast repeats the last season: next March will be like last March. It is a simple rule, and many
 # a clever model loses to it. If the horizon is longer than a season, the season is repeated again.
 #
 # `y` is `(T,)` with $T \ge$ `season`; return the forecasts, `(H,)`.
@@ -234,9 +234,9 @@ def compare(forecast, fit_ar, seasonal_naive, rolling_errors, horizon: int = 12)
         "AR(9)": lambda y, h: forecast(y, fit_ar(y, 9)[0], h),
         "the last 11 years again": lambda y, h: seasonal_naive(y, 11, h),
     }
-    for colour, (name, rule) in zip(PALETTE, rules.items(), strict=False):
+    for color, (name, rule) in zip(PALETTE, rules.items(), strict=False):
         errors = rolling_errors(sunspots, rule, 200, horizon)
-        plt.plot(range(1, horizon + 1), errors, marker="o", color=colour, label=name)
+        plt.plot(range(1, horizon + 1), errors, marker="o", color=color, label=name)
     plt.ylim(bottom=0)
     plt.xlabel("years ahead")
     plt.ylabel("mean absolute error")

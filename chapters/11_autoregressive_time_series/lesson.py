@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 100 minutes | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with honest intervals; judge a forecaster without letting it peek; know what cannot be foretold |
+# | 100 minutes | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with honest intervals; judge a forecaster without letting it peek; know what cannot be predicted |
 #
 # Time gives the data an order: the past comes first. So a generative model of a series needs only one skill. Given all that has been, what may come **next**? Use the skill once for a forecast, again and again for a whole future. The same idea draws images pixel by pixel in the next chapter, and writes text word by word after that.
 
@@ -56,8 +56,8 @@ for series in (sunspots, co2, *shares):
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
-for ax, series, colour in zip(axes, (sunspots, co2, shares[3]), PALETTE, strict=False):
-    ax.plot(series.dates, series.values, color=colour, linewidth=0.8)
+for ax, series, color in zip(axes, (sunspots, co2, shares[3]), PALETTE, strict=False):
+    ax.plot(series.dates, series.values, color=color, linewidth=0.8)
     ax.set(title=f"{series.name}, {series.frequency}", ylabel=series.unit)
 axes[0].xaxis.set_major_locator(YearLocator(100))
 axes[1].xaxis.set_major_locator(YearLocator(15))
@@ -68,7 +68,7 @@ caption(
 )
 
 # %% [markdown]
-# Which of these can be foretold, how far, and how surely? At the end of the chapter each of the three has a different answer, and the answers are numbers.
+# Which of these can be predicted, how far, and how surely? At the end of the chapter each of the three has a different answer, and the answers are numbers.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -181,7 +181,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # Six facts must hold, and this notebook stops if one does not.
 #
@@ -274,18 +274,26 @@ assert largest < 1e-9
 # One number decides how an AR(1) remembers. Below one, a shock fades: the series comes home. At one, it stays for ever: a **random walk**, of which the best forecast is the last value, and the variance grows without end. Above one, it grows: an explosion.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
-for ax, phi in zip(axes, (0.9, 1.0, 1.03), strict=True):
+start = torch.tensor([10.0], dtype=torch.float64)
+walks = {}  # φ → model, forecast, six paths
+for phi in (0.9, 1.0, 1.03):
     model = Autoregression.from_parameters(torch.tensor([phi]))
-    start = torch.tensor([10.0], dtype=torch.float64)
-    ahead = model.forecast(start, 60)
+    walks[phi] = (
+        model,
+        model.forecast(start, 60),
+        model.sample_paths(start, 60, 6, generator),
+    )
+    print(f"φ = {phi}: stationary? {model.is_stationary}")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
+for ax, (phi, (model, ahead, paths)) in zip(axes, walks.items(), strict=True):
     steps = range(1, 61)
-    ax.plot(steps, model.sample_paths(start, 60, 6, generator).T, linewidth=0.8)
+    ax.plot(steps, paths.T, linewidth=0.8)
     for z in (1.28, -1.28):
         ax.plot(steps, ahead.mean + z * ahead.stddev, "--", color="0.3")
     root_size = model.roots.abs().item()
     ax.set(title=f"φ = {phi}, zero at |z| = {root_size:.2f}", xlabel="steps from 10")
-    print(f"φ = {phi}: stationary? {model.is_stationary}")
 caption(
     "Six paths each, and between dashed lines 80 % of all. Left: back home, and the "
     "doubt stops growing. Middle: a random walk. Right: an explosion."
@@ -301,12 +309,16 @@ cycle = zeros[zeros.imag > 0][zeros[zeros.imag > 0].abs().argmin()]
 years = 2 * math.pi / cycle.angle().item()
 record("sunspot_cycle", years, unit="years", kind="score")
 print(f"nearest zero at |z| = {zeros.abs().min():.3f}: stationary? {nine.is_stationary}")
+drawn = nine.sample(1, generator, steps=200)[0].clamp(min=0).square()
+assert nine.is_stationary
+assert 9 < years < 13
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(2, 3))
 circle = torch.linspace(0, 2 * math.pi, 200)
 left.plot(circle.cos(), circle.sin(), color="0.6")
 left.scatter(zeros.real, zeros.imag, color=PALETTE[4], zorder=3)
 left.set(aspect="equal", title="zeros of the polynomial")
-drawn = nine.sample(1, 200, generator)[0].clamp(min=0).square()
 right.plot(sunspots.values[-200:], color="0.3", label="the Sun, 1809 to 2008")
 right.plot(drawn - 260, color=PALETTE[0], label="drawn from the AR(9)")
 right.set(yticks=(), xlabel="years")
@@ -315,8 +327,6 @@ caption(
     "Left: all zeros are outside of the circle, one pair just so. Right: two hundred "
     "years that never were (below) beside two hundred that were."
 )
-assert nine.is_stationary
-assert 9 < years < 13
 
 # %% [markdown]
 # ## 6 · How many lags?
@@ -394,9 +404,9 @@ assert abs(pinballs - closed) < 0.01
 # %% [markdown]
 # The third number: a forecast's quantile at level α has its own loss, the **pinball loss** (undershooting costs α, overshooting 1 − α for each unit). CRPS is twice its mean over all levels.
 #
-# **Coverage**: the middle 80 % of a forecast should hold the truth in 80 % of the cases. Less is boasting, more is hedging.
+# **Coverage**: the middle 80 % of a forecast should hold the truth in 80 % of the cases. With less, the forecaster claims to know more than it does; with more, it claims to know less.
 #
-# ### Dull baselines with doubts of their own
+# ### Simple baselines with doubts of their own
 #
 # - **naive**: all stays as it is.
 # - **seasonal-naive**: all comes again as one season ago. For the Sun that is 11 years.
@@ -406,7 +416,7 @@ assert abs(pinballs - closed) < 0.01
 
 # %%
 def filled(x: Tensor) -> np.ndarray:
-    """Missing values drawn as a straight line between their neighbours."""
+    """Missing values drawn as a straight line between their neighbors."""
     at = np.arange(len(x))
     ok = ~x.isnan().numpy()
     return np.interp(at, at[ok], x.numpy()[ok])
@@ -451,7 +461,7 @@ for name, score in sun_crps.items():
     print(f"{name:15s} mean CRPS {score.mean():6.2f} sunspots")
 
 # %% [markdown]
-# How sure is such a comparison? Forecasts from neighbouring years share their luck: with so many origins there are only about ten solar cycles. So the interval comes from a **block bootstrap**: blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
+# How sure is such a comparison? Forecasts from neighboring years share their luck: with so many origins there are only about ten solar cycles. So the interval comes from a **block bootstrap**: blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
 
 
 # %%
@@ -469,11 +479,20 @@ def ratio_interval(model: Tensor, baseline: Tensor, block: int) -> tuple[Tensor,
     )
 
 
-def draw_ratio(ax, model: Tensor, baseline: Tensor, block: int, name: str) -> Tensor:
-    ratio, (low, high) = ratio_interval(model, baseline, block)
+def compare(
+    name: str, crps: dict[str, Tensor], block: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Record the mean ratio of AR to seasonal-naive; return it at each horizon, and its ends."""
+    ratio, (low, high) = ratio_interval(crps["AR"], crps["seasonal-naive"], block)
+    ends = low[-1].item(), high[-1].item()
+    record(f"{name}_crps_ratio", ratio[-1].item(), kind="score", low=ends[0], high=ends[1])
+    return ratio[:-1], low[:-1], high[:-1]
+
+
+def draw_ratio(ax, ratio: Tensor, low: Tensor, high: Tensor) -> None:
     steps = range(1, horizon + 1)
-    ax.fill_between(steps, low[:-1], high[:-1], color=PALETTE[0], alpha=0.2, linewidth=0)
-    ax.plot(steps, ratio[:-1], marker="o")
+    ax.fill_between(steps, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
+    ax.plot(steps, ratio, marker="o")
     ax.axhline(1, color="0.3", linewidth=1)
     ax.set(
         xlabel="steps ahead",
@@ -481,23 +500,23 @@ def draw_ratio(ax, model: Tensor, baseline: Tensor, block: int, name: str) -> Te
         ylim=(0, 1.3),
         xticks=range(1, 13),
     )
-    low, high = low[-1].item(), high[-1].item()
-    record(f"{name}_crps_ratio", ratio[-1].item(), kind="score", low=low, high=high)
-    return ratio[:-1]
 
 
+sun_ratio, *sun_ends = compare("sunspots", sun_crps, 22)
+print("ratio by year:", ", ".join(f"{r:.2f}" for r in sun_ratio))
+assert (sun_ratio < 1).all()
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
 for (name, score), marker in zip(sun_crps.items(), "osD", strict=True):
     left.plot(range(1, horizon + 1), score.mean(0), marker=marker, label=name)
 left.set(xlabel="years ahead", ylabel="CRPS in sunspots", ylim=(0, 75))
 left.legend()
-sun_ratio = draw_ratio(right, sun_crps["AR"], sun_crps["seasonal-naive"], 22, "sunspots")
+draw_ratio(right, sun_ratio, *sun_ends)
 caption(
     "Left: the naive forecast is worst half a cycle ahead. Right: below 1 the model wins; "
     "shaded is the 90 % interval. Far ahead the win is small, and the band crosses 1."
 )
-print("ratio by year:", ", ".join(f"{r:.2f}" for r in sun_ratio))
-assert (sun_ratio < 1).all()
 
 # %% [markdown]
 # The model wins at each of the twelve horizons. Look at the shaded band, too. Where it crosses 1, a century is too short to be certain.
@@ -560,18 +579,21 @@ print(f"{len(co2_origins)} origins, {horizon} steps ahead from each")
 for name, score in air_crps.items():
     print(f"{name:15s} mean CRPS {score.nanmean():.3f} parts per million")
 
+air_ratio, *air_ends = compare("co2", air_crps, 26)
+print("ratio by week:", ", ".join(f"{r:.2f}" for r in air_ratio))
+assert (air_ratio < 1).all()
+
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
 for (name, score), marker in zip(air_crps.items(), "osD", strict=True):
     left.plot(range(1, horizon + 1), score.nanmean(0), marker=marker, label=name)
 left.set(xlabel="weeks ahead", ylabel="CRPS in parts per million", ylim=(0, None))
 left.legend()
-air_ratio = draw_ratio(right, air_crps["AR"], air_crps["seasonal-naive"], 26, "co2")
+draw_ratio(right, air_ratio, *air_ends)
 caption(
     "Left: a few weeks ahead even the naive forecast is good, then the season carries it "
     "away. Right: the model wins at each horizon; blocks of two years for the band."
 )
-print("ratio by week:", ", ".join(f"{r:.2f}" for r in air_ratio))
-assert (air_ratio < 1).all()
 
 # %% [markdown]
 # ### Are the intervals honest?
@@ -579,46 +601,44 @@ assert (air_ratio < 1).all()
 # For both series, all origins and horizons together: how often does the middle interval hold what came?
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
-covered = {}
+levels = (0.5, 0.8, 0.95)
+held_by, covered = {}, {}
 with record_table():
-    for ax, (name, results, block) in zip(
-        axes, (("sunspots", sun, 22), ("co2", air, 26)), strict=True
-    ):
-        for kind, marker in (("AR", "o"), ("seasonal-naive", "s")):
-            shares_held = [
-                coverage(*results[kind], level).nanmean().item()
-                for level in (0.5, 0.8, 0.95)
-            ]
-            ax.plot((0.5, 0.8, 0.95), shares_held, marker=marker, label=kind)
-            for level, share in zip((50, 80, 95), shares_held, strict=True):
-                print(f"{name:9s} {kind:15s} {level} % interval holds {100 * share:.1f} %")
+    for name, results, block in (("sunspots", sun, 22), ("co2", air, 26)):
+        held_by[name] = {
+            kind: [coverage(*results[kind], level).nanmean().item() for level in levels]
+            for kind in ("AR", "seasonal-naive")
+        }
+        for kind, shares in held_by[name].items():
+            for level, share in zip(levels, shares, strict=True):
+                print(
+                    f"{name:9s} {kind:15s} {100 * level:.0f} % interval holds {100 * share:.1f} %"
+                )
         held = coverage(*results["AR"], 0.8).nanmean(1)
         rows = bootstrap_blocks(len(held), block, bootstrap, generator)
         covered[name] = held.nanmean().item(), held[rows].nanmean(1)
-        low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double())
-        record(
-            f"coverage80_{name}",
-            covered[name][0],
-            kind="score",
-            low=low.item(),
-            high=high.item(),
-        )
-        ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
-        ax.set(title=name, xlabel="the interval should hold", xticks=(0.5, 0.8, 0.95))
-        ax.legend()
+        low, high = covered[name][1].quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+        record(f"coverage80_{name}", covered[name][0], kind="score", low=low, high=high)
+    both = sum(value for value, _ in covered.values()) / 2
+    again = sum(values for _, values in covered.values()) / 2
+    low, high = again.quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+    record("coverage80", both, kind="score", low=low, high=high)
+assert 0.74 < both < 0.86
+assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+for ax, (name, shares_of) in zip(axes, held_by.items(), strict=True):
+    for (kind, shares), marker in zip(shares_of.items(), "os", strict=True):
+        ax.plot(levels, shares, marker=marker, label=kind)
+    ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
+    ax.set(title=name, xlabel="the interval should hold", xticks=levels)
+    ax.legend()
 axes[0].set_ylabel("it held")
-both = sum(value for value, _ in covered.values()) / 2
-low, high = (sum(again for _, again in covered.values()) / 2).quantile(
-    torch.tensor([0.05, 0.95]).double()
-)
-record("coverage80", both, kind="score", low=low.item(), high=high.item())
 caption(
     "On the line is honest. Above it the intervals are wider than needed, below it too "
     "narrow."
 )
-assert 0.74 < both < 0.86
-assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
 
 # %% [markdown]
 # The sunspots' intervals are a little too wide, those for carbon dioxide a little too narrow. Two suspects: one variance stands for a past of centuries, which makes intervals wrong in either direction; and the coefficients are taken as if they were known exactly, which makes them too narrow.
@@ -629,14 +649,14 @@ assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
 
 
 # %%
-def fan(ax, dates, draws: Tensor, colour: str) -> None:
+def fan(ax, dates, draws: Tensor, color: str) -> None:
     """Shade the middle 95, 80 and 50 %, the median on top."""
     for level, alpha in ((0.95, 0.15), (0.8, 0.25), (0.5, 0.35)):
         ends = torch.tensor([0.5 - level / 2, 0.5 + level / 2], dtype=draws.dtype)
         ax.fill_between(
-            dates, *draws.quantile(ends, dim=0), color=colour, alpha=alpha, linewidth=0
+            dates, *draws.quantile(ends, dim=0), color=color, alpha=alpha, linewidth=0
         )
-    ax.plot(dates, draws.median(0).values, color=colour, linewidth=1.5)
+    ax.plot(dates, draws.median(0).values, color=color, linewidth=1.5)
     ax.axvline(dates[0], color="0.6", linewidth=0.8, linestyle=":")
 
 
@@ -661,7 +681,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 10 · Shares: what cannot be foretold, and what can
+# ## 10 · Shares: what cannot be predicted, and what can
 #
 # We build an **index** of our five shares, equal weights: each day's return is the mean of the returns of the shares that are traded. From here on we look at log-returns in percent, $r_t = 100 \log (I_t / I_{t-1})$ for the index $I_t$; they add up over days.
 #
@@ -702,20 +722,20 @@ for ax, values, name in (
 axes[1].set_ylabel("autocorrelation")
 caption(
     "Left: calm years and storms. Middle: a return says next to nothing about the next "
-    "ones (grey: what chance does). Right: its size says a lot, for weeks."
+    "ones (gray: what chance does). Right: its size says a lot, for weeks."
 )
 
 # %% [markdown]
 # ### Returns: a test against the mean
 #
-# The dull forecast of tomorrow's return is the mean of all returns so far. Does an AR do better, one day ahead, from 2006 on, with nothing but the past? Two numbers answer. **Out-of-sample R²**: the share of the dull forecast's squared error that the model saves. And a **t-value**: the mean saving a day over its standard error (the test of Diebold and Mariano). Beyond ±2 it would be hard to call luck.
+# The simple forecast of tomorrow's return is the mean of all returns so far. Does an AR do better, one day ahead, from 2006 on, with nothing but the past? Two numbers answer. **Out-of-sample R²**: the share of the simple forecast's squared error that the model saves. And a **t-value**: the mean saving a day over its standard error (the test of Diebold and Mariano). Beyond ±2 it would be hard to call luck.
 
 # %%
 start_2006 = int(np.searchsorted(days, np.datetime64("2006-01-01")))
 tested = daily[start_2006:]
 count = torch.arange(start_2006, len(daily))
 mean_so_far = daily.cumsum(0)[start_2006 - 1 : -1] / count  # known the evening before
-dull = (tested - mean_so_far).square()
+simple = (tested - mean_so_far).square()
 block = 20
 with record_table():
     for p in (1, 5):
@@ -724,8 +744,8 @@ with record_table():
             model = Autoregression(p).fit(daily[:now])
             lags = lag_table(daily, p)[now - p : now - p + block]
             guesses.append(lags @ torch.cat([model.intercept[None], model.coefficients]))
-        saved = dull - (tested - torch.cat(guesses)).square()
-        r2 = (saved.mean() / dull.mean()).item()
+        saved = simple - (tested - torch.cat(guesses)).square()
+        r2 = (saved.mean() / simple.mean()).item()
         t_value = (saved.mean() / saved.std() * math.sqrt(len(saved))).item()
         record(f"return_r2_ar{p}", r2, kind="score")
         record(f"return_t_ar{p}", t_value, kind="score")
@@ -870,13 +890,13 @@ caption(
 
 
 # %%
-def centre_of(one: Tensor, two: Tensor) -> Tensor:
+def center_of(one: Tensor, two: Tensor) -> Tensor:
     """Where the next value lies on average, after …, two, one."""
     return 2 * one.sin() + 0.4 * two
 
 
 def true_log_density(x: Tensor, one: Tensor, two: Tensor) -> Tensor:
-    z = torch.stack([x - centre_of(one, two) - side for side in (0.8, -0.8)]) / 0.25
+    z = torch.stack([x - center_of(one, two) - side for side in (0.8, -0.8)]) / 0.25
     one_hump = -z.square() / 2 - math.log(0.25 * math.sqrt(2 * math.pi))
     return one_hump.logsumexp(0) - math.log(2)
 
@@ -892,7 +912,7 @@ def world(n: int, steps: int, past: Tensor | None = None) -> Tensor:
     for _ in range(steps + skip):
         side = 1.6 * torch.randint(0, 2, (n,), generator=generator) - 0.8
         noise = 0.25 * torch.randn(n, generator=generator)
-        x.append(centre_of(x[-1], x[-2]) + side + noise)
+        x.append(center_of(x[-1], x[-2]) + side + noise)
     return torch.stack(x[2 + skip :], dim=1)
 
 
@@ -931,22 +951,34 @@ from scipy.stats import ks_2samp
 history = unseen[0, :20]
 line = torch.linspace(-5, 5, 300)
 together = torch.cat([history.expand(300, 20), line[:, None]], dim=1)
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 2.9), sharey=True)
 ahead = linear.forecast(history, 8)
+true_density = true_log_density(line, history[-1], history[-2]).exp()
 with torch.no_grad():
-    axes[0].plot(
-        line, true_log_density(line, history[-1], history[-2]).exp(), "0.3", linewidth=3
-    )
-    for name, network in networks.items():
-        axes[0].plot(line, network.step_log_prob(together)[:, -1].exp(), label=name)
-gaussian = torch.distributions.Normal(ahead.mean[0], ahead.stddev[0])
-axes[0].plot(line, gaussian.log_prob(line).exp(), label="AR(8)")
+    densities = {
+        name: network.step_log_prob(together)[:, -1].exp()
+        for name, network in networks.items()
+    }
 truth_paths = world(20_000, 8, history)
 draws = {
     name: network.sample_paths(history, 8, 5000, generator)
     for name, network in networks.items()
 }
 draws["AR(8)"] = linear.sample_paths(history, 8, 5000, generator)
+distance = {
+    name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic
+    for name, drawn in draws.items()
+}
+for name, value in distance.items():
+    print(f"{name:6s} draws, 2 steps ahead: {value:.3f} from the truth")
+assert distance["conv"] < distance["AR(8)"]
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 3, figsize=(10.5, 2.9), sharey=True)
+axes[0].plot(line, true_density, "0.3", linewidth=3)
+for name, density in densities.items():
+    axes[0].plot(line, density, label=name)
+gaussian = torch.distributions.Normal(ahead.mean[0], ahead.stddev[0])
+axes[0].plot(line, gaussian.log_prob(line).exp(), label="AR(8)")
 bins = np.linspace(-5, 5, 60)
 for ax, step in zip(axes[1:], (2, 8), strict=True):
     ax.hist(truth_paths[:, step - 1], bins, density=True, color="0.8", label="truth")
@@ -958,17 +990,9 @@ for ax, title in zip(axes, ("1 step ahead", "2 steps ahead", "8 steps ahead"), s
     ax.set(title=title, xlabel="x")
 axes[0].legend()
 caption(
-    "The truth (grey) has humps; the networks find them, one step ahead by formula and "
+    "The truth (gray) has humps; the networks find them, one step ahead by formula and "
     "later by sampled paths. The linear model knows one hump only."
 )
-
-distance = {
-    name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic
-    for name, drawn in draws.items()
-}
-for name, value in distance.items():
-    print(f"{name:6s} draws, 2 steps ahead: {value:.3f} from the truth")
-assert distance["conv"] < distance["AR(8)"]
 
 # %% [markdown]
 # The last lines are the distance of Kolmogorov and Smirnov: how far the two distribution functions, of the model's draws and of the truth's, are apart where they are farthest apart.
@@ -1030,7 +1054,7 @@ with record_table():
 # %%
 source = Autoregression.from_parameters(torch.tensor([0.8]))
 estimates = {"left out": [], "filled with the mean": [], "straight lines": []}
-for series in source.sample(100, 600, generator):
+for series in source.sample(100, generator, steps=600):
     holed = series.clone()
     holed[torch.rand(600, generator=generator) < 1 / 3] = math.nan
     tables = (
@@ -1060,9 +1084,18 @@ print(
 )
 print(f"the model's 80 % intervals hold {100 * inside:.0f} % of {len(gaps)} hidden weeks")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(2, 3))
 assert model_error < line_error
 assert 0.65 < inside < 0.95
+with record_table():
+    for name, found in estimates.items():
+        key = name.replace(" ", "_")
+        record(f"phi_{key}", float(np.mean(found)), kind="score")
+assert abs(np.mean(estimates["left out"]) - 0.8) < 0.04
+assert np.mean(estimates["filled with the mean"]) < 0.7
+assert np.mean(estimates["straight lines"]) > 0.83
+
+# %% jupyter={"source_hidden": true}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(2, 3))
 left.boxplot(
     list(estimates.values()), tick_labels=["left out", "mean", "lines"], widths=0.6
 )
@@ -1090,13 +1123,6 @@ caption(
     "Left: rows left out are fair on average; filling with the mean makes the series look "
     "forgetful, straight lines make it look smooth. Right: filled by the model, with doubt."
 )
-with record_table():
-    for name, found in estimates.items():
-        key = name.replace(" ", "_")
-        record(f"phi_{key}", float(np.mean(found)), kind="score")
-assert abs(np.mean(estimates["left out"]) - 0.8) < 0.04
-assert np.mean(estimates["filled with the mean"]) < 0.7
-assert np.mean(estimates["straight lines"]) > 0.83
 
 # %% [markdown]
 # ### Fed with itself
@@ -1196,7 +1222,7 @@ caption(
 #
 # ### A leak, on purpose
 #
-# "Normalise the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalised with the mean and the standard deviation of a window of eleven days. If the window is **centred** on the day, five of its days lie in the future. From the normalised value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The dull rival says "up" every day.
+# "Normalize the data, then split." Often heard, and sometimes deadly. First the harmless case: with the mean and standard deviation of the *whole* series, future included, least squares with an intercept gives the very same forecasts. Now the deadly one. To make the index stationary, each day is normalized with the mean and the standard deviation of a window of eleven days. If the window is **centered** on the day, five of its days lie in the future. From the normalized value a regression, fitted before 2006, says how the index moves on the next day. We judge it as in section 10, by R² from 2006 on, and by the share of days with the right sign. The simple rival says "up" every day.
 
 # %%
 inner = Autoregression(order).fit(early).forecast(early, 5).mean
@@ -1232,7 +1258,7 @@ assert flattered["honest"][1] < 0.02
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 1.8))
 bars = ax.barh(
-    ["window of the last days", "centred window"],
+    ["window of the last days", "centered window"],
     [100 * r2 for r2, _ in flattered.values()],
     color=[PALETTE[0], PALETTE[4]],
 )
@@ -1260,7 +1286,7 @@ families("11")
 # 1. The chain rule turns a series into one question, asked again and again: what may come next? An AR(p) answers with a line and a Gaussian, and least squares fits it.
 # 2. A forecast is a distribution. Judge it with a proper score, CRPS, and count how often its intervals hold.
 # 3. Roll the origin: hand over the past and nothing else. Whatever touches the data is part of the model.
-# 4. Give the dull baseline doubts of its own. Returns lose against their mean, their size does not.
+# 4. Give the simple baseline doubts of its own. Returns lose against their mean, their size does not.
 # 5. A model trained on true pasts lives on its own. Small errors feed on themselves, and in chaos they double.
 #
 # **Exercises**: `course start 11`, then open `work/11_autoregressive_time_series/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.

@@ -175,7 +175,7 @@ check("ar.made_masks", made_masks)
 # ## 12.6 The mask of a causal convolution (core)
 #
 # A convolution looks at a window around each pixel. PixelCNN multiplies its kernel with a mask, so that only pixels before
-# the centre count: all rows above, and in the centre's row those to its left. What about the centre itself?
+# the center count: all rows above, and in the center's row those to its left. What about the center itself?
 #
 # - Mask **A** leaves it out: the first layer's input is the image, and a pixel must not see itself.
 # - Mask **B** lets it in: in later layers the place of a pixel holds only what earlier pixels have said.
@@ -264,14 +264,14 @@ def trained_made(x_train: Tensor, epochs: int = 40) -> MADE:
     """A MADE that has seen the training images `epochs` times."""
     generator = torch.Generator().manual_seed(0)
     made = MADE(x_train.shape[1], hidden=(256,), generator=generator)
-    optimiser = torch.optim.Adam(made.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
     for _ in range(epochs):
         for batch in torch.randperm(len(x_train), generator=generator).split(100):
             x = x_train[batch]
             loss = F.binary_cross_entropy_with_logits(made(x).squeeze(-1), x)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return made.double().requires_grad_(False)
 
 
@@ -375,7 +375,7 @@ def show_blind_spot(receptive_field: Callable) -> None:
         title = f"{n_layers} layers, {size} × {size}"
         images(picture[None], columns=1, title=title, axes=axes)
     caption(
-        "Blue: the pixel. Black: seen. Grey: earlier, but not seen. The triangle on the right stays."
+        "Blue: the pixel. Black: seen. Gray: earlier, but not seen. The triangle on the right stays."
     )
 
 
@@ -395,7 +395,7 @@ def show_blind_spot(receptive_field: Callable) -> None:
 # \;+\; \sum_{j=1}^{h} U[h - j] \; x[r, \, c - j],$$
 #
 # where $x$ is 0 outside the image. The last row of $V$ lies on the row **just above** the pixel, and the last entry of $U$ on
-# the pixel's left neighbour. Convolutions do the sums; what you must get right is the padding, or by how much you shift.
+# the pixel's left neighbor. Convolutions do the sums; what you must get right is the padding, or by how much you shift.
 #
 # `x` is `(B, C_in, H, W)`, `vertical` $V$ `(C, C_in, m, 2h + 1)`, `horizontal` $U$ `(C, C_in, 1, h)`; sum over the input channels
 # as well, as `torch.nn.functional.conv2d` does. Return $y$, `(B, C, H, W)`.
@@ -413,9 +413,9 @@ check("ar.two_stacks", two_stacks)
 
 
 # %% [markdown]
-# ## 12.12 Grey levels and temperature (extend)
+# ## 12.12 Gray levels and temperature (extend)
 #
-# A grey pixel has $K$ levels, and the network gives it $K$ logits. With a **temperature** $\tau$ one draws from
+# A gray pixel has $K$ levels, and the network gives it $K$ logits. With a **temperature** $\tau$ one draws from
 #
 # $$p_\tau(k) \propto \exp(a_k / \tau).$$
 #
@@ -439,13 +439,13 @@ check("ar.draw_level", draw_level)
 # %% [markdown]
 # ## 12.13 Challenge: beat the logistic regressions by 0.8 nats
 #
-# Train an autoregressive model of black-and-white 8 × 8 digits. Your function gets the **grey** training images `x_train`,
+# Train an autoregressive model of black-and-white 8 × 8 digits. Your function gets the **gray** training images `x_train`,
 # `(1297, 64)`, values from 0 to 1, and returns a **function** `logits(x)` that takes black-and-white images `(B, 64)` and
 # returns the logit of each pixel, `(B, 64)`, row by row: the logit of pixel $d$ may depend on the pixels before $d$ alone. The
 # check tries to catch it looking ahead. Then it computes $\log p(x)$ of 500 new digits, exactly, as in 12.1, and compares
-# with regularised logistic regressions, one a pixel, that were trained on the same images.
+# with regularized logistic regressions, one a pixel, that were trained on the same images.
 #
-# An image is binarised by making each pixel 1 with a probability that is its grey value. Why do you get the grey images?
+# An image is binarized by making each pixel 1 with a probability that is its gray value. Why do you get the gray images?
 # Any means are allowed, in up to 60 seconds; ten are enough. The next cell shows the data, and what independent pixels and
 # the careless MADE from above reach on the test digits.
 
@@ -461,15 +461,15 @@ for name, test_logits in [
     print(f"{name}: {nats:.2f} nats per new image")
 
 _, panels = plt.subplots(1, 2, figsize=(8.4, 2.4))
-images(digits.x_train[:16].reshape(-1, 8, 8), columns=8, title="grey", axes=panels[0])
-images(binary.x_train[:16].reshape(-1, 8, 8), columns=8, title="binarised", axes=panels[1])
-caption("What your function gets, and one binarisation of it.")
+images(digits.x_train[:16].reshape(-1, 8, 8), columns=8, title="gray", axes=panels[0])
+images(binary.x_train[:16].reshape(-1, 8, 8), columns=8, title="binarized", axes=panels[1])
+caption("What your function gets, and one binarization of it.")
 
 
 # %% exercise={"id": "ar.train", "tier": "challenge", "minutes": 45, "points": 4}
 # ar.train · challenge · 45 minutes · 4 points
 def train_logits(x_train: Tensor) -> Callable[[Tensor], Tensor]:
-    """Train on grey images (N, 64); returns logits: (B, 64) -> (B, 64), each from earlier pixels alone."""
+    """Train on gray images (N, 64); returns logits: (B, 64) -> (B, 64), each from earlier pixels alone."""
     raise NotImplementedError("ar.train")
 
 
@@ -490,7 +490,7 @@ def show_samples(train_logits: Callable, sample: Callable) -> None:
     uniforms = torch.rand(48, 64, generator=generator, dtype=torch.float64)
     drawn = sample(logits, row_by_row, uniforms)
     images(drawn.reshape(-1, 8, 8), columns=12, title="Samples")
-    caption("Some can be read as digits; all are as noisy as the binarised ones above.")
+    caption("Some can be read as digits; all are as noisy as the binarized ones above.")
 
 
 # %% [markdown]

@@ -42,6 +42,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.data import load
+from utils.diagrams import Box, diagram
 from utils.plots import PALETTE, caption, images
 from utils.results import record, record_table, recorded
 
@@ -57,28 +58,30 @@ print(binary)
 #
 # Cover a digit with a sheet of paper. Uncover it pixel by pixel, row by row, as you read. Before each pixel, guess: black or white? Mostly you will be right. Inside a stroke the next pixel is black; far outside it is white. You will be surprised only where a stroke begins, ends or turns.
 #
-# Chapter 2 had a player for this game. It looks at **ten earlier neighbours**, which can form 1,024 patterns, and counted in the training images how often black followed each pattern. That is all it knows. It is our dull baseline, and it is strong.
+# Chapter 2 had a player for this game. It looks at **ten earlier neighbors**, which can form 1,024 patterns, and counted in the training images how often black followed each pattern. That is all it knows. It is our simple baseline, and it is strong.
 
 # %%
-from utils.models.autoregressive import NeighbourTable
+from utils.models.autoregressive import NeighborTable
 
-table = NeighbourTable((28, 28)).fit(binary.x_train)
+table = NeighborTable((28, 28)).fit(binary.x_train)
 shown = test[:10]
-guesses = table(shown)[:, 0].sigmoid()  # p(black | ten neighbours), (10, 28, 28)
-surprise = table.surprise(shown)  # −log p of what came, in nats, (10, 28, 28)
-neighbours_nll = table.nll(test)
-record("neighbours_nll", neighbours_nll, unit="nats/image", kind="exact")
+guesses = table(shown)[:, 0].sigmoid()  # p(black | ten neighbors), (10, 28, 28)
+nll = table.nll_per_patch(shown)  # −log p of what came, in nats, (10, 28, 28)
+neighbors_nll = table.nll(test)
+record("neighbors_nll", neighbors_nll, unit="nats/image", kind="exact")
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9, 3.2))
-images(torch.cat([shown[:, 0], guesses, surprise.clamp(max=3) / 3]), axes=ax)
+images(
+    torch.cat([shown[:, 0], guesses, nll.clamp(max=3) / 3]),
+    rows=["test image", "guess", "−log p"],
+)
 caption(
     "Top: test images. Middle: the guess before each pixel, the darker the surer of black. "
-    "Bottom: the surprise afterwards: it sits on the edges."
+    "Bottom: the negative log-likelihood of each pixel, which sits on the edges."
 )
 
 # %% [markdown]
-# The surprise of a pixel is $-\log$ of the probability that was given to what came. **Add it up over an image and you have $-\log p(x)$**, the surprise at the whole image. Why this is true is the mathematics of this chapter.
+# The negative log-likelihood of a pixel is $-\log$ of the probability that was given to what came. **Add it up over an image and you have $-\log p(x)$**, that of the whole image. Why this is true is the mathematics of this chapter.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -97,7 +100,7 @@ caption(
 #
 # ### What follows from it
 #
-# - **The likelihood is exact**, and training is classification. Minimise the mean of $-\log p(x) = -\sum_i \log p(x_i \mid \dots)$, which is the cross-entropy of $D$ little classifiers.
+# - **The likelihood is exact**, and training is classification. Minimize the mean of $-\log p(x) = -\sum_i \log p(x_i \mid \dots)$, which is the cross-entropy of $D$ little classifiers.
 # - **It sums to one by itself.** Each factor does. So there is no partition function. But this holds only if $a_i$ really never depends on $x_i$ or on a later pixel. One wrong weight, and all numbers are lies.
 # - **Training is parallel, sampling is not.** In training the whole image is known, so all $D$ questions can be asked at once. To draw an image, pixel 2 must wait for pixel 1, and so on.
 # - **A full table is hopeless.** Pixel $i$ has $2^{i-1}$ possible pasts. The models of this chapter differ only in how they share what they know between those pasts.
@@ -118,9 +121,9 @@ print(f"sum of the true p(x): {truth.sum():.12f};  entropy: {entropy:.4f} nats")
 drawn = torch.multinomial(truth, 14, replacement=True, generator=generator)
 
 # %% jupyter={"source_hidden": true}
-images(0.15 + 0.85 * every[drawn].reshape(-1, 3, 3), columns=14)
+images(every[drawn].reshape(-1, 3, 3), columns=14, frames=True)
 caption(
-    "Fourteen images of the little world; white pixels are drawn in light grey. The third "
+    "Fourteen images of the little world. The third "
     "row is black where exactly one of the two pixels above is."
 )
 
@@ -168,7 +171,7 @@ def log_p(x, log_odds):
 
 
 # %% [markdown]
-# Training, with no noise at all: because we know $p$, we can minimise the *exact* mean surprise $-\sum_x p(x) \log p_\theta(x)$. What it exceeds the entropy by is the Kullback–Leibler divergence from the truth to the model.
+# Training, with no noise at all: because we know $p$, we can minimize the *exact* mean negative log-likelihood $-\sum_x p(x) \log p_\theta(x)$. What it exceeds the entropy by is the Kullback–Leibler divergence from the truth to the model.
 
 # %%
 units = 32
@@ -184,16 +187,25 @@ for name, (model, sizes) in shapes.items():
         (0.5 * torch.randn(size, generator=generator, dtype=torch.float64)).requires_grad_()
         for size in sizes
     ]
-    optimiser = torch.optim.Adam(weights, lr=0.03)
+    optimizer = torch.optim.Adam(weights, lr=0.03)
     curves[name] = []
     for _ in range(toy_steps):
         loss = -(truth * log_p(every, model(every, *weights))).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         curves[name].append(loss.item() - entropy)
     parameters[name] = [weight.detach() for weight in weights]
 
+toy_kl = {name: curve[-1] for name, curve in curves.items()}
+with record_table():
+    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
+    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
+    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
+assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
+assert min(toy_kl.values()) > 0, "no model can beat the truth"
+
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.8))
 for name, curve in curves.items():
     ax.semilogy(curve, "--" if name == "FVSBN" else "-", label=name)
@@ -203,13 +215,6 @@ caption(
     "How far from the truth. Weighted sums cannot say 'exactly one of the two'; a few "
     "hidden units can."
 )
-toy_kl = {name: curve[-1] for name, curve in curves.items()}
-with record_table():
-    record("toy_kl_fvsbn", toy_kl["FVSBN"], unit="nats", kind="exact")
-    record("toy_kl_made", toy_kl["MADE"], unit="nats", kind="exact")
-    record("toy_kl_nade", toy_kl["NADE"], unit="nats", kind="exact")
-assert max(toy_kl["MADE"], toy_kl["NADE"]) < toy_kl["FVSBN"] / 2
-assert min(toy_kl.values()) > 0, "no model can beat the truth"
 
 # %% [markdown]
 # "Exactly one of the two" is the **exclusive or**, the old enemy of weighted sums. To an FVSBN the third row looks like three more fair coins, and its divergence must be exactly what that costs: three times $\log 2$ minus the entropy of one error.
@@ -221,7 +226,7 @@ print(f"FVSBN: {toy_kl['FVSBN']:.6f};  three coins: {coins:.6f}")
 assert abs(toy_kl["FVSBN"] - coins) < 1e-2
 
 # %% [markdown]
-# ## 4 · The truth gate
+# ## 4 · Checks against known answers
 #
 # **First: the probabilities of all 512 images sum to 1.** Not nearly: to the last digits of the computer. Here are the four models from scratch, and every model of the library that this chapter uses, with weights drawn at random: it must hold for *any* weights, or it holds for none.
 
@@ -231,7 +236,7 @@ from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, PixelCN
 small = (3, 3)
 orders = [torch.randperm(9, generator=generator) for _ in range(3)]
 library = {
-    "ten neighbours": NeighbourTable(small),
+    "ten neighbors": NeighborTable(small),
     "FVSBN": FVSBN(small),
     "MADE": ImageMADE(small, hidden=(32,)),
     **{
@@ -244,7 +249,7 @@ library = {
 for model in library.values():
     for weight in model.double().parameters():
         torch.nn.init.normal_(weight, generator=generator)
-torch.nn.init.normal_(library["ten neighbours"].log_odds, generator=generator)
+torch.nn.init.normal_(library["ten neighbors"].log_odds, generator=generator)
 
 sums = {
     f"{name}, from scratch": log_p(every, model(every, *parameters[name])).exp().sum()
@@ -277,7 +282,7 @@ def dependence(model, x: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-learned = {name: model for name, model in library.items() if name != "ten neighbours"}
+learned = {name: model for name, model in library.items() if name != "ten neighbors"}
 for name, model in learned.items():
     matrix = dependence(model, every.reshape(-1, 1, 3, 3))
     place = torch.tensor(model.order).argsort()  # place[i]: when pixel i is drawn
@@ -300,7 +305,7 @@ for ax, (name, panel) in zip(axes, panels.items(), strict=True):
     ax.imshow(panel, vmin=0, vmax=1.4)
     ax.set(title=name, xlabel="input pixel", ylabel="output", xticks=[], yticks=[])
 caption(
-    "Grey: this output depends on that input. Sorted in the order of the chain, all "
+    "Gray: this output depends on that input. Sorted in the order of the chain, all "
     "dependence lies below the diagonal."
 )
 
@@ -333,7 +338,7 @@ from_scratch = log_p(every, fvsbn(every, *parameters["FVSBN"]))
 assert (from_scratch - from_library).abs().max() < 1e-9
 
 # %% [markdown]
-# **Fourth: a known library.** No maintained library offers these models of images, so there is nobody to compare the whole with. But one pixel of an FVSBN *is* a logistic regression, and scikit-learn has that. We take the middle of 5,000 digits, 7 × 7 pixels, and its last pixel given the 48 others; both fits minimise the same sum of surprise and ridge.
+# **Fourth: a known library.** No maintained library offers these models of images, so there is nobody to compare the whole with. But one pixel of an FVSBN *is* a logistic regression, and scikit-learn has that. We take the middle of 5,000 digits, 7 × 7 pixels, and its last pixel given the 48 others; both fits minimize the same sum of surprise and ridge.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -343,21 +348,21 @@ past, last = crop[:, :-1], crop[:, -1]
 theirs = LogisticRegression(C=1.0, tol=1e-10, max_iter=2000).fit(past, last)
 
 pixel = FVSBN((7, 7)).double()
-optimiser = torch.optim.LBFGS(
+optimizer = torch.optim.LBFGS(
     pixel.parameters(), max_iter=500, tolerance_grad=1e-9, tolerance_change=1e-14,
     line_search_fn="strong_wolfe",
 )  # fmt: skip
 
 
 def objective():
-    optimiser.zero_grad()
-    loss = pixel.surprise(crop.view(-1, 1, 7, 7))[:, -1, -1].sum()
+    optimizer.zero_grad()
+    loss = pixel.nll_per_patch(crop.view(-1, 1, 7, 7))[:, -1, -1].sum()
     loss = loss + 0.5 * pixel.weight[-1].square().sum()
     loss.backward()
     return loss
 
 
-optimiser.step(objective)
+optimizer.step(objective)
 ours_weights, ours_bias = pixel.weight[-1, :-1].detach(), pixel.bias[0, -1, -1].item()
 difference = (ours_weights - torch.as_tensor(theirs.coef_[0])).abs().max().item()
 difference = max(difference, abs(ours_bias - theirs.intercept_[0]))
@@ -376,8 +381,32 @@ source = inspect.getsource(MADE.__init__)
 print(source[source.index("        place =") :])
 print(inspect.getsource(MADE.weights))
 
+# %% jupyter={"source_hidden": true}
+with torch.random.fork_rng(
+    devices=[]
+):  # its first weights take no random number from others
+    six_pixels = MADE(6, hidden=(8, 8))
+figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.4))
+masks = [getattr(six_pixels, f"mask{i}").double() for i in range(3)]
+connected = masks[2] @ masks[1] @ masks[0] > 0  # what is connected through all three layers
+names = [
+    "hidden 1 from inputs",
+    "hidden 2 from hidden 1",
+    "outputs from hidden 2",
+    "all three",
+]
+for ax, mask, name in zip(axes, [*masks, connected], names, strict=True):
+    ax.imshow(mask, vmin=0, vmax=1.4)
+    ax.set(title=name, xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
+    ax.title.set_fontsize(9)
+caption(
+    "The masks of a MADE for six pixels; black: a weight may stand here. Right: their product. "
+    "Each output is connected to earlier pixels alone."
+)
+
 # %% [markdown]
-# **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its grey value as probability. Training: the grey training images, drawn **anew as zeros and ones in each batch**. So the model never sees the very same binary image twice. This is a form of data augmentation: numbers of models that were trained on one fixed draw are a little higher, and should not be mixed with ours in one ranking. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
+# **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its gray value as probability. Training: the gray training images, drawn **anew as zeros and ones in each batch**. So the model never sees the very same binary image twice. This is a form of data augmentation: numbers of models that were trained on one fixed draw are a little higher, and should not be mixed with ours in one ranking. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
 
 # %%
 linear = FVSBN((28, 28))
@@ -409,12 +438,12 @@ made_seconds = time.perf_counter() - started
 made_nll = hidden.nll(test)
 record("made_nll", made_nll, unit="nats/image", kind="exact")
 print(f"trained in {made_seconds:.0f} s")
-assert made_nll < fvsbn_nll < neighbours_nll < 784 * math.log(2)
+assert made_nll < fvsbn_nll < neighbors_nll < 784 * math.log(2)
 
 # %% [markdown]
-# The paper on MADE reports 88.0 nats for one hidden layer trained with 32 masks, and 86.6 for two (Germain and others 2015): with a far larger layer, a long training, and another fixed binarisation of the same test images. Ours has one small layer and had seconds.
+# The paper on MADE reports 88.0 nats for one hidden layer trained with 32 masks, and 86.6 for two (Germain and others 2015): with a far larger layer, a long training, and another fixed binarization of the same test images. Ours has one small layer and had seconds.
 #
-# Look at the steps. Logistic regressions that see *everything* before gain a few nats on a table that sees ten neighbours. Hidden units, which can say "if this and not that", gain about as much again.
+# Look at the steps. Logistic regressions that see *everything* before gain a few nats on a table that sees ten neighbors. Hidden units, which can say "if this and not that", gain about as much again.
 #
 # What did the logistic regressions learn? For three pixels we draw the weights of the 783 others. They can only be non-zero above and to the left.
 
@@ -431,27 +460,28 @@ for ax, weights, (row, column) in zip(axes, maps, chosen, strict=True):
     ax.set(title=f"pixel in row {row}, column {column}", xticks=[], yticks=[])
 caption(
     "Weights for the circled pixel. Red speaks for black, blue for white. Nearest "
-    "neighbours count most; nothing after the pixel counts at all."
+    "neighbors count most; nothing after the pixel counts at all."
 )
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
-drawers = {"ten neighbours": table, "FVSBN": linear, "MADE": hidden}
-for ax, (name, model) in zip(axes, drawers.items(), strict=True):
-    images(model.sample(25, generator), columns=5, title=name, axes=ax)
+drawers = {"ten neighbors": table, "FVSBN": linear, "MADE": hidden}
+samples = [model.sample(25, generator)[:24] for model in drawers.values()]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(samples), columns=12, rows=list(drawers))
 caption(
-    "Samples. Ten neighbours make strokes, not digits. Those who see all earlier pixels "
+    "Samples. Ten neighbors make strokes, not digits. Those who see all earlier pixels "
     "make things that want to be digits."
 )
 
 # %% [markdown]
 # ## 6 · PixelCNN: one eye for all places
 #
-# MADE has its own weights for each pixel. It has to learn what a stroke is hundreds of times over, once at each place. A **convolution** learns it once: the same small kernel looks at the neighbourhood of every pixel. We only have to make it look backwards.
+# MADE has its own weights for each pixel. It has to learn what a stroke is hundreds of times over, once at each place. A **convolution** learns it once: the same small kernel looks at the neighborhood of every pixel. We only have to make it look backwards.
 #
 # ### Masked convolutions
 #
-# Multiply the kernel by a mask that keeps what comes before its centre. In the **first** layer the centre itself must go: there it holds the very pixel that is to be guessed. In later layers the centre may stay: there it holds what was computed from earlier pixels.
+# Multiply the kernel by a mask that keeps what comes before its center. In the **first** layer the center itself must go: there it holds the very pixel that is to be guessed. In later layers the center may stay: there it holds what was computed from earlier pixels.
 
 # %%
 from utils.models.autoregressive import MaskedConv2d
@@ -460,14 +490,14 @@ print(inspect.getsource(MaskedConv2d.__init__))
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(5, 2.6))
-for ax, centre in zip(axes, (False, True), strict=True):
-    ax.imshow(MaskedConv2d(1, 1, 5, centre=centre).mask, vmin=0, vmax=1.4)
+for ax, center in zip(axes, (False, True), strict=True):
+    ax.imshow(MaskedConv2d(1, 1, 5, center=center).mask, vmin=0, vmax=1.4)
     ax.plot(2, 2, "o", color=PALETTE[4], markersize=9)
-    ax.set(xticks=[], yticks=[], title="later layers" if centre else "first layer")
-caption("Masks of 5 × 5 kernels: grey is kept. The dot is the pixel that is to be guessed.")
+    ax.set(xticks=[], yticks=[], title="later layers" if center else "first layer")
+caption("Masks of 5 × 5 kernels: gray is kept. The dot is the pixel that is to be guessed.")
 
 # %% [markdown]
-# One layer sees a few neighbours. A stack of layers sees more: what a neighbour saw in the layer before. What it can see is its **receptive field**. We do not argue about it, we measure it: draw an image at random, take the log-odds of one pixel, and ask autograd on which input pixels it depends.
+# One layer sees a few neighbors. A stack of layers sees more: what a neighbor saw in the layer before. What it can see is its **receptive field**. We do not argue about it, we measure it: draw an image at random, take the log-odds of one pixel, and ask autograd on which input pixels it depends.
 
 
 # %%
@@ -481,10 +511,10 @@ def reach(model, row: int, column: int) -> Tensor:
 
 def draw_reach(ax, seen: Tensor, row: int, column: int, title: str) -> None:
     before = torch.arange(seen.numel()).view_as(seen) < row * seen.shape[1] + column
-    colours = torch.ones(*seen.shape, 3)
-    colours[before] = torch.tensor([0.90, 0.62, 0.0])  # earlier, but not seen
-    colours[seen] = torch.tensor([0.0, 0.45, 0.70])
-    ax.imshow(colours)
+    colors = torch.ones(*seen.shape, 3)
+    colors[before] = torch.tensor([0.90, 0.62, 0.0])  # earlier, but not seen
+    colors[seen] = torch.tensor([0.0, 0.45, 0.70])
+    ax.imshow(colors)
     ax.plot(column, row, "s", color="black", markersize=7)
     ax.set(title=title, xticks=[], yticks=[])
 
@@ -497,20 +527,24 @@ def awake(model):
 
 
 side, row, column = 15, 11, 7
+seen = {
+    layers + 1: reach(awake(PixelCNN((side, side), channels=8, layers=layers)), row, column)
+    for layers in (0, 1, 3, 11)
+}
+before = torch.arange(side * side).view(side, side) < row * side + column
+blind = before & ~seen[12]
+record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
+assert blind.any()
+assert not seen[12][~before].any()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    plain = awake(PixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(plain, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "Receptive field of the black pixel, kernels of 3 × 3. Blue: seen. Orange: earlier, "
     "but not seen. More layers see more, yet a wedge on the right stays orange."
 )
-before = torch.arange(side * side).view(side, side) < row * side + column
-blind = before & ~seen
-record("blind_pixels", blind.sum().item(), unit="of 15 × 15", kind="exact")
-assert blind.any()
-assert not seen[~before].any()
 
 # %% [markdown]
 # ### The blind spot, and two stacks that remove it
@@ -524,6 +558,35 @@ assert not seen[~before].any()
 #
 # And a **gate**. What the convolutions found is split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ goes on: $b$ decides how much of $a$ counts here. Products let a network say "this, *if* that", which sums can do only clumsily. This is the code of the library:
 
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9.6, 1.9))
+boxes = {
+    "v": Box(0, 1, "vertical $v$", "latent"),
+    "above": Box(
+        1.5, 1, "convolution over this row of $v$\nand the one above, ReLU", "network"
+    ),
+    "next v": Box(3, 1, "next $v$", "latent"),
+    "h": Box(0, 0, "horizontal $h$", "latent"),
+    "left": Box(
+        1.5, 0, "convolution over this place of $h$\nand the one at its left", "network"
+    ),
+    "gate": Box(3, 0, "sum, gate, 1 × 1", "operation"),
+    "next h": Box(4.1, 0, "next $h$", "latent"),
+}
+arrows = [
+    ("v", "above"),
+    ("above", "next v", "+ v"),
+    ("next v", "gate", "1 × 1"),
+    ("h", "left"),
+    ("left", "gate"),
+    ("gate", "next h", "+ h"),
+]
+diagram(ax, boxes, arrows)
+caption(
+    "One layer with two stacks. News from above goes from the vertical stack to the horizontal "
+    "one, never back: the vertical stack knows the rows above alone."
+)
+
 # %%
 from utils.models.autoregressive import GatedLayer, gate
 
@@ -531,15 +594,21 @@ print(inspect.getsource(gate))
 print(inspect.getsource(GatedLayer))
 
 # %%
+seen_by_gated = {
+    layers + 1: reach(
+        awake(GatedPixelCNN((side, side), channels=8, layers=layers)), row, column
+    )
+    for layers in (0, 1, 3, 11)
+}
+assert (seen_by_gated[12] == before).all()
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-for ax, layers in zip(axes, (0, 1, 3, 11), strict=True):
-    gated = awake(GatedPixelCNN((side, side), channels=8, layers=layers))
-    seen = reach(gated, row, column)
-    draw_reach(ax, seen, row, column, f"{layers + 1} layer{'s' * (layers > 0)}")
+for ax, (layers, pixels) in zip(axes, seen_by_gated.items(), strict=True):
+    draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
 caption(
     "The same with two stacks: in the end everything before is seen, and nothing after."
 )
-assert (seen == before).all()
 
 # %% [markdown]
 # ### Does it matter?
@@ -586,9 +655,9 @@ assert blind_nll["two_stacks"] < halfway - 5 < halfway + 5 < blind_nll["one_stac
 #
 # ### Four pixels at once
 #
-# A convolutional network of 784 places is slow on a processor. Almost all the work is the same for neighbouring pixels. So we take **squares of 2 × 2 pixels as one symbol**: each square is one of $2^4 = 16$ possible symbols, and the image is 14 × 14 symbols. At each place the network says 15 log-odds, of each symbol against "all white", and a softmax replaces the sigmoid. This is still the chain rule, still exact, and still about the same 784 pixels: $p(x)$ is the product of 196 factors. But now a quarter of the places must be computed, and each layer reaches twice as far. (Papers do the same with 256 grey values as symbols.)
+# A convolutional network of 784 places is slow on a processor. Almost all the work is the same for neighboring pixels. So we take **squares of 2 × 2 pixels as one symbol**: each square is one of $2^4 = 16$ possible symbols, and the image is 14 × 14 symbols. At each place the network says 15 log-odds, of each symbol against "all white", and a softmax replaces the sigmoid. This is still the chain rule, still exact, and still about the same 784 pixels: $p(x)$ is the product of 196 factors. But now a quarter of the places must be computed, and each layer reaches twice as far. (Papers do the same with 256 gray values as symbols.)
 #
-# The truth gate again, for symbols: images of 4 × 4 pixels, all $2^{16} = 65{,}536$ of them.
+# The check against a known answer again, for symbols: images of 4 × 4 pixels, all $2^{16} = 65{,}536$ of them.
 
 # %%
 quarter = ((torch.arange(2**16)[:, None] >> torch.arange(16)) & 1).float()
@@ -602,7 +671,7 @@ record("probability_sum_4x4", total, kind="exact")
 assert abs(total - 1) < 1e-9
 
 # %% [markdown]
-# Now the digits. The network sees each of the 60,000 training images **once**, freshly binarised. So the training curve is honest: each batch is new to the model when it is asked about it.
+# Now the digits. The network sees each of the 60,000 training images **once**, freshly binarized. So the training curve is honest: each batch is new to the model when it is asked about it.
 
 # %%
 started = time.perf_counter()
@@ -626,17 +695,17 @@ print(f"PixelCNN: {sum(p.numel() for p in pixelcnn.parameters()):,} parameters")
 assert pixelcnn_nll < made_nll - 3
 
 # %% [markdown]
-# The literature's number is 81.3 nats (van den Oord, Kalchbrenner and Kavukcuoglu 2016): pixel by pixel, a deeper network, many epochs, another fixed binarisation of the same test images. Ours gets most of the way in about a minute, with a small fraction of MADE's weights. The prior was right: what a stroke is does not depend on where it is.
+# The literature's number is 81.3 nats (van den Oord, Kalchbrenner and Kavukcuoglu 2016): pixel by pixel, a deeper network, many epochs, another fixed binarization of the same test images. Ours gets most of the way in about a minute, with a small fraction of MADE's weights. The prior was right: what a stroke is does not depend on where it is.
 #
-# Where is the gain? Take the surprise at each place and subtract.
+# Where is the gain? Take the negative log-likelihood at each place and subtract.
 
 # %%
 some = test[:2000]
 with torch.no_grad():
     maps = {
-        "ten neighbours": table.surprise(some).mean(0),
-        "MADE": hidden.surprise(some).mean(0),
-        "PixelCNN": pixelcnn.surprise(some).mean(0),
+        "ten neighbors": table.nll_per_patch(some).mean(0),
+        "MADE": hidden.nll_per_patch(some).mean(0),
+        "PixelCNN": pixelcnn.nll_per_patch(some).mean(0),
     }
 
 # %% jupyter={"source_hidden": true}
@@ -647,20 +716,20 @@ for ax, (name, mean) in zip(axes, maps.items(), strict=True):
     ax.set(title=f"{name}: {squares.sum():.0f} nats", xticks=[], yticks=[])
 figure.colorbar(picture, ax=axes, shrink=0.8, label="nats a square")
 caption(
-    "Mean surprise at each square of 2 × 2 pixels, 2,000 test images. It begins where "
+    "Mean negative log-likelihood of each square of 2 × 2 pixels, 2,000 test images. It begins where "
     "the pen begins, and is spread over the middle."
 )
 
 # %% [markdown]
 # ## 8 · The leaderboard
 #
-# At last exact numbers stand beside all the others of the course. Every row is about the same thing: $-\log p(x)$ of the same 10,000 binary test images, or a bound or an estimate of it. For the other chapters this cell reads what their notebooks recorded. Normalizing flows (chapter 10) model *grey* images, where a pixel takes one of 256 values. Their bits per dimension answer another question, so they get a line of their own and no bar.
+# At last exact numbers stand beside all the others of the course. Every row is about the same thing: $-\log p(x)$ of the same 10,000 binary test images, or a bound or an estimate of it. For the other chapters this cell reads what their notebooks recorded. Normalizing flows (chapter 10) model *gray* images, where a pixel takes one of 256 values. Their bits per dimension answer another question, so they get a line of their own and no bar.
 
 # %%
 rows = {
     "a fair coin a pixel": ("04", "uniform_nll"),
     "independent pixels": ("04", "pixel_nll"),
-    "ten tables, with labels": ("04", "labelled_k10_nll"),
+    "ten tables, with labels": ("04", "labeled_k10_nll"),
     "mixture of 100 tables": ("04", "bernoulli_k100_nll"),
     "Boltzmann machine": ("05", "rbm_nll"),
     "VAE, ELBO": ("06", "vae_neg_elbo"),
@@ -668,7 +737,7 @@ rows = {
 }
 board = {name: recorded(number)[key] for name, (number, key) in rows.items()}
 for name, value in {
-    "ten neighbours": neighbours_nll,
+    "ten neighbors": neighbors_nll,
     "FVSBN": fvsbn_nll,
     "MADE": made_nll,
     "PixelCNN": pixelcnn_nll,
@@ -679,7 +748,7 @@ kinds = {"exact": PALETTE[0], "bound": PALETTE[1], "estimate": PALETTE[2]}
 marks = {"exact": "", "bound": "at most ", "estimate": "about "}
 longest = 230
 flow = recorded("10")["flow_mnist_bpd"]["value"]
-print(f"grey images, not comparable: flow of chapter 10, {flow:.3f} bits/dim")
+print(f"gray images, not comparable: flow of chapter 10, {flow:.3f} bits/dim")
 assert min(board, key=lambda name: board[name]["value"]) == "PixelCNN"
 
 # %% jupyter={"source_hidden": true}
@@ -692,8 +761,8 @@ for at, entry in enumerate(board.values()):
     end = min(max(value, entry["high"] or 0), longest)
     torn = "… " if value > longest else ""
     ax.text(end + 2, at, f"{torn}{marks[kind]}{value:.1f}", va="center")
-for kind, colour in kinds.items():
-    ax.barh(0, 0, color=colour, label=kind)
+for kind, color in kinds.items():
+    ax.barh(0, 0, color=color, label=kind)
 ax.set_yticks(range(len(board)), list(board))
 ax.invert_yaxis()
 ax.set(xlim=(0, 265), xlabel="−log p(x) of a binary test image in nats (lower is better)")
@@ -713,7 +782,7 @@ caption(
 #
 # To draw one symbol we need its 15 log-odds. The **naive** way runs the whole network on the image as it is so far, takes those 15 numbers, throws the other 195 places away, draws, and starts anew. For 14 × 14 places the network runs 196 times.
 #
-# But most of what it computes was computed before. The vertical stack of a row depends on the rows above alone: compute it **once per row**. The horizontal stack at a place needs its left neighbour in the layer before: **remember it**. Then each number is computed once, and drawing an image costs about as much arithmetic as *one* run of the network. (It is NADE's growing sum again.) The library does this:
+# But most of what it computes was computed before. The vertical stack of a row depends on the rows above alone: compute it **once per row**. The horizontal stack at a place needs its left neighbor in the layer before: **remember it**. Then each number is computed once, and drawing an image costs about as much arithmetic as *one* run of the network. (It is NADE's growing sum again.) The library does this:
 
 # %%
 print(inspect.getsource(GatedPixelCNN._walk))
@@ -745,7 +814,7 @@ record("sampling_speedup", sampling_speedup, kind="score")
 print(f"64 images: {fast_seconds:.2f} s with memory, {7 * two_rows:.1f} s without")
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
 images(test[:64], columns=8, title="test images", axes=left)
 images(drawn, columns=8, title="samples of PixelCNN", axes=right)
 caption(
@@ -769,8 +838,7 @@ frames = torch.stack(
 )  # (5, 7, 1, 28, 28)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.6))
-images(frames.flatten(0, 1), columns=len(film), axes=ax)
+images(frames.flatten(0, 1), columns=len(film))
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
 
 # %% [markdown]
@@ -779,20 +847,21 @@ caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet
 # Divide all log-odds by a number, the **temperature**, before drawing. Below 1, likely symbols become likelier: plain, clean images. Above 1, rare ones get their chance. It is a knob for taste, not a new model of the data: and it is *not* the same as raising $p(x)$ to a power, because each place is sharpened on its own, without looking at what it leads to.
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-ink = {}
-for ax, temperature in zip(axes, (0.5, 0.8, 1.0, 1.4), strict=True):
-    hot = pixelcnn.sample(36, generator, temperature=temperature)
-    ink[temperature] = pixelcnn.nll(hot)
-    images(hot, columns=6, title=f"temperature {temperature}", axes=ax)
+ink, hot = {}, {}
+for temperature in (0.5, 0.8, 1.0, 1.4):
+    hot[temperature] = pixelcnn.sample(36, generator, temperature=temperature)
+    ink[temperature] = pixelcnn.nll(hot[temperature])
     print(
-        f"temperature {temperature}: the model's own surprise {ink[temperature]:.1f} nats"
+        f"temperature {temperature}: the model's own mean −log p {ink[temperature]:.1f} nats"
     )
+assert ink[0.5] < ink[1.0] < ink[1.4]
+
+# %% jupyter={"source_hidden": true}
+images(torch.cat(list(hot.values())), columns=12, rows=list(map(str, hot)))
 caption(
     "The same model at four temperatures. Cold: plain shapes, and few ways to write them. "
     "Hot: blots that no longer hang together."
 )
-assert ink[0.5] < ink[1.0] < ink[1.4]
 
 # %% [markdown]
 # ### Completion
@@ -807,8 +876,11 @@ covered[:, :, 14:] = torch.nan
 assert all((c[:, :, :14] == digits[:, :, :14]).all() for c in completions)
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 5.2))
-images(torch.cat([digits, covered, *completions]), columns=10, axes=ax)
+images(
+    torch.cat([digits, covered, *completions]),
+    columns=10,
+    rows=["image", "what is seen", *(f"draw {i}" for i in range(1, 5))],
+)
 caption(
     "From the top: the image; what the model sees; four ways to go on. They differ where "
     "the upper half leaves a choice."
@@ -832,12 +904,12 @@ def leaky(x, bias, direct, inner, inner_bias, outer):
 
 
 weights = [weight.clone().requires_grad_() for weight in parameters["MADE"]]
-optimiser = torch.optim.Adam(weights, lr=0.03)
+optimizer = torch.optim.Adam(weights, lr=0.03)
 for _ in range(toy_steps):
     loss = -(truth * log_p(every, leaky(every, *weights))).sum()
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
 leaked_sum = log_p(every, leaky(every, *weights)).exp().sum().item()
 with record_table():
     record("leaky_nll", loss.item(), unit="nats/image", kind="score")
@@ -847,7 +919,7 @@ assert loss.item() < entropy - 0.5
 assert leaked_sum > 2
 
 # %% [markdown]
-# The "surprise" is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The two gates of section 4 do not need it: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind that you write.
+# This negative log-likelihood is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The two gates of section 4 do not need it: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind that you write.
 #
 # ### No way back
 #
@@ -858,10 +930,10 @@ tops = pixelcnn.sample(1000, generator)
 pasted = digits.repeat(100, 1, 1, 1)
 pasted[:, :, :14] = tops[:, :, :14]
 with torch.no_grad():
-    fit = pixelcnn.surprise(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
+    fit = pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
 best = fit.argmin(0)
 chosen = pasted.view(100, 10, 1, 28, 28)[best, torch.arange(10)]
-given_top = pixelcnn.surprise(digits)[:, 7:].sum((1, 2)).mean().item()
+given_top = pixelcnn.nll_per_patch(digits)[:, 7:].sum((1, 2)).mean().item()
 with record_table():
     record("lower_half_own_top", given_top, unit="nats", kind="score")
     record("lower_half_random_top", fit.mean().item(), unit="nats", kind="score")
@@ -871,10 +943,13 @@ with record_table():
 assert given_top < fit.mean()
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(8, 3.2))
 lower = digits.clone()
 lower[:, :, :14] = torch.nan
-images(torch.cat([lower, pasted[:10], chosen]), columns=10, axes=ax)
+images(
+    torch.cat([lower, pasted[:10], chosen]),
+    columns=10,
+    rows=["given", "first draw", "best of 100"],
+)
 caption(
     "Given: lower halves. Second row: upper halves drawn without looking. Third: of 100 "
     "such, the one after which the model finds the lower half least surprising."

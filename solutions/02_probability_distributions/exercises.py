@@ -37,7 +37,7 @@ from torch.distributions import Normal
 
 from utils.checks import check
 from utils.data import load
-from utils.plots import PALETTE, images
+from utils.plots import PALETTE, caption, images
 
 # %% [markdown]
 # ## 2.1 From a uniform number to a category (core)
@@ -145,7 +145,9 @@ def show_ancestral(
         axes.scatter(*x.T, s=5, color=PALETTE[k], label=label)
     axes.set_aspect("equal")
     axes.legend(markerscale=3, loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
+    caption(
+        "Three groups of points, drawn from uniform numbers alone, each in the share that it should have."
+    )
 
 
 # %% tags=["solution"]
@@ -170,8 +172,8 @@ def fit_multivariate_normal(x: Tensor) -> tuple[Tensor, Tensor]:
     """The mean (D,) and covariance (D, D) under which x (N, D) is likeliest."""
     ### BEGIN SOLUTION
     mean = x.mean(0)
-    centred = x - mean
-    return mean, centred.mT @ centred / len(x)
+    centered = x - mean
+    return mean, centered.mT @ centered / len(x)
     ### END SOLUTION
 
 
@@ -243,7 +245,9 @@ def show_rejection(rejection_sample: Callable, n: int = 3000) -> None:
     axes.scatter(x[~kept], height[~kept], s=3, color=PALETTE[1], label="thrown away")
     axes.set(xlabel="x", title=f"{kept.double().mean():.0%} of the proposals are kept")
     axes.legend(markerscale=3)
-    plt.show()
+    caption(
+        "Points below the target's curve are kept; those between it and the envelope are thrown away."
+    )
 
 
 # %% tags=["solution"]
@@ -340,17 +344,19 @@ def show_directions(kl_normals: Callable) -> None:
     circle = torch.stack([angle.cos(), angle.sin()])
     outline = torch.linalg.cholesky(slanted) @ circle
     axes[1].plot(*outline, "k", linewidth=2, label="p")
-    for colour, (label, divergence) in zip(PALETTE, curves.items(), strict=False):
+    for color, (label, divergence) in zip(PALETTE, curves.items(), strict=False):
         values = torch.stack([torch.as_tensor(divergence(w)) for w in widths])
         best = widths[values.argmin()]
-        axes[0].plot(widths, values, color=colour, label=label)
-        axes[0].plot(best, values.min(), "o", color=colour)
-        axes[1].plot(*(best * circle), color=colour, label=f"nearest q, width {best:.2f}")
+        axes[0].plot(widths, values, color=color, label=label)
+        axes[0].plot(best, values.min(), "o", color=color)
+        axes[1].plot(*(best * circle), color=color, label=f"nearest q, width {best:.2f}")
     axes[0].set(xlabel="width of q", ylabel="nats", ylim=(0, 4))
     axes[0].legend()
     axes[1].set_aspect("equal")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
+    caption(
+        "Left: each divergence is least (dot) at another width. Right: the q that each calls the nearest to p."
+    )
 
 
 # %% tags=["solution"]
@@ -403,7 +409,9 @@ def show_error_bars(monte_carlo: Callable) -> None:
     axes.axhline(math.pi, color="black", linewidth=1, label="π")
     axes.set(xscale="log", xlabel="points", ylabel="estimate ± 2 standard errors")
     axes.legend()
-    plt.show()
+    caption(
+        "With more points the estimates of π come nearer, and their intervals shrink with them."
+    )
 
 
 # %% tags=["solution"]
@@ -465,7 +473,9 @@ def show_flows(flow_log_prob: Callable) -> None:
         axes[1, k].set(xlabel="x")
     axes[0, 0].set_ylabel("z")
     axes[1, 0].set_ylabel("p(x)")
-    plt.show()
+    caption(
+        "Above: three maps. Below: what each makes of a normal density (dotted): where it is steep, x is dense."
+    )
 
 
 # %% tags=["solution"]
@@ -511,7 +521,7 @@ check("dist.code_length", code_length)
 # - asks about images alone, and sees whether they get the same prediction (it must, too);
 # - counts the bits of the new digits. The goal: at most **five sixths** of what independent pixels take.
 #
-# Any means are allowed: counts over neighbours that came before, a logistic regression for each pixel, a mixture. Never say 0
+# Any means are allowed: counts over neighbors that came before, a logistic regression for each pixel, a mixture. Never say 0
 # or 1 unless you are sure. Up to 60 seconds; seconds are enough. The next cell shows some of the images.
 
 # %%
@@ -519,8 +529,10 @@ digits = load("digits").flat()
 binary_train, binary_new = (
     (x >= 0.5).double() for x in (digits.x_train, digits.x_test)
 )  # (1297, 64), (500, 64)
+
+# %% jupyter={"source_hidden": true}
 images(binary_train[:20].reshape(-1, 8, 8), title="binary digits")
-plt.show()
+caption("Twenty of the digits to compress, in black and white.")
 
 
 # %% exercise={"id": "dist.compress", "tier": "challenge", "minutes": 45, "points": 4}
@@ -580,7 +592,9 @@ def show_pixels(fit_pixels: Callable, n: int = 20) -> None:
     heat = right.imshow(bits.reshape(8, 8), cmap="Blues", vmin=0, vmax=1)
     right.set(xticks=[], yticks=[], title="bits of each pixel")
     plt.colorbar(heat, ax=right)
-    plt.show()
+    caption(
+        "Left: digits drawn pixel by pixel. Right: how many bits each pixel of new digits takes on average."
+    )
 
 
 # %% tags=["solution"]

@@ -81,13 +81,13 @@ def draw(
     parents: dict[str, tuple[str, ...]],
     places: dict[str, tuple[float, float]],
     axes: plt.Axes,
-    colour: str = PALETTE[0],
+    color: str = PALETTE[0],
 ) -> None:
     """The network with its arrows, each variable in its place."""
     graph = nx.DiGraph()
     graph.add_nodes_from(parents)
     graph.add_edges_from((above, name) for name in parents for above in parents[name])
-    style = {"node_size": 1500, "node_color": "white", "edgecolors": colour, "font_size": 9}
+    style = {"node_size": 1500, "node_color": "white", "edgecolors": color, "font_size": 9}
     nx.draw_networkx(graph, places, ax=axes, **style)
     axes.margins(0.15)
     axes.set_axis_off()
@@ -101,6 +101,8 @@ places = {
     "alarm": (0, 0),
     "call": (-1, 1),
 }
+
+# %% jupyter={"source_hidden": true}
 _, axes = plt.subplots(figsize=(5, 3.6))
 draw(parents, places, axes)
 caption("An arrow points from a variable to one that depends on it directly.")
@@ -196,7 +198,7 @@ check("bayesnet.ancestral_sample", ancestral_sample)
 # ## 3.4 Ask by enumeration (core)
 #
 # Every question has the same answer in four steps: multiply all tables into the joint, keep the part that agrees with the
-# evidence, sum out what was not asked, normalise.
+# evidence, sum out what was not asked, normalize.
 #
 # $$p(q \mid e) = \frac{\sum_{\text{others}} p(q, e, \text{others})}{p(e)}$$
 #
@@ -242,6 +244,8 @@ labels = ["nothing", "alarm", "alarm,\nsmoke", "alarm, smoke,\nshort circuit"]
 storm = [
     enumerate_posterior(parents, tables, "storm", evidence)[1].item() for evidence in known
 ]
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
 _, axes = plt.subplots(figsize=(6, 3))
 bars = axes.bar(labels, storm)
 axes.bar_label(bars, fmt="%.2f")
@@ -315,7 +319,7 @@ def d_separated(
         relevant |= more
     edges = set()
     for name in relevant:
-        # A child and its parents all become neighbours of each other.
+        # A child and its parents all become neighbors of each other.
         edges |= {frozenset(pair) for pair in combinations((name, *parents[name]), 2)}
     reached = {a}
     while more := {
@@ -345,7 +349,7 @@ check("bayesnet.d_separated", d_separated)
 # With many observations all weights underflow: keep their logarithms to the end.
 #
 # `x` is `(B, V)`, rows drawn in this way: their evidence columns hold the observed states. `query` and `evidence` are as in
-# exercise 3.4. Return the log-weights, `(B,)`, **not** normalised, and the estimated posterior, `(|query|,)`.
+# exercise 3.4. Return the log-weights, `(B,)`, **not** normalized, and the estimated posterior, `(|query|,)`.
 
 
 # %% exercise={"id": "bayesnet.likelihood_weights", "tier": "extend", "minutes": 18, "points": 2}
@@ -385,14 +389,18 @@ for name, state in evidence.items():
 exact = enumerate_posterior(parents, tables, "storm", evidence)[1].item()
 generator = torch.Generator().manual_seed(0)
 sizes_tried = [100, 300, 1000, 3000, 10_000, 30_000]
-_, axes = plt.subplots(figsize=(6, 3.2))
-for run in range(8):
-    estimates = []
+runs = []
+for _ in range(8):
+    runs.append([])
     for n in sizes_tried:
         u = torch.rand(n, len(parents), generator=generator, dtype=torch.float64)
         rows = ancestral_sample(u, parents, clamped)
         _, posterior = likelihood_weights(rows, parents, tables, "storm", evidence)
-        estimates.append(posterior[1].item())
+        runs[-1].append(posterior[1].item())
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+_, axes = plt.subplots(figsize=(6, 3.2))
+for run, estimates in enumerate(runs):
     axes.plot(
         sizes_tried, estimates, ".-", color=PALETTE[5], label=None if run else "estimates"
     )
@@ -408,7 +416,7 @@ caption("Eight runs: the estimates close in on the exact answer.")
 # probability we look for. The log-likelihood of these rows is $\sum_k N_k \log \theta_k$.
 #
 # **Derive**
-# 1. the $\theta$ that maximises it under the constraint $\sum_k \theta_k = 1$ (a Lagrange multiplier helps);
+# 1. the $\theta$ that maximizes it under the constraint $\sum_k \theta_k = 1$ (a Lagrange multiplier helps);
 # 2. the mean of the posterior $p(\theta \mid \text{rows})$ under the prior
 #    $p(\theta) \propto \prod_k \theta_k^{\alpha - 1}$, a Dirichlet distribution. (The mean of
 #    $\mathrm{Dirichlet}(a_1, \dots, a_K)$ is $a_k / \sum_j a_j$.)
@@ -559,7 +567,7 @@ check("bayesnet.chow_liu", chow_liu)
 # $$\sum_v \Bigl( \max_\theta \log p(\text{column } v \mid \text{its parents}) - \tfrac12 \log N \cdot
 # (\text{free numbers in its table}) \Bigr),$$
 #
-# and go to the best neighbour, one arrow added, removed or turned, as long as that helps. The score is a sum over
+# and go to the best neighbor, one arrow added, removed or turned, as long as that helps. The score is a sum over
 # variables: only those whose parents changed have to be scored again. Many structures say the same (turn an arrow of a chain,
 # and nothing changes), so do not expect the arrows of the book: the number counts. You have up to 60 seconds.
 #
@@ -644,6 +652,8 @@ places = {
     "xray": (0, 0),
     "dysp": (2.5, 0),
 }
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
 _, both = plt.subplots(1, 2, figsize=(9, 4.2))
 draw(asia.parents, places, both[0])
 both[0].set_title("true")

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from utils.checks import check
 from utils.data import load
-from utils.plots import plane
+from utils.plots import caption, images, plane
 from utils.toys import spirals
 
 # %% [markdown]
@@ -123,14 +123,14 @@ check("gmm.e_step", e_step)
 
 # %% exercise={"id": "gmm.m_step", "tier": "core", "minutes": 15, "points": 2}
 def m_step(x: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The weights (K,), means (K, D) and covariances (K, D, D) that maximise the expected log-likelihood."""
+    """The weights (K,), means (K, D) and covariances (K, D, D) that maximize the expected log-likelihood."""
     ### BEGIN SOLUTION
     count = responsibilities.sum(0)  # (K,)
     weights = count / len(x)
     means = responsibilities.T @ x / count[:, None]  # (K, D)
-    centred = x[:, None] - means  # (B, K, D)
+    centered = x[:, None] - means  # (B, K, D)
     covariances = (
-        torch.einsum("bk,bki,bkj->kij", responsibilities, centred, centred)
+        torch.einsum("bk,bki,bkj->kij", responsibilities, centered, centered)
         / count[:, None, None]
     )
     return weights, means, covariances
@@ -291,13 +291,8 @@ def show_completions(complete: Callable, n: int = 12) -> None:
         "given": given,
         "completed": complete(*parameters, upper_half, x[:, upper_half]),
     }
-    _, axes = plt.subplots(len(rows), n, figsize=(n * 0.7, len(rows) * 0.8))
-    for (title, images), line in zip(rows.items(), axes, strict=True):
-        line[0].set_ylabel(title)
-        for image, axis in zip(images, line, strict=True):
-            axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-            axis.set(xticks=[], yticks=[])
-    plt.show()
+    images(torch.cat(list(rows.values())).reshape(-1, 8, 8), columns=n, rows=list(rows))
+    caption("New digits, the half that is given, and what the mixture makes of it.")
 
 
 # %% tags=["solution"]
@@ -378,11 +373,11 @@ for n_components in (1, 10, 100):
         f"{n_components:3d} components: {careless.score(new_points):.2f} nats per new point"
     )
 
+# %% jupyter={"source_hidden": true}
 plt.figure(figsize=(4, 4))
 plt.scatter(*points.T, s=4)
 plt.gca().set_aspect("equal")
-plt.title("The points to fit: two spiral arms")
-plt.show()
+caption("The points to fit: two spiral arms.")
 
 
 # %% exercise={"id": "gmm.held_out", "tier": "challenge", "minutes": 45, "points": 4}
@@ -439,9 +434,8 @@ check("gmm.held_out", fit_density)
 # %% [markdown]
 # The target: a density that follows the arms and leaves the gaps empty.
 
-# %% tags=["solution"]
+# %% jupyter={"source_hidden": true} tags=["solution"]
 figure, axes = plt.subplots(figsize=(4, 4))
 plane(axes, fit_density(points), (-3, -3), (3, 3))
 axes.scatter(*points.T, s=1, color="black", alpha=0.4)
-axes.set_title("A fitted mixture follows both arms")
-plt.show()
+caption("A fitted mixture follows both arms.")

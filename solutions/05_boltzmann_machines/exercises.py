@@ -41,14 +41,14 @@ from utils.data import load
 from utils.plots import caption, images
 
 # %% [markdown]
-# ## 5.1 A spin and its neighbours (core)
+# ## 5.1 A spin and its neighbors (core)
 #
-# The spins $s_i \in \{-1, +1\}$ of an Ising model stand on a grid. Neighbours like to agree, and a field $f$ pulls all
+# The spins $s_i \in \{-1, +1\}$ of an Ising model stand on a grid. Neighbors like to agree, and a field $f$ pulls all
 # spins towards $+1$:
 #
-# $$E(s) = -\sum_{\text{neighbours } i, j} s_i s_j - f \sum_i s_i, \qquad p(s) \propto \exp(-\beta E(s)).$$
+# $$E(s) = -\sum_{\text{neighbors } i, j} s_i s_j - f \sum_i s_i, \qquad p(s) \propto \exp(-\beta E(s)).$$
 #
-# The sum names each pair of neighbours once. Every spin has four: above, below, left and right. The grid has no border:
+# The sum names each pair of neighbors once. Every spin has four: above, below, left and right. The grid has no border:
 # the last row is beside the first one, and so are the columns (`torch.roll` helps).
 #
 # Gibbs sampling draws one spin at a time, given all others. Write down $E$ for $s_i = +1$ and for $s_i = -1$; what does not
@@ -61,8 +61,8 @@ from utils.plots import caption, images
 def conditional(spins: Tensor, beta: float, field: float) -> Tensor:
     """p(sᵢ = +1 | all other spins) at each site: (rows, columns) -> (rows, columns)."""
     ### BEGIN SOLUTION
-    neighbours = sum(spins.roll(step, axis) for step in (1, -1) for axis in (0, 1))
-    return torch.sigmoid(2 * beta * (neighbours + field))
+    neighbors = sum(spins.roll(step, axis) for step in (1, -1) for axis in (0, 1))
+    return torch.sigmoid(2 * beta * (neighbors + field))
     ### END SOLUTION
 
 
@@ -70,7 +70,7 @@ def conditional(spins: Tensor, beta: float, field: float) -> Tensor:
 check("ising.conditional", conditional)
 
 # %% [markdown]
-# On a chessboard, a black site has white neighbours only. So all black spins can be drawn at once, then all white ones. The
+# On a chessboard, a black site has white neighbors only. So all black spins can be drawn at once, then all white ones. The
 # next cell does that. When your check has passed, call `show_magnets(conditional)` in a cell of your own and compare with
 # the picture below the code.
 
@@ -87,10 +87,10 @@ def show_magnets(conditional: Callable, size: int = 64, sweeps: int = 200) -> No
         shape = (size, size)
         spins = torch.randint(0, 2, shape, generator=generator).double() * 2 - 1
         for _ in range(sweeps):
-            for colour in (black, ~black):
+            for color in (black, ~black):
                 u = torch.rand(shape, generator=generator, dtype=torch.float64)
                 drawn = torch.where(u < conditional(spins, beta, 0.0), 1.0, -1.0)
-                spins = torch.where(colour, drawn.double(), spins)
+                spins = torch.where(color, drawn.double(), spins)
         images(spins[None], columns=1, limits=(-1, 1), title=f"β = {beta}", axes=axes)
     caption("Hot spins are noise; cold ones agree; in between, islands of all sizes.")
 
@@ -171,14 +171,15 @@ def show_recall(store: Callable, recall: Callable) -> None:
     sweeps = [torch.randperm(n_units, generator=generator) for _ in range(4)]
     damaged = torch.cat([noisy, halved])  # (6, 64)
     recalled = [recall(weights, state, torch.cat(sweeps)) for state in damaged]
-    rows = {"stored": [*memories, *memories], "damaged": damaged, "recalled": recalled}
-    _, grid = plt.subplots(len(rows), len(damaged), figsize=(6, 3.4))
-    for (title, states), line in zip(rows.items(), grid, strict=True):
-        line[0].set_ylabel(title)
-        for state, axes in zip(states, line, strict=True):
-            axes.imshow(state.reshape(8, 8).numpy(), vmin=-1, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(True)
+    states = torch.cat([memories, memories, damaged, torch.stack(recalled)])
+    rows = ["stored", "damaged", "recalled"]
+    images(
+        states.reshape(-1, 8, 8),
+        columns=len(damaged),
+        limits=(-1, 1),
+        rows=rows,
+        frames=True,
+    )
     caption("Ten pixels flipped, or the lower half wiped: the memory returns.")
 
 
@@ -525,8 +526,10 @@ x_train, x_test = binary.x_train.double(), binary.x_test.double()
 p = (x_train.sum(0) + 1) / (len(x_train) + 2)
 independent = (torch.xlogy(x_test, p) + torch.xlogy(1 - x_test, 1 - p)).sum(-1).mean()
 print(f"independent pixels: {independent:.2f} nats per new image")
-images(x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarised digits")
-caption("Each pixel is black with a probability that is its grey value.")
+
+# %% jupyter={"source_hidden": true}
+images(x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarized digits")
+caption("Each pixel is black with a probability that is its gray value.")
 
 
 # %% exercise={"id": "rbm.train", "tier": "challenge", "minutes": 45, "points": 4}

@@ -158,7 +158,7 @@ check("vae.iwae", iwae)
 # %% [markdown]
 # ## 6.5 When the score has jumps (extend)
 #
-# Reparameterisation needs the derivative of what is averaged. A score that only says how many pixels are right has none.
+# Reparameterization needs the derivative of what is averaged. A score that only says how many pixels are right has none.
 # The **score-function estimator** (REINFORCE) asks for values alone. With $z_s = \mu + \sigma \varepsilon_s$,
 #
 # $$\nabla\, \mathrm E_q[f(z)] \approx \frac1S \sum_{s=1}^S \bigl(f(z_s) - b_s\bigr)\, \nabla \log q(z_s), \qquad
@@ -181,9 +181,9 @@ def score_function_gradient(
     deviation = (log_variance / 2).exp()
     value = f(mean + deviation * noise)  # (S,)
     others = (value.sum() - value) / (len(value) - 1)
-    surprise = (value - others)[:, None]
-    by_mean = surprise * noise / deviation
-    by_log_variance = surprise * (noise.square() - 1) / 2
+    advantage = (value - others)[:, None]
+    by_mean = advantage * noise / deviation
+    by_log_variance = advantage * (noise.square() - 1) / 2
     return by_mean.mean(0), by_log_variance.mean(0)
     ### END SOLUTION
 
@@ -204,7 +204,7 @@ def show_noise(score_function_gradient: Callable, n_samples: int = 16) -> None:
     spread: dict[str, list[Tensor]] = {
         "score function": [],
         "with baseline": [],
-        "reparameterised": [],
+        "reparameterized": [],
     }
     for size in sizes:
         mean = torch.full((size,), 0.5, dtype=torch.float64)
@@ -219,19 +219,19 @@ def show_noise(score_function_gradient: Callable, n_samples: int = 16) -> None:
             )
             estimates["score function"].append((value * noise).mean(0)[0])
             estimates["with baseline"].append(with_baseline[0])
-            estimates["reparameterised"].append(-z.mean(0)[0])
+            estimates["reparameterized"].append(-z.mean(0)[0])
         for name, values in estimates.items():
             spread[name].append(torch.stack(values).std())
     for name, values in spread.items():
         plt.loglog(sizes, values, "o-", base=2, label=name)
     plt.gca().xaxis.set_major_formatter("{x:g}")
     plt.gca().yaxis.set_major_formatter("{x:g}")
-    plt.axhline(0.5, color="grey", linestyle=":", label="size of the true gradient")
+    plt.axhline(0.5, color="gray", linestyle=":", label="size of the true gradient")
     plt.xlabel("number of latents")
     plt.ylabel("standard deviation")
     plt.legend()
     plt.title(f"Noise of one gradient from {n_samples} samples")
-    caption("Only the reparameterised gradient stays as sharp when latents are added.")
+    caption("Only the reparameterized gradient stays as sharp when latents are added.")
 
 
 # %% tags=["solution"]
@@ -381,7 +381,7 @@ show_turning(best_diagonal)
 def free_bits_loss(
     reconstruction: Tensor, kl: Tensor, beta: float, free_nats: float
 ) -> Tensor:
-    """What training minimises when each latent has some nats for free: (B,) and (B, L) -> one number."""
+    """What training minimizes when each latent has some nats for free: (B,) and (B, L) -> one number."""
     ### BEGIN SOLUTION
     price = kl.mean(0).clamp(min=free_nats)  # (L,)
     return beta * price.sum() - reconstruction.mean()
@@ -419,7 +419,7 @@ check("vae.active_latents", active_latents)
 # ## 6.10 From one image to another (extend)
 #
 # In $L$ dimensions nearly all of $\mathcal N(0, I)$ lies close to the radius $\sqrt L$. The straight line between two codes
-# leaves that shell and passes nearer to the centre, where the prior puts hardly anything. **Spherical** interpolation turns
+# leaves that shell and passes nearer to the center, where the prior puts hardly anything. **Spherical** interpolation turns
 # from one code to the other:
 #
 # $$z(t) = \frac{\sin((1 - t)\,\omega)}{\sin \omega}\, a + \frac{\sin(t\,\omega)}{\sin \omega}\, b, \qquad
@@ -448,13 +448,13 @@ def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
 check("vae.interpolate", interpolate)
 
 # %% [markdown]
-# When your check has passed, call `show_radius(interpolate)`: how far from the centre is the way, and how far are codes that
+# When your check has passed, call `show_radius(interpolate)`: how far from the center is the way, and how far are codes that
 # the prior draws?
 
 
 # %%
 def show_radius(interpolate: Callable, n: int = 1000, steps: int = 21) -> None:
-    """Draw the distance from the centre along straight and spherical ways, beside that of the prior's samples."""
+    """Draw the distance from the center along straight and spherical ways, beside that of the prior's samples."""
     generator = torch.Generator().manual_seed(0)
     t = torch.linspace(0, 1, steps, dtype=torch.float64)
     _, panels = plt.subplots(1, 3, figsize=(9, 3), sharex=True)
@@ -467,9 +467,9 @@ def show_radius(interpolate: Callable, n: int = 1000, steps: int = 21) -> None:
         for name, way in ways.items():
             panel.plot(t, way.norm(dim=-1).median(dim=1).values, label=name)
         low, high = (a.norm(dim=-1).quantile(q).item() for q in (0.05, 0.95))
-        panel.axhspan(low, high, color="grey", alpha=0.25, label="90 % of the prior")
+        panel.axhspan(low, high, color="gray", alpha=0.25, label="90 % of the prior")
         panel.set(xlabel="t", title=f"{size} latents", ylim=(0, 1.5 * high))
-    panels[0].set_ylabel("distance from the centre")
+    panels[0].set_ylabel("distance from the center")
     panels[2].legend(loc="lower center")
     caption(
         "The more latents, the farther the straight way leaves the prior's shell (medians)."
@@ -482,18 +482,18 @@ show_radius(interpolate)
 # %% [markdown]
 # ## 6.11 Challenge: reach −22.8 nats on images you have not seen
 #
-# Train a variational autoencoder on 8 × 8 digits. Your function gets the **grey** images `x_train`, `(1297, 64)`, values from
+# Train a variational autoencoder on 8 × 8 digits. Your function gets the **gray** images `x_train`, `(1297, 64)`, values from
 # 0 to 1 in `float32`; draw black-and-white ones from them anew for every batch (`binarize`), and they never run out. It returns
 # two functions:
 #
 # - `encode(x)`: zeros and ones `(B, 64)` to a mean and a log-variance, each `(B, L)`;
 # - `decode(z)`: `(B, L)` to the log-odds of the pixels, `(B, 64)`.
 #
-# The check computes the bound of 6.4 with 100 samples, on the 500 test digits, binarised anew. It is a bound whatever your
+# The check computes the bound of 6.4 with 100 samples, on the 500 test digits, binarized anew. It is a bound whatever your
 # two functions are: nobody can flatter it. Up to 60 seconds; `mlp` and `Trainer` are imported.
 #
-# The next cell shows what to compare with. A mixture of chapter 4 that is fitted to one binarisation stays below the goal. Given
-# fresh binarisations, too, a large one goes beyond it: on images so few and so small a simple model is hard to beat.
+# The next cell shows what to compare with. A mixture of chapter 4 that is fitted to one binarization stays below the goal. Given
+# fresh binarizations, too, a large one goes beyond it: on images so few and so small a simple model is hard to beat.
 
 # %%
 digits = load("digits").flat()
@@ -503,20 +503,21 @@ fresh = torch.cat([binarize(digits.x_train, generator) for _ in range(10)])
 rivals = {
     "independent pixels": (1, binary.x_train),
     "mixture of 30": (30, binary.x_train),
-    "mixture of 80, ten binarisations": (80, fresh),
+    "mixture of 80, ten binarizations": (80, fresh),
 }
 for name, (n_components, x) in rivals.items():
     rival = BernoulliMixture(n_components, max_iter=50, alpha=0.5, generator=generator)
     reached = rival.fit(x).log_prob(binary.x_test).mean()
     print(f"{name:32s} {reached:.2f} nats per new image")
 
-images(binary.x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarised digits")
-caption("Each pixel is black with a probability that is its grey value.")
+# %% jupyter={"source_hidden": true}
+images(binary.x_train[:24].reshape(-1, 8, 8), columns=12, title="Binarized digits")
+caption("Each pixel is black with a probability that is its gray value.")
 
 
 # %% exercise={"id": "vae.train", "tier": "challenge", "minutes": 45, "points": 4}
 def train_vae(x_train: Tensor) -> tuple[Callable, Callable]:
-    """Train on grey images (N, 64); returns encode: x -> (mean, log-variance), and decode: z -> log-odds."""
+    """Train on gray images (N, 64); returns encode: x -> (mean, log-variance), and decode: z -> log-odds."""
     ### BEGIN SOLUTION
     latent, hidden = 8, 256
     torch.manual_seed(0)
@@ -531,8 +532,8 @@ def train_vae(x_train: Tensor) -> tuple[Callable, Callable]:
         mean, log_variance = model["encoder"](x).chunk(2, dim=-1)
         return mean, log_variance
 
-    def loss(grey: Tensor, training: Trainer) -> Tensor:
-        x = binarize(grey, training.generator)
+    def loss(gray: Tensor, training: Trainer) -> Tensor:
+        x = binarize(gray, training.generator)
         mean, log_variance = encode(x)
         noise = torch.randn(1, *mean.shape, generator=training.generator)
         return -elbo(x, mean, log_variance, noise, model["decoder"])
@@ -565,7 +566,7 @@ def show_digits(train_vae: Callable, interpolate: Callable) -> None:
     pairs = torch.stack([x.reshape(-1, 8, 8), draw(codes)]).transpose(0, 1)
     way = interpolate(codes[:5], codes[5:10], 8).transpose(0, 1).flatten(0, 1)
     dreams = draw(torch.randn(40, codes.shape[1], generator=generator))
-    _, panels = plt.subplots(1, 3, figsize=(9.4, 2.7))
+    _, panels = plt.subplots(1, 3, figsize=(9.4, 2.9))
     images(
         pairs.flatten(0, 1), columns=8, title="new digit, reconstruction", axes=panels[0]
     )

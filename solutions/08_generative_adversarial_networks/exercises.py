@@ -87,7 +87,7 @@ check("gan.discriminator_loss", discriminator_loss)
 # %% [markdown]
 # ## 8.3 Which loss teaches? Derivation and code (core)
 #
-# The generator may **minimise** one of two losses of the logit $\ell$ that its example gets:
+# The generator may **minimize** one of two losses of the logit $\ell$ that its example gets:
 #
 # - minimax: $m(\ell) = \log(1 - \sigma(\ell))$,
 # - non-saturating: $s(\ell) = -\log \sigma(\ell)$.
@@ -229,7 +229,7 @@ check("gan.gradient_penalty", gradient_penalty)
 # %% [markdown]
 # ## 8.7 How far can a layer stretch? (extend)
 #
-# **Spectral normalisation** divides a weight matrix by its largest singular value $\sigma_1$. **Power iteration** finds it
+# **Spectral normalization** divides a weight matrix by its largest singular value $\sigma_1$. **Power iteration** finds it
 # with products alone. Start at a vector $v$ and repeat
 #
 # $$u \leftarrow \frac{W v}{\lVert W v \rVert}, \qquad v \leftarrow \frac{W^\top u}{\lVert W^\top u \rVert} ;$$
@@ -278,18 +278,18 @@ check("gan.minibatch_std", minibatch_std)
 # %% [markdown]
 # ## 8.9 Count the modes (core)
 #
-# The data are clusters around known centres. A sample belongs to its **nearest** centre, and counts if it is at most
+# The data are clusters around known centers. A sample belongs to its **nearest** center, and counts if it is at most
 # `radius` away from it. A mode is **found** if at least `least` samples count for it.
 #
-# `samples` is `(N, 2)`, `centres` is `(K, 2)`; return how many modes are found, one number.
+# `samples` is `(N, 2)`, `centers` is `(K, 2)`; return how many modes are found, one number.
 
 
 # %% exercise={"id": "gan.count_modes", "tier": "core", "minutes": 10, "points": 1}
-def count_modes(samples: Tensor, centres: Tensor, radius: float, least: int) -> int:
-    """How many centres have at least `least` samples within `radius`."""
+def count_modes(samples: Tensor, centers: Tensor, radius: float, least: int) -> int:
+    """How many centers have at least `least` samples within `radius`."""
     ### BEGIN SOLUTION
-    distance, nearest = torch.cdist(samples, centres).min(1)
-    counts = torch.bincount(nearest[distance <= radius], minlength=len(centres))
+    distance, nearest = torch.cdist(samples, centers).min(1)
+    counts = torch.bincount(nearest[distance <= radius], minlength=len(centers))
     return (counts >= least).sum().item()
     ### END SOLUTION
 
@@ -379,8 +379,8 @@ def show_samples(generate: Callable[[Tensor], Tensor], text: str) -> None:
     noise = torch.randn(2000, 4, generator=generator, dtype=torch.float64)
     _, axes = plt.subplots(1, 2, figsize=(7, 3.4), sharex=True, sharey=True)
     sheets = {"data": ring(2000, generator), "generated": generate(noise)}
-    for ax, colour, (title, points) in zip(axes, PALETTE, sheets.items(), strict=False):
-        ax.scatter(*points.T, s=3, color=colour)
+    for ax, color, (title, points) in zip(axes, PALETTE, sheets.items(), strict=False):
+        ax.scatter(*points.T, s=3, color=color)
         ax.set(title=title, aspect="equal")
     caption(text)
 

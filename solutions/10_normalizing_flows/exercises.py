@@ -38,7 +38,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from utils.checks import check
-from utils.plots import plane
+from utils.plots import caption, plane
 from utils.toys import checkerboard
 
 # %% [markdown]
@@ -175,7 +175,7 @@ def sample_with_log_prob(z: Tensor, inverses: list[Callable]) -> tuple[Tensor, T
 check("flow.sample", sample_with_log_prob)
 
 # %% [markdown]
-# ## 10.6 Noise on grey values (core)
+# ## 10.6 Noise on gray values (core)
 #
 # A pixel is a whole number, and a density may grow without bound on whole numbers. So noise fills the gap to the next
 # number, then everything is scaled to $[0, 1)$:
@@ -201,7 +201,7 @@ check("flow.dequantize", dequantize)
 # %% [markdown]
 # ## 10.7 Bits per dimension (core)
 #
-# Papers report images in bits per pixel and channel, so that sizes do not matter. One grey value owns a little cube of
+# Papers report images in bits per pixel and channel, so that sizes do not matter. One gray value owns a little cube of
 # side $1 / \mathrm{levels}$ in the space of $y$, so that
 #
 # $$P(x) \approx p(y) \cdot \mathrm{levels}^{-D}, \qquad
@@ -252,7 +252,7 @@ check("flow.mix_channels", mix_channels)
 # %% [markdown]
 # ## 10.9 Actnorm looks at its first batch (extend)
 #
-# Batch normalisation ties the images of a batch together, which makes no density. Actnorm looks at the **first** batch
+# Batch normalization ties the images of a batch together, which makes no density. Actnorm looks at the **first** batch
 # once, chooses a shift and a scale for each channel, and from then on these are ordinary parameters:
 #
 # $$z_c = (x_c + \mathrm{shift}_c) \, e^{\mathrm{log\_scale}_c} .$$
@@ -423,7 +423,9 @@ def show_spline(rational_quadratic: Callable) -> None:
     right.plot(x, log_slope.exp())
     right.scatter(knots["x_knots"], knots["slopes"], color="black", zorder=3)
     right.set(xlabel="x", ylabel="dy/dx", title="The slope has no jumps", ylim=(0, None))
-    plt.show()
+    caption(
+        "Left: the spline through its knots (dots). Right: its slope, with the given slopes at the knots."
+    )
 
 
 # %% tags=["solution"]
@@ -455,11 +457,11 @@ for n_components in (10, 30, 100):
         f"{n_components:3d} components: {mixture.score(new_points):.2f} nats per new point"
     )
 
+# %% jupyter={"source_hidden": true}
 plt.figure(figsize=(4, 4))
 plt.scatter(*points.T, s=2)
 plt.gca().set_aspect("equal")
-plt.title("The points to fit: a checkerboard")
-plt.show()
+caption("The points to fit: a checkerboard.")
 
 
 # %% exercise={"id": "flow.held_out", "tier": "challenge", "minutes": 60, "points": 5}
@@ -552,10 +554,14 @@ def log_prob(x: Tensor) -> Tensor:
     return torch.distributions.Normal(0, 1).log_prob(z).sum(-1) + log_det
 
 
+samples = inverse(torch.randn(3000, 2, generator=generator, dtype=torch.float64))
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
 _, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 plane(left, log_prob, (-2.2, -2.2), (2.2, 2.2))
 left.set_title("The density of the flow")
-noise = torch.randn(3000, 2, generator=generator, dtype=torch.float64)
-right.scatter(*inverse(noise).T, s=2)
+right.scatter(*samples.T, s=2)
 right.set(title="3,000 samples", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal")
-plt.show()
+caption(
+    "Left: the density of the flow. Right: its samples. It should be dark, and hold points, on every second square."
+)

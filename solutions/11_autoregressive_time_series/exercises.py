@@ -73,7 +73,7 @@ check("series.lag_matrix", lag_matrix)
 
 # %% exercise={"id": "series.fit_ar", "tier": "core", "minutes": 12, "points": 2}
 def fit_ar(y: Tensor, p: int) -> tuple[Tensor, Tensor]:
-    """Coefficients (c, φ₁, ..., φ_p) and the variance of the noise that maximise the conditional likelihood."""
+    """Coefficients (c, φ₁, ..., φ_p) and the variance of the noise that maximize the conditional likelihood."""
     ### BEGIN SOLUTION
     past = y[:-1].unfold(0, p, 1).flip(1)
     rows = torch.cat([torch.ones_like(past[:, :1]), past], dim=1)
@@ -182,7 +182,7 @@ check("series.error_variance", error_variance)
 # %% [markdown]
 # ## 11.6 The rule to beat (core)
 #
-# The **seasonal-naive** forecast repeats the last season: next March will be like last March. It is a dull rule, and many
+# The **seasonal-naive** forecast repeats the last season: next March will be like last March. It is a simple rule, and many
 # a clever model loses to it. If the horizon is longer than a season, the season is repeated again.
 #
 # `y` is `(T,)` with $T \ge$ `season`; return the forecasts, `(H,)`.
@@ -264,9 +264,9 @@ def compare(forecast, fit_ar, seasonal_naive, rolling_errors, horizon: int = 12)
         "AR(9)": lambda y, h: forecast(y, fit_ar(y, 9)[0], h),
         "the last 11 years again": lambda y, h: seasonal_naive(y, 11, h),
     }
-    for colour, (name, rule) in zip(PALETTE, rules.items(), strict=False):
+    for color, (name, rule) in zip(PALETTE, rules.items(), strict=False):
         errors = rolling_errors(sunspots, rule, 200, horizon)
-        plt.plot(range(1, horizon + 1), errors, marker="o", color=colour, label=name)
+        plt.plot(range(1, horizon + 1), errors, marker="o", color=color, label=name)
     plt.ylim(bottom=0)
     plt.xlabel("years ahead")
     plt.ylabel("mean absolute error")
@@ -362,7 +362,7 @@ check("series.fit_with_gaps", fit_with_gaps)
 # Any means are allowed. Counts are never negative, and high years vary more than low ones: a transformation helps.
 # `history` is `(T,)`, `noise` is `(n, 12)`, standard normal numbers drawn for you; return `(n, 12)`.
 
-# %%
+# %% jupyter={"source_hidden": true}
 plt.figure(figsize=(9, 2.4))
 plt.plot(range(1700, 1700 + len(sunspots)), sunspots, linewidth=1)
 plt.xlabel("year")

@@ -56,8 +56,8 @@ from utils.plots import caption, images
 def chain_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """log p(x) of each image: (B, H, W) and (B, H, W) -> (B,)."""
     ### BEGIN SOLUTION
-    surprise = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    return -surprise.flatten(1).sum(1)
+    nll = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    return -nll.flatten(1).sum(1)
     ### END SOLUTION
 
 
@@ -204,7 +204,7 @@ check("ar.made_masks", made_masks)
 # ## 12.6 The mask of a causal convolution (core)
 #
 # A convolution looks at a window around each pixel. PixelCNN multiplies its kernel with a mask, so that only pixels before
-# the centre count: all rows above, and in the centre's row those to its left. What about the centre itself?
+# the center count: all rows above, and in the center's row those to its left. What about the center itself?
 #
 # - Mask **A** leaves it out: the first layer's input is the image, and a pixel must not see itself.
 # - Mask **B** lets it in: in later layers the place of a pixel holds only what earlier pixels have said.
@@ -217,10 +217,10 @@ def causal_mask(size: int, kind: str) -> Tensor:
     """1 where a kernel of this size may look, 0 elsewhere: (size, size)."""
     ### BEGIN SOLUTION
     mask = torch.zeros(size * size, dtype=torch.float64)
-    centre = (
+    center = (
         size * size // 2
     )  # in the order of the pixels, half of the window comes before it
-    mask[: centre + (kind == "B")] = 1
+    mask[: center + (kind == "B")] = 1
     return mask.reshape(size, size)
     ### END SOLUTION
 
@@ -305,14 +305,14 @@ def trained_made(x_train: Tensor, epochs: int = 40) -> MADE:
     """A MADE that has seen the training images `epochs` times."""
     generator = torch.Generator().manual_seed(0)
     made = MADE(x_train.shape[1], hidden=(256,), generator=generator)
-    optimiser = torch.optim.Adam(made.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
     for _ in range(epochs):
         for batch in torch.randperm(len(x_train), generator=generator).split(100):
             x = x_train[batch]
             loss = F.binary_cross_entropy_with_logits(made(x).squeeze(-1), x)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return made.double().requires_grad_(False)
 
 
@@ -331,12 +331,11 @@ def show_completions(complete: Callable, n: int = 14) -> None:
         rows.append(
             complete(lambda x: made(x).squeeze(-1), row_by_row, x, known, uniforms)[0]
         )
-    axes = images(torch.cat(rows).reshape(-1, 8, 8), columns=n)
-    axes.set_axis_on()
-    axes.set(xticks=[], yticks=[5 + 9 * i for i in range(5)])
-    axes.set_yticklabels(["original", "given", *["completed"] * 3])
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    images(
+        torch.cat(rows).reshape(-1, 8, 8),
+        columns=n,
+        rows=["original", "given", *(f"draw {i}" for i in range(1, 4))],
+    )
     caption("The strokes go on where the upper half ends, each time in another way.")
 
 
@@ -430,7 +429,7 @@ def show_blind_spot(receptive_field: Callable) -> None:
         title = f"{n_layers} layers, {size} × {size}"
         images(picture[None], columns=1, title=title, axes=axes)
     caption(
-        "Blue: the pixel. Black: seen. Grey: earlier, but not seen. The triangle on the right stays."
+        "Blue: the pixel. Black: seen. Gray: earlier, but not seen. The triangle on the right stays."
     )
 
 
@@ -448,7 +447,7 @@ show_blind_spot(receptive_field)
 # \;+\; \sum_{j=1}^{h} U[h - j] \; x[r, \, c - j],$$
 #
 # where $x$ is 0 outside the image. The last row of $V$ lies on the row **just above** the pixel, and the last entry of $U$ on
-# the pixel's left neighbour. Convolutions do the sums; what you must get right is the padding, or by how much you shift.
+# the pixel's left neighbor. Convolutions do the sums; what you must get right is the padding, or by how much you shift.
 #
 # `x` is `(B, C_in, H, W)`, `vertical` $V$ `(C, C_in, m, 2h + 1)`, `horizontal` $U$ `(C, C_in, 1, h)`; sum over the input channels
 # as well, as `torch.nn.functional.conv2d` does. Return $y$, `(B, C, H, W)`.
@@ -469,9 +468,9 @@ def two_stacks(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
 check("ar.two_stacks", two_stacks)
 
 # %% [markdown]
-# ## 12.12 Grey levels and temperature (extend)
+# ## 12.12 Gray levels and temperature (extend)
 #
-# A grey pixel has $K$ levels, and the network gives it $K$ logits. With a **temperature** $\tau$ one draws from
+# A gray pixel has $K$ levels, and the network gives it $K$ logits. With a **temperature** $\tau$ one draws from
 #
 # $$p_\tau(k) \propto \exp(a_k / \tau).$$
 #
@@ -498,13 +497,13 @@ check("ar.draw_level", draw_level)
 # %% [markdown]
 # ## 12.13 Challenge: beat the logistic regressions by 0.8 nats
 #
-# Train an autoregressive model of black-and-white 8 × 8 digits. Your function gets the **grey** training images `x_train`,
+# Train an autoregressive model of black-and-white 8 × 8 digits. Your function gets the **gray** training images `x_train`,
 # `(1297, 64)`, values from 0 to 1, and returns a **function** `logits(x)` that takes black-and-white images `(B, 64)` and
 # returns the logit of each pixel, `(B, 64)`, row by row: the logit of pixel $d$ may depend on the pixels before $d$ alone. The
 # check tries to catch it looking ahead. Then it computes $\log p(x)$ of 500 new digits, exactly, as in 12.1, and compares
-# with regularised logistic regressions, one a pixel, that were trained on the same images.
+# with regularized logistic regressions, one a pixel, that were trained on the same images.
 #
-# An image is binarised by making each pixel 1 with a probability that is its grey value. Why do you get the grey images?
+# An image is binarized by making each pixel 1 with a probability that is its gray value. Why do you get the gray images?
 # Any means are allowed, in up to 60 seconds; ten are enough. The next cell shows the data, and what independent pixels and
 # the careless MADE from above reach on the test digits.
 
@@ -519,19 +518,20 @@ for name, test_logits in [
     nats = p_of_each.log_prob(x_test).sum(-1).mean()
     print(f"{name}: {nats:.2f} nats per new image")
 
+# %% jupyter={"source_hidden": true}
 _, panels = plt.subplots(1, 2, figsize=(8.4, 2.4))
-images(digits.x_train[:16].reshape(-1, 8, 8), columns=8, title="grey", axes=panels[0])
-images(binary.x_train[:16].reshape(-1, 8, 8), columns=8, title="binarised", axes=panels[1])
-caption("What your function gets, and one binarisation of it.")
+images(digits.x_train[:16].reshape(-1, 8, 8), columns=8, title="gray", axes=panels[0])
+images(binary.x_train[:16].reshape(-1, 8, 8), columns=8, title="binarized", axes=panels[1])
+caption("What your function gets, and one binarization of it.")
 
 
 # %% exercise={"id": "ar.train", "tier": "challenge", "minutes": 45, "points": 4}
 def train_logits(x_train: Tensor) -> Callable[[Tensor], Tensor]:
-    """Train on grey images (N, 64); returns logits: (B, 64) -> (B, 64), each from earlier pixels alone."""
+    """Train on gray images (N, 64); returns logits: (B, 64) -> (B, 64), each from earlier pixels alone."""
     ### BEGIN SOLUTION
     generator = torch.Generator().manual_seed(0)
     n_pixels, n_hidden, n_epochs, top_rate = x_train.shape[1], 512, 150, 5e-3
-    grey = x_train.float()
+    gray = x_train.float()
     masks = made_masks(torch.arange(n_pixels), [torch.arange(n_hidden) % (n_pixels - 1)])
 
     def start(*shape: int) -> Tensor:
@@ -540,27 +540,27 @@ def train_logits(x_train: Tensor) -> Callable[[Tensor], Tensor]:
 
     first, second = start(n_hidden, n_pixels), start(n_pixels, n_hidden)
     hidden_bias = torch.zeros(n_hidden, requires_grad=True)
-    bias = ((grey.sum(0) + 1) / (len(grey) + 2)).logit().requires_grad_()
+    bias = ((gray.sum(0) + 1) / (len(gray) + 2)).logit().requires_grad_()
     parameters = [first, hidden_bias, second, bias]
 
     def network(x: Tensor) -> Tensor:
         hidden = F.linear(x, first * masks[0], hidden_bias).relu()
         return F.linear(hidden, second * masks[1], bias)
 
-    optimiser = torch.optim.Adam(parameters)
+    optimizer = torch.optim.Adam(parameters)
     for epoch in range(n_epochs):
         # A few epochs to warm up, then smaller and smaller steps.
         rate = top_rate * min((epoch + 1) / 10, 1 - epoch / n_epochs)
-        optimiser.param_groups[0]["lr"] = rate
+        optimizer.param_groups[0]["lr"] = rate
         x_epoch = binarize(
-            grey, generator
+            gray, generator
         )  # never the same images twice: no noise to learn
-        for batch in torch.randperm(len(grey), generator=generator).split(100):
+        for batch in torch.randperm(len(gray), generator=generator).split(100):
             x = x_epoch[batch]
             loss = F.binary_cross_entropy_with_logits(network(x), x)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     for parameter in parameters:
         parameter.requires_grad_(False)
     return lambda x: network(x.float()).double()
@@ -583,7 +583,7 @@ def show_samples(train_logits: Callable, sample: Callable) -> None:
     uniforms = torch.rand(48, 64, generator=generator, dtype=torch.float64)
     drawn = sample(logits, row_by_row, uniforms)
     images(drawn.reshape(-1, 8, 8), columns=12, title="Samples")
-    caption("Some can be read as digits; all are as noisy as the binarised ones above.")
+    caption("Some can be read as digits; all are as noisy as the binarized ones above.")
 
 
 # %% tags=["solution"]

@@ -91,10 +91,10 @@ def by_moments(features):
 
 
 @right("gan.count_modes")
-def sample_by_sample(samples, centres, radius, least):
-    counts = [0] * len(centres)
+def sample_by_sample(samples, centers, radius, least):
+    counts = [0] * len(centers)
     for x, y in samples.tolist():
-        distances = [math.hypot(x - a, y - b) for a, b in centres.tolist()]
+        distances = [math.hypot(x - a, y - b) for a, b in centers.tolist()]
         if min(distances) <= radius:
             counts[int(np.argmin(distances))] += 1
     return sum(count >= least for count in counts)

@@ -137,23 +137,23 @@ def bin_by_bin(probs, y, n_bins):
 
 
 @right("generative.few_labels")
-def by_spreading_labels(x_labelled, y_labelled, x_unlabelled):
+def by_spreading_labels(x_labeled, y_labeled, x_unlabeled):
     from sklearn.semi_supervised import LabelSpreading
 
-    x = torch.cat([x_labelled, x_unlabelled])
-    y = torch.cat([y_labelled, torch.full((len(x_unlabelled),), -1)])
+    x = torch.cat([x_labeled, x_unlabeled])
+    y = torch.cat([y_labeled, torch.full((len(x_unlabeled),), -1)])
     fitted = LabelSpreading(kernel="knn", n_neighbors=10).fit(x, y)
     return lambda new: torch.tensor(fitted.predict(new))
 
 
 @right("generative.few_labels")
-def by_em_on_principal_components(x_labelled, y_labelled, x_unlabelled):
-    x = torch.cat([x_labelled, x_unlabelled])
+def by_em_on_principal_components(x_labeled, y_labeled, x_unlabeled):
+    x = torch.cat([x_labeled, x_unlabeled])
     center = x.mean(0)
     _, _, directions = torch.linalg.svd(x - center, full_matrices=False)
     z = (x - center) @ directions[:30].T
-    known = torch.nn.functional.one_hot(y_labelled, 10).double()
-    share = torch.cat([known, torch.zeros(len(x_unlabelled), 10, dtype=x.dtype)])
+    known = torch.nn.functional.one_hot(y_labeled, 10).double()
+    share = torch.cat([known, torch.zeros(len(x_unlabeled), 10, dtype=x.dtype)])
     for _ in range(15):
         weight = share / share.sum(0)
         means = weight.T @ z

@@ -456,7 +456,7 @@ WORDS = {
     "timed out": "Timed out",
 }
 # Dark enough for white letters, so that they read alike on a light and on a dark page.
-COLOURS = dict.fromkeys(WORDS, "#c62828") | {"passed": "#2e7d32", "not attempted": "#8a5a00"}
+COLORS = dict.fromkeys(WORDS, "#c62828") | {"passed": "#2e7d32", "not attempted": "#8a5a00"}
 
 
 def _as_text(verdict: Verdict) -> str:
@@ -469,16 +469,16 @@ def _as_text(verdict: Verdict) -> str:
 
 
 def _as_html(verdict: Verdict) -> str:
-    colour = COLOURS[verdict.status]
+    color = COLORS[verdict.status]
 
     def marked(text: str) -> str:
         return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)).replace("\n", "<br>")
 
     parts = [
-        f'<div style="border:1px solid {colour};border-left-width:6px;border-radius:4px;padding:0.5em 0.9em;'
+        f'<div style="border:1px solid {color};border-left-width:6px;border-radius:4px;padding:0.5em 0.9em;'
         f"margin:0.3em 0;max-width:56em;line-height:1.5;color:inherit;"
         f'font-family:var(--jp-content-font-family, system-ui, sans-serif)" role="status">',
-        f'<span style="background:{colour};color:#fff;border-radius:3px;padding:0.1em 0.5em;font-weight:600">'
+        f'<span style="background:{color};color:#fff;border-radius:3px;padding:0.1em 0.5em;font-weight:600">'
         f"{WORDS[verdict.status]}</span> <code>{html.escape(verdict.id)}</code>",
         f'<div style="margin-top:0.35em">{marked(verdict.message)}</div>',
     ]

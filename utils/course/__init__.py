@@ -9,4 +9,4 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 
 class CourseError(Exception):
-    """A mistake that its maker can mend: the command prints the message, without a stack trace, and exits with 1."""
+    """A mistake that its maker can fix: the command prints the message, without a stack trace, and exits with 1."""

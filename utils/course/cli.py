@@ -150,7 +150,7 @@ def sync(
 ) -> None:
     """For authors: text to notebook. Formats, rebuilds exercises, executes what changed, renews the tables."""
     from utils.course.sync import problems
-    from utils.course.sync import sync as synchronise
+    from utils.course.sync import sync as synchronize
 
     register = _register()
     console = _console()
@@ -161,7 +161,7 @@ def sync(
         raise typer.Exit(int(bool(found)))
     selected = register.select(chapters)
     with _progress([]) as report:
-        for line in synchronise(register, selected, force=force, take_notebook=take_notebook, progress=report):
+        for line in synchronize(register, selected, force=force, take_notebook=take_notebook, progress=report):
             console.print(escape(line), soft_wrap=True)
 
 
@@ -312,7 +312,7 @@ def grade(
 
 @app.command(epilog="Example: [bold]course doctor[/]")
 def doctor() -> None:
-    """Look whether this environment can run the course, and say how to mend what cannot."""
+    """Look whether this environment can run the course, and say how to fix what cannot."""
     from utils.course.doctor import run_doctor
 
     raise typer.Exit(int(not run_doctor(_console())))

@@ -1,4 +1,4 @@
-"""`course doctor`: is this machine ready for the course? One line a finding, with the mend where one is needed."""
+"""`course doctor`: is this machine ready for the course? One line a finding, with the fix where one is needed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ INSTALL = "python install.py --here"
 
 
 class Finding(NamedTuple):
-    """What one check found; `mend` says what to do when it is not `ok`."""
+    """What one check found; `fix` says what to do when it is not `ok`."""
 
     ok: bool
     name: str
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def check_checkout() -> Iterator[Finding]:
@@ -70,21 +70,21 @@ def check_packages() -> Iterator[Finding]:
 def check_kernel() -> Iterator[Finding]:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
-    mend = "python -m ipykernel install --sys-prefix"
+    fix = "python -m ipykernel install --sys-prefix"
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
-        yield Finding(False, "kernel", "Jupyter knows no kernel python3", mend)
+        yield Finding(False, "kernel", "Jupyter knows no kernel python3", fix)
         return
     # Jupyter starts a bare `python` with the interpreter that it runs on itself.
     program = sys.executable if spec.argv[0].startswith("python") else spec.argv[0]
     # Not resolved: an environment's interpreter is a link to the one it was made from.
     ok = Path(program).absolute().parent == Path(sys.executable).absolute().parent
     if not ok:
-        mend = f"remove the folder {spec.resource_dir}, then {mend}"
+        fix = f"remove the folder {spec.resource_dir}, then {fix}"
     elif importlib.util.find_spec("ipykernel") is None:
-        ok, mend = False, INSTALL
-    yield Finding(ok, "kernel", f"python3 runs {program}", mend)
+        ok, fix = False, INSTALL
+    yield Finding(ok, "kernel", f"python3 runs {program}", fix)
 
 
 def check_data() -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def check_data() -> Iterator[Finding]:
             verify(name)
             good += 1
         except DataError as error:
-            yield Finding(False, "data", error.problem, error.mend)
+            yield Finding(False, "data", error.problem, error.fix)
     if good == len(names):
         yield Finding(True, "data", f"all {good} files as in data/SHA256SUMS")
 
@@ -138,14 +138,14 @@ def check_training() -> Iterator[Finding]:
     weights = [0.1 * torch.randn(shape, generator=generator) for shape in ((64, 128), (128, 10))]
     for weight in weights:
         weight.requires_grad_()
-    optimiser = torch.optim.Adam(weights, lr=1e-2)
+    optimizer = torch.optim.Adam(weights, lr=1e-2)
     start = time.perf_counter()
     for _ in range(STEPS):
         logits = torch.relu(digits.x_train @ weights[0]) @ weights[1]
         loss = torch.nn.functional.cross_entropy(logits, digits.y_train)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     seconds = time.perf_counter() - start
     accuracy = ((torch.relu(digits.x_test @ weights[0]) @ weights[1]).argmax(1) == digits.y_test).float().mean().item()
     detail = f"{STEPS} steps in {seconds:.2f} s, {accuracy:.0%} of the test digits right"
@@ -154,8 +154,8 @@ def check_training() -> Iterator[Finding]:
             False, "training", f"{detail}: 90% expected", f"python -m pip install -r {LOCK.name} --force-reinstall"
         )
     else:
-        mend = "close other programs, or set OMP_NUM_THREADS=1"
-        yield Finding(seconds <= TRAINING_LIMIT, "training", detail, mend)
+        fix = "close other programs, or set OMP_NUM_THREADS=1"
+        yield Finding(seconds <= TRAINING_LIMIT, "training", detail, fix)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -180,7 +180,7 @@ def findings() -> Iterator[Finding]:
         except Exception as error:
             name = check.__name__.removeprefix("check_")
             problem = getattr(error, "problem", f"{type(error).__name__}: {error}")
-            yield Finding(False, name, " ".join(problem.split()), getattr(error, "mend", INSTALL))
+            yield Finding(False, name, " ".join(problem.split()), getattr(error, "fix", INSTALL))
 
 
 def run_doctor(console: Console) -> bool:
@@ -189,7 +189,7 @@ def run_doctor(console: Console) -> bool:
     for finding in findings():
         healthy &= finding.ok
         mark = ("[ OK ]", "green") if finding.ok else ("[FAIL]", "bold red")
-        line = f" {finding.name}: {finding.detail}" + ("" if finding.ok else f". Mend: {finding.mend}")
-        # soft_wrap: a line stays a line, for grep and for copying the mend.
+        line = f" {finding.name}: {finding.detail}" + ("" if finding.ok else f". Fix: {finding.fix}")
+        # soft_wrap: a line stays a line, for grep and for copying the fix.
         console.print(Text.assemble(mark, line), soft_wrap=True, highlight=False)
     return healthy

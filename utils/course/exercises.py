@@ -200,8 +200,11 @@ def _target_pictures(cell: NotebookNode) -> list[NotebookNode]:
         png = output.get("data", {}).get("image/png")
         if not png:
             continue
+        said = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+        alternative = re.sub(r"[\[\]]", "", said) or "the picture to reach"
         picture = nbformat.v4.new_markdown_cell(
-            "*This picture is what you are after:*\n\n![the picture to reach](attachment:target.png)"
+            f"*This picture is what you are after:*\n\n![{alternative}](attachment:target.png)"
+            + (f"\n\n*{said}*" if said else "")
         )
         picture["id"] = f"{cell['id']}-{number}"
         picture["attachments"] = {"target.png": {"image/png": "".join(png.split())}}

@@ -145,7 +145,7 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
 
 
 def smaller(png: str) -> str:
-    """A picture (base64) in 256 colours: for a plot that is enough, and a third of the size. As it was, if no gain.
+    """A picture (base64) in 256 colors: for a plot that is enough, and a third of the size. As it was, if no gain.
 
     Without dithering, so that areas stay even.
     """

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from wrong_answers import wrong
+from wrong_answers import stored, wrong
 from wrong_answers.autoregressive_images._shared import log_p
 
 # --- ar.train --------------------------------------------------------------------------------------------------------
@@ -58,8 +58,8 @@ def numbers(x_train):
     return frequencies(x_train)
 
 
-@wrong("ar.train", says="but not by enough")
-def logistic_regressions(x_train):
+@stored
+def regressions(x_train):
     generator = torch.Generator().manual_seed(0)
     weights = torch.zeros(64, 64, dtype=x_train.dtype, requires_grad=True)
     bias = frequencies(x_train).requires_grad_()
@@ -70,15 +70,26 @@ def logistic_regressions(x_train):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return lambda x: (bias + x @ weights.tril(-1).T).detach()
+    return {"weights": weights.detach().tril(-1), "bias": bias.detach()}
 
 
-def made_logits(x_train, epochs, anew):
-    """A MADE with 256 hidden units; it sees a new binarization in each epoch, or always the same."""
+@wrong("ar.train", says="but not by enough")
+def logistic_regressions(x_train):
+    fitted = regressions(x_train)
+    return lambda x: fitted["bias"] + x @ fitted["weights"].T
+
+
+def untrained_made(generator):
     from utils.nets import MADE
 
+    return MADE(64, hidden=(256,), generator=generator)
+
+
+@stored
+def made_weights(x_train, *, epochs, anew):
+    """A MADE with 256 hidden units; it sees a new binarization in each epoch, or always the same."""
     generator = torch.Generator().manual_seed(0)
-    made = MADE(64, hidden=(256,), generator=generator)
+    made = untrained_made(generator)
     batches = 13
     optimizer = torch.optim.Adam(made.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=epochs * batches)
@@ -91,7 +102,12 @@ def made_logits(x_train, epochs, anew):
             loss.backward()
             optimizer.step()
             schedule.step()
-    made.requires_grad_(False)
+    return made.state_dict()
+
+
+def made_logits(x_train, **how):
+    made = untrained_made(torch.Generator()).requires_grad_(False)
+    made.load_state_dict(made_weights(x_train, **how))
     return lambda x: made(x.float()).squeeze(-1)
 
 

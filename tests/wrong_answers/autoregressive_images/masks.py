@@ -66,17 +66,17 @@ def window(size, center):
     return mask
 
 
-@wrong("ar.causal_mask", says="Mask B hides the centre")
+@wrong("ar.causal_mask", says="Mask B hides the center")
 def always_a(size, kind):
     return window(size, False)
 
 
-@wrong("ar.causal_mask", says="Mask A shows the centre")
+@wrong("ar.causal_mask", says="Mask A shows the center")
 def always_b(size, kind):
     return window(size, True)
 
 
-@wrong("ar.causal_mask", says="Mask A shows the centre")
+@wrong("ar.causal_mask", says="Mask A shows the center")
 def exchanged(size, kind):
     return window(size, kind == "A")
 
@@ -93,14 +93,14 @@ def later_rows(size, kind):
     return mask
 
 
-@wrong("ar.causal_mask", says="to the right of the centre")
+@wrong("ar.causal_mask", says="to the right of the center")
 def whole_row(size, kind):
     mask = window(size, kind == "B")
     mask[size // 2, size // 2 + 1 :] = 1
     return mask
 
 
-@wrong("ar.causal_mask", says="what comes after the centre")
+@wrong("ar.causal_mask", says="what comes after the center")
 def flipped(size, kind):
     return window(size, kind == "B").flip(0, 1)
 

@@ -184,7 +184,7 @@ def padded_right(y, weights, dilation):
     return convolve(y, weights.flip(0), dilation, (0, (len(weights) - 1) * dilation))
 
 
-@wrong("series.causal_convolution", says="kernel is centred")
+@wrong("series.causal_convolution", says="kernel is centered")
 def centered(y, weights, dilation):
     pad = (len(weights) - 1) * dilation // 2
     return convolve(y, weights.flip(0), dilation, (pad, pad))

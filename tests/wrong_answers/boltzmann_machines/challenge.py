@@ -2,13 +2,14 @@
 
 import torch
 
-from wrong_answers import wrong
+from wrong_answers import stored, wrong
 from wrong_answers.boltzmann_machines._shared import minus, statistics
 
 # --- rbm.train -------------------------------------------------------------------------------------------------------
 
 
-def fit(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
+@stored
+def contrastive_divergence(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
     """CD-1 that starts from the pixels' own frequencies."""
     generator = torch.Generator().manual_seed(0)
 
@@ -24,7 +25,12 @@ def fit(x, *, n_hidden=16, n_epochs=20, rate=0.05, sign=1.0, spread=0.01):
             model = (uniform(*v.shape) < torch.sigmoid(b + h @ w.T)).double()
             steps = minus(statistics(v, w, c), statistics(model, w, c))
             w, b, c = (old + sign * rate * step for old, step in zip((w, b, c), steps, strict=True))
-    return w, b, c
+    return {"w": w, "b": b, "c": c}
+
+
+def fit(x, **how):
+    trained = contrastive_divergence(x, **how)
+    return trained["w"], trained["b"], trained["c"]
 
 
 @wrong("rbm.train", says="no better than independent pixels")

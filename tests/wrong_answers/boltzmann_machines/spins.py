@@ -16,7 +16,7 @@ def without_two(spins, beta, field):
     return torch.sigmoid(beta * (around(spins) + field))
 
 
-@wrong("ising.conditional", says="turn away from their neighbours")
+@wrong("ising.conditional", says="turn away from their neighbors")
 def spin_sign(spins, beta, field):
     return torch.sigmoid(-2 * beta * (around(spins) + field))
 
@@ -41,7 +41,7 @@ def open_borders(spins, beta, field):
     return torch.sigmoid(2 * beta * (total + field))
 
 
-@wrong("ising.conditional", says="two of the four neighbours")
+@wrong("ising.conditional", says="two of the four neighbors")
 def each_pair_once(spins, beta, field):
     return torch.sigmoid(2 * beta * (spins.roll(1, 0) + spins.roll(1, 1) + field))
 
@@ -52,7 +52,7 @@ def own_value(spins, beta, field):
 
 
 @wrong("ising.conditional", says="the mean of the spin")
-def magnetisation(spins, beta, field):
+def magnetization(spins, beta, field):
     return torch.tanh(beta * (around(spins) + field))
 
 

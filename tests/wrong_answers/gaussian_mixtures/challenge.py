@@ -10,9 +10,9 @@ from wrong_answers import wrong
 # --- gmm.held_out ----------------------------------------------------------------------------------------------------
 
 
-def kernels(x, centres, width):
-    squares = torch.cdist(x, centres).square()
-    return (-squares / (2 * width**2)).logsumexp(-1) - math.log(len(centres) * 2 * math.pi * width**2)
+def kernels(x, centers, width):
+    squares = torch.cdist(x, centers).square()
+    return (-squares / (2 * width**2)).logsumexp(-1) - math.log(len(centers) * 2 * math.pi * width**2)
 
 
 @wrong("gmm.held_out", says="you underfit")

@@ -8,30 +8,30 @@ from wrong_answers import wrong
 
 
 @wrong("gan.count_modes", says="exactly `least` samples is not counted")
-def more_than_least(samples, centres, radius, least):
-    distance, nearest = torch.cdist(samples, centres).min(1)
-    return (torch.bincount(nearest[distance <= radius], minlength=len(centres)) > least).sum().item()
+def more_than_least(samples, centers, radius, least):
+    distance, nearest = torch.cdist(samples, centers).min(1)
+    return (torch.bincount(nearest[distance <= radius], minlength=len(centers)) > least).sum().item()
 
 
 @wrong("gan.count_modes", says="nearest to some sample")
-def any_sample(samples, centres, radius, least):
-    return len(torch.cdist(samples, centres).argmin(1).unique())
+def any_sample(samples, centers, radius, least):
+    return len(torch.cdist(samples, centers).argmin(1).unique())
 
 
 @wrong("gan.count_modes", says="too few samples, or whose samples are too far away")
-def without_radius(samples, centres, radius, least):
-    nearest = torch.cdist(samples, centres).argmin(1)
-    return (torch.bincount(nearest, minlength=len(centres)) >= least).sum().item()
+def without_radius(samples, centers, radius, least):
+    nearest = torch.cdist(samples, centers).argmin(1)
+    return (torch.bincount(nearest, minlength=len(centers)) >= least).sum().item()
 
 
-@wrong("gan.count_modes", says="every centre it is near")
-def not_the_nearest_alone(samples, centres, radius, least):
-    return ((torch.cdist(samples, centres) <= radius).sum(0) >= least).sum().item()
+@wrong("gan.count_modes", says="every center it is near")
+def not_the_nearest_alone(samples, centers, radius, least):
+    return ((torch.cdist(samples, centers) <= radius).sum(0) >= least).sum().item()
 
 
 @wrong("gan.count_modes", says="count samples, not modes")
-def samples_counted(samples, centres, radius, least):
-    return (torch.cdist(samples, centres).min(1).values <= radius).sum().item()
+def samples_counted(samples, centers, radius, least):
+    return (torch.cdist(samples, centers).min(1).values <= radius).sum().item()
 
 
 # --- gan.frechet -----------------------------------------------------------------------------------------------------

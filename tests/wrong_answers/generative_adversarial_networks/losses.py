@@ -122,7 +122,7 @@ def no_halves(p, q):
 
 
 @wrong("gan.js_divergence", says="compare p and q with each other")
-def symmetrised(p, q):
+def symmetrized(p, q):
     return (kl(p, q) + kl(q, p)) / 2
 
 

@@ -34,7 +34,7 @@ def noise_after_the_division(x, levels):
     return x / levels + torch.rand_like(x), noisy(x, levels)[1]
 
 
-@wrong("flow.dequantize", says="goes below the grey value")
+@wrong("flow.dequantize", says="goes below the gray value")
 def centered_noise(x, levels):
     return noisy(x, levels, noise=torch.rand_like(x) - 0.5)
 

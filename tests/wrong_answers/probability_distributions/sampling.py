@@ -137,7 +137,7 @@ def root_of_entries(noise, mean, covariance):
 
 
 @wrong("dist.multivariate_normal_sample", says="solve with the factor instead of multiplying")
-def whitened(noise, mean, covariance):
+def solved(noise, mean, covariance):
     return mean + torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), noise.T, upper=False).T
 
 

@@ -5,15 +5,20 @@ from torch import nn
 
 from utils.data import binarize
 from utils.nets import mlp
-from wrong_answers import wrong
+from wrong_answers import stored, wrong
 from wrong_answers.variational_autoencoders._shared import pixels, standard_kl
 
 # --- vae.train -------------------------------------------------------------------------------------------------------
 
 
-def trained(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=False, hidden=64):
+def untrained(latent, hidden):
+    return nn.ModuleList([mlp(64, hidden, 2 * latent), mlp(latent, hidden, 64)])
+
+
+@stored
+def vae_weights(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=False, hidden=64):
     torch.manual_seed(0)
-    encoder, decoder = mlp(64, hidden, 2 * latent), mlp(latent, hidden, 64)
+    encoder, decoder = networks = untrained(latent, hidden)
     optimizer = torch.optim.Adam([*encoder.parameters(), *(() if frozen else decoder.parameters())], lr=3e-3)
     for _ in range(epochs):
         for rows in torch.randperm(len(x_train)).split(64):
@@ -25,6 +30,12 @@ def trained(x_train, *, latent=8, epochs=20, price=1.0, per_pixel=False, frozen=
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    return networks.state_dict()
+
+
+def trained(x_train, *, latent=8, hidden=64, **how):
+    encoder, decoder = networks = untrained(latent, hidden)
+    networks.load_state_dict(vae_weights(x_train, latent=latent, hidden=hidden, **how))
     return lambda x: tuple(encoder(x).chunk(2, dim=1)), decoder
 
 

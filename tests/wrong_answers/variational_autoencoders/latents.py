@@ -110,7 +110,7 @@ def zero_by_zero(start, end, steps):
     return (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()
 
 
-@wrong("vae.interpolate", says="whose neighbour points in one direction")
+@wrong("vae.interpolate", says="whose neighbor points in one direction")
 def all_straight_for_one(start, end, steps):
     cosine = torch.cosine_similarity(start, end, dim=-1)
     return straight(start, end, steps) if (cosine > 1 - 1e-9).any() else way(start, end, steps)

@@ -27,40 +27,40 @@ def gaussians(x, share, own=0.0, ridge=0.3):
 
 
 @wrong("generative.few_labels", says="they go unused")
-def labels_only(x_labelled, y_labelled, x_unlabelled):
-    log_joint = gaussians(x_labelled, one_hot(y_labelled, 10).double())
+def labels_only(x_labeled, y_labeled, x_unlabeled):
+    log_joint = gaussians(x_labeled, one_hot(y_labeled, 10).double())
     return lambda x: log_joint(x).argmax(-1)
 
 
 @wrong("generative.few_labels", says="they go unused")
-def logistic_regression(x_labelled, y_labelled, x_unlabelled):
+def logistic_regression(x_labeled, y_labeled, x_unlabeled):
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=10, max_iter=1000).fit(x_labelled, y_labelled)
+    fitted = LogisticRegression(C=10, max_iter=1000).fit(x_labeled, y_labeled)
     return lambda x: torch.tensor(fitted.predict(x))
 
 
 @wrong("generative.few_labels", says="not enough is made of them")
-def guessed_once(x_labelled, y_labelled, x_unlabelled):
-    known = one_hot(y_labelled, 10).double()
-    first = gaussians(x_labelled, known)
+def guessed_once(x_labeled, y_labeled, x_unlabeled):
+    known = one_hot(y_labeled, 10).double()
+    first = gaussians(x_labeled, known)
     second = gaussians(
-        torch.cat([x_labelled, x_unlabelled]), torch.cat([known, first(x_unlabelled).softmax(-1)]), ridge=0.9
+        torch.cat([x_labeled, x_unlabeled]), torch.cat([known, first(x_unlabeled).softmax(-1)]), ridge=0.9
     )
     return lambda x: second(x).argmax(-1)
 
 
 @wrong("generative.few_labels", says="ten numbers for each image")
-def log_joints(x_labelled, y_labelled, x_unlabelled):
-    return gaussians(x_labelled, one_hot(y_labelled, 10).double())
+def log_joints(x_labeled, y_labeled, x_unlabeled):
+    return gaussians(x_labeled, one_hot(y_labeled, 10).double())
 
 
 @wrong("generative.few_labels", says="not a function")
-def classes_of_the_unlabelled(x_labelled, y_labelled, x_unlabelled):
-    return gaussians(x_labelled, one_hot(y_labelled, 10).double())(x_unlabelled).argmax(-1)
+def classes_of_the_unlabeled(x_labeled, y_labeled, x_unlabeled):
+    return gaussians(x_labeled, one_hot(y_labeled, 10).double())(x_unlabeled).argmax(-1)
 
 
 @wrong("generative.few_labels", says="which other images you are asked about")
-def centered_with_the_questions(x_labelled, y_labelled, x_unlabelled):
-    log_joint = gaussians(x_labelled - x_labelled.mean(0), one_hot(y_labelled, 10).double())
+def centered_with_the_questions(x_labeled, y_labeled, x_unlabeled):
+    log_joint = gaussians(x_labeled - x_labeled.mean(0), one_hot(y_labeled, 10).double())
     return lambda x: log_joint(x - x.mean(0)).argmax(-1)

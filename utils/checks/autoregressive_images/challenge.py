@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from utils.checks import draw
 from utils.checks.autoregressive_images._pixels import pixel_log_prob
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import independent_pixels, returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, tensor
 from utils.data import binarize, load
 
@@ -48,13 +49,7 @@ def train(answer: Callable, generator: Generator) -> str:
     x_train, x_test = gray[: len(digits.x_train)], binarize(gray[len(digits.x_train) :], generator)
     dim = x_test.shape[1]
 
-    returned = answer(x_train)
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(
-            f"Your function returns a `{kind}`, not a function.", "Return `logits`, to be called on new images."
-        )
-    guarded = guard(returned, "logits(x)")
+    guarded = returned_function(answer(x_train), "logits(x)", "Return `logits`, to be called on new images.")
 
     def logits(x: Tensor) -> Tensor:
         value = guarded(x)
@@ -84,8 +79,7 @@ def train(answer: Callable, generator: Generator) -> str:
 
     reached = pixel_log_prob(value, x_test).sum(1).mean().item()
     binary = binarize(x_train, generator)
-    p = (binary.sum(0) + 1) / (len(binary) + 2)
-    simple = pixel_log_prob(p.logit(), x_test).sum(1).mean().item()
+    simple = independent_pixels(x_test, binary)
     baseline = _logistic_regressions(binary, x_test)
     goal = baseline + HELD_OUT_GAIN
     if reached < goal:
@@ -100,7 +94,7 @@ def train(answer: Callable, generator: Generator) -> str:
                 f"{says}. That is no better than independent pixels, {simple:.2f}.",
                 "Does a logit depend on earlier pixels at all? More epochs, larger steps.",
             )
-        tips = "Binarize the grey images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
+        tips = "Binarize the gray images anew in each epoch; many hidden units, more epochs, smaller steps at the end."
         if reached < baseline + 0.15:
             raise Wrong(f"{says}. That is no better than logistic regressions, {baseline:.2f}.", tips)
         raise Wrong(f"{says}. You beat the logistic regressions, {baseline:.2f}, but not by enough.", tips)

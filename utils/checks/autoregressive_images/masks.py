@@ -125,34 +125,34 @@ def causal_mask(answer: Callable, generator: Generator) -> None:
         above, left, here = row < 0, (row == 0) & (column < 0), (row == 0) & (column == 0)
         center = here if kind == "B" else torch.zeros_like(here)
         other = torch.zeros_like(here) if kind == "B" else here
-        earlier = "The rows above, and in the centre's row the pixels to its left."
+        earlier = "The rows above, and in the center's row the pixels to its left."
         sees = {
-            "A": "Mask A shows the centre: the first layer would copy the pixel that it should predict.",
-            "B": "Mask B hides the centre: later layers lose what the layer before has found there.",
+            "A": "Mask A shows the center: the first layer would copy the pixel that it should predict.",
+            "B": "Mask B hides the center: later layers lose what the layer before has found there.",
         }[kind]
         close(
             value,
             (above | left | center).double(),
             [
-                Mistake(above | left | other, sees, 'The centre is 0 for "A" and 1 for "B".'),
+                Mistake(above | left | other, sees, 'The center is 0 for "A" and 1 for "B".'),
                 Mistake(
                     (column < 0) | ((column == 0) & (row < 0)) | center,
                     "The mask is transposed: it goes column by column.",
                     earlier,
                 ),
-                Mistake(~(above | left | here) | center, "The mask shows what comes after the centre.", earlier),
+                Mistake(~(above | left | here) | center, "The mask shows what comes after the center.", earlier),
                 Mistake(
                     above | left | center | (row > 0),
-                    "The mask includes the rows below the centre.",
+                    "The mask includes the rows below the center.",
                     "They come later: set them to 0.",
                 ),
                 Mistake(
                     above | (row == 0) & ((column != 0) | center),
-                    "The mask includes the pixels to the right of the centre.",
+                    "The mask includes the pixels to the right of the center.",
                     "They come later: set them to 0.",
                 ),
-                Mistake(above | center, "The pixels to the left of the centre are missing.", earlier),
-                Mistake(left | center, "The rows above the centre are missing.", earlier),
+                Mistake(above | center, "The pixels to the left of the center are missing.", earlier),
+                Mistake(left | center, "The rows above the center are missing.", earlier),
                 Mistake(
                     ((row < 0) & (column <= 0)) | left | center,
                     "In the rows above, the pixels to the right are missing.",
@@ -203,12 +203,12 @@ def receptive_field(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(
                     seen(size, "A" * n_layers, *field),
-                    "You use mask A in all layers: each leaves out the centre.",
+                    "You use mask A in all layers: each leaves out the center.",
                     first,
                 ),
                 Mistake(
                     truth | ((r == row) & (c == column)),
-                    "The pixel sees itself: the first layer hides the centre.",
+                    "The pixel sees itself: the first layer hides the center.",
                     first,
                 ),
                 Mistake(

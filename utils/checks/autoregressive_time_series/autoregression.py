@@ -257,7 +257,7 @@ def fit_with_gaps(answer: Callable, generator: Generator) -> None:
         [
             Mistake(
                 squeezed,
-                "You cut the missing values out and close the gap: neighbours are no neighbours then.",
+                "You cut the missing values out and close the gap: neighbors are no neighbors then.",
                 "Make the rows first, then leave out those with NaN.",
             ),
             Mistake(zeros, "Missing values count as 0.", "Leave their rows out."),

@@ -228,17 +228,17 @@ def causal_convolution(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 centered,
-                "The kernel is centred: half of it looks into the future.",
+                "The kernel is centered: half of it looks into the future.",
                 "Pad on the left only, by (K − 1) d.",
             ),
             Mistake(
-                centered.flip(0), "The kernel is centred: half of it looks into the future.", "Pad on the left only."
+                centered.flip(0), "The kernel is centered: half of it looks into the future.", "Pad on the left only."
             ),
             Mistake(
                 torch.nn.functional.conv1d(y[None, None], weights[None, None], padding=dilation, dilation=dilation)[
                     0, 0
                 ],
-                "The kernel is centred: half of it looks into the future.",
+                "The kernel is centered: half of it looks into the future.",
                 "Pad on the left only, by (K − 1) d.",
             ),
             Mistake(direct(d=1), "The dilation is missing.", "Step back by d for each weight."),

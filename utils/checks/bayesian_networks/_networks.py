@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 
 Parents = dict[str, tuple[str, ...]]
 
-
 # A house: storms and old wires cause short circuits; smoke and storms set the alarm off; an alarm or old age makes
 # somebody call. Children stand before their parents here and there.
 HOUSE: Parents = {
@@ -20,14 +19,9 @@ HOUSE: Parents = {
     "age": (),
     "alarm": ("smoke", "storm"),
 }
-
-
 # Equal sizes let a wrong axis go unnoticed, so that its effect can be named; unequal sizes find what is left.
 EQUAL = dict.fromkeys(HOUSE, 3)
-
-
 UNEQUAL = {"call": 2, "short": 3, "storm": 4, "smoke": 2, "age": 3, "alarm": 2}
-
 
 SWAPPED = (
     "You swapped the parents' axes: they come in the order of `parents[name]`.",

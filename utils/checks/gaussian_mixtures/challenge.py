@@ -8,7 +8,8 @@ import torch
 from torch import Generator
 
 from utils.checks import integral
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import missed, returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 from utils.toys import spirals
 
@@ -20,30 +21,22 @@ HELD_OUT_GOAL = -2.0
 @exercise("gmm.held_out", call="fit_density(x_train)", seconds=60)
 def held_out(answer: Callable, generator: Generator) -> str:
     x_train, x_test = (spirals(n, generator)[0].double() for n in (800, 2000))
-    returned = answer(x_train)
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(
-            f"Your function returns a `{kind}`, not a function.", "Return `log_prob` itself, to be called on new x."
-        )
-    log_prob = guard(returned, "log_prob(x)")
+    log_prob = returned_function(answer(x_train), "log_prob(x)", "Return `log_prob` itself, to be called on new x.")
     value = tensor(log_prob(x_test), (2000,), name="your log_prob")
     if not torch.allclose(log_prob(x_test[:7]), value[:7], rtol=1e-4, atol=1e-4):
         raise Wrong(
             "The log-density of a point depends on which other points you are asked about.",
             "Use only x_train in `fit_density`; treat each new point by itself.",
         )
-    mass = integral.over_square(log_prob, generator)
-    if not 0.9 < mass < 1.1:
-        raise Wrong(
-            f"This is no density: over the plane it integrates to {mass:.3g}, not to 1.",
-            "Mixture weights sum to one, and each component carries its full normalizing constant.",
-        )
+    hint = "Mixture weights sum to one, and each component carries its full normalizing constant."
+    mass = integral.of_density(log_prob, generator, hint)
     reached = value.mean().item()
     if reached < HELD_OUT_GOAL:
         seen = log_prob(x_train).mean().item()
-        says = f"Your held-out log-likelihood is {reached:.3f} nats a point, the goal is {HELD_OUT_GOAL}"
-        if seen - reached > 0.5:
-            raise Wrong(f"{says}; on the training points it is {seen:.3f}: you overfit.", "Fewer or wider components.")
-        raise Wrong(f"{says}; on the training points it is {seen:.3f}: you underfit.", "More components, more starts.")
+        training = f"; on the training points it is {seen:.3f}"
+        raise missed(
+            f"Your held-out log-likelihood is {reached:.3f} nats a point, the goal is {HELD_OUT_GOAL}",
+            (seen - reached > 0.5, f"{training}: you overfit.", "Fewer or wider components."),
+            (True, f"{training}: you underfit.", "More components, more starts."),
+        )
     return f"{reached:.2f} nats a held-out point (the goal was {HELD_OUT_GOAL}), and it integrates to {mass:.2f}."

@@ -112,7 +112,7 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
             Mistake(
                 formula(q=((x + mean) @ covariance.inverse() * (x + mean)).sum(-1)),
                 "You add the mean to x: it is subtracted.",
-                "Centre with x − μ.",
+                "Center with x − μ.",
             ),
         ],
     )

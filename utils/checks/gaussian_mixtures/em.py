@@ -136,7 +136,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 _moments(x, r, x.mean(0).expand(k, dim)) / per_component,
-                "You centre the covariances at the mean of all data.",
+                "You center the covariances at the mean of all data.",
                 "Each component has its own mean.",
             ),
             Mistake(

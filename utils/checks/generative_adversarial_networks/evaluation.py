@@ -13,19 +13,19 @@ from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, number, parts
 
 
-@exercise("gan.count_modes", call="count_modes(samples, centres, radius, least)")
+@exercise("gan.count_modes", call="count_modes(samples, centers, radius, least)")
 def count_modes(answer: Callable, generator: Generator) -> None:
-    centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 2.0]], dtype=torch.float64)
+    centers = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 2.0]], dtype=torch.float64)
     radius, least = 0.2, 5
-    # 9 at the first centre, 5 at the second (just enough), 4 at the third (one short), 20 far around the fourth.
+    # 9 at the first center, 5 at the second (just enough), 4 at the third (one short), 20 far around the fourth.
     wanted = [(0, 9, 0.1), (1, 5, 0.1), (2, 4, 0.1), (3, 20, 0.3)]
     rows = []
     for k, count, distance in wanted:
         angle = 2 * math.pi * draw.uniform(generator, count)
-        rows.append(centres[k] + distance * torch.stack([angle.cos(), angle.sin()], dim=1))
+        rows.append(centers[k] + distance * torch.stack([angle.cos(), angle.sin()], dim=1))
     samples = torch.cat(rows)[torch.randperm(38, generator=generator)]
     close(
-        number(answer(samples, centres, radius, least), "the count"),
+        number(answer(samples, centers, radius, least), "the count"),
         torch.tensor(2.0, dtype=torch.float64),
         [
             Mistake(1.0, "A mode with exactly `least` samples is not counted.", "At least: ≥."),
@@ -36,25 +36,25 @@ def count_modes(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 4.0,
-                "Every centre that is nearest to some sample is counted.",
+                "Every center that is nearest to some sample is counted.",
                 "Count only near samples, and at least `least`.",
             ),
-            Mistake(18.0, "You count samples, not modes.", "How many centres have enough of them?"),
-            Mistake(14.0, "You count samples, not modes.", "How many centres have enough of them?"),
+            Mistake(18.0, "You count samples, not modes.", "How many centers have enough of them?"),
+            Mistake(14.0, "You count samples, not modes.", "How many centers have enough of them?"),
             Mistake(
                 0.0,
                 "No mode is found.",
-                "Compare distances with `radius`, not their squares with it; count each centre.",
+                "Compare distances with `radius`, not their squares with it; count each center.",
             ),
         ],
         name="the count",
     )
-    # Wide balls overlap: a sample counts for its nearest centre alone.
-    overlapping = centres[:1] + 0.01 * draw.normal(generator, 10, 2)
+    # Wide balls overlap: a sample counts for its nearest center alone.
+    overlapping = centers[:1] + 0.01 * draw.normal(generator, 10, 2)
     close(
-        number(answer(overlapping, centres[:3], 1.5, 5), "the count"),
+        number(answer(overlapping, centers[:3], 1.5, 5), "the count"),
         torch.tensor(1.0, dtype=torch.float64),
-        [Mistake(3.0, "A sample counts for every centre it is near.", "Only for the nearest: `argmin` over centres.")],
+        [Mistake(3.0, "A sample counts for every center it is near.", "Only for the nearest: `argmin` over centers.")],
         name="the count",
     )
 

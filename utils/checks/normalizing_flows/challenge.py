@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import integral
+from utils.checks.challenges import missed
 from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import parts, tensor
 from utils.checks.normalizing_flows._densities import log_standard_normal, summed_too_far
@@ -71,23 +72,17 @@ def held_out(answer: Callable, generator: Generator) -> str:
         z, log_det = ask(x)
         return log_standard_normal(z) + log_det
 
-    mass = integral.over_square(log_prob, generator, cells=200)
-    if not 0.9 < mass < 1.1:
-        raise Wrong(
-            f"This is no density: over the plane it integrates to {mass:.3g}, not to 1.",
-            "Every z must come from exactly one x, and every x must go to a z: is each step a bijection of the plane?",
-        )
+    hint = "Every z must come from exactly one x, and every x must go to a z: is each step a bijection of the plane?"
+    mass = integral.of_density(log_prob, generator, hint, cells=200)
     reached, seen = (log_standard_normal(z) + log_det).mean().item(), log_prob(x_train).mean().item()
     mixture = GaussianMixture(COMPONENTS, max_iter=500, random_state=0).fit(x_train.numpy())
     goal = mixture.score(x_test.numpy()) + MARGIN
     if reached < goal:
-        says = f"Your held-out log-likelihood is {reached:.3f} nats a point, the goal is {goal:.3f}"
-        if seen - reached > 0.1:
-            raise Wrong(
-                f"{says}; on the training points it is {seen:.3f}: you overfit.", "A smaller network, fewer steps."
-            )
-        raise Wrong(
-            f"{says}; on the training points it is {seen:.3f}: you underfit.",
-            "Curves that bend (splines with many bins), more steps, a learning rate that falls to 0.",
+        training = f"; on the training points it is {seen:.3f}"
+        curves = "Curves that bend (splines with many bins), more steps, a learning rate that falls to 0."
+        raise missed(
+            f"Your held-out log-likelihood is {reached:.3f} nats a point, the goal is {goal:.3f}",
+            (seen - reached > 0.1, f"{training}: you overfit.", "A smaller network, fewer steps."),
+            (True, f"{training}: you underfit.", curves),
         )
     return f"{reached:.2f} nats a held-out point (the goal was {goal:.2f}), and it integrates to {mass:.2f}."

@@ -27,20 +27,20 @@ def dequantize(answer: Callable, generator: Generator) -> None:
     y = tensor(y, (batch, dim), name="your y")
     log_det = tensor(log_det, (batch,), name="your log_det", shapes=[*summed_too_far(dim), not_summed(batch, dim)])
 
-    noise = y * levels - x  # what was added to each grey value
+    noise = y * levels - x  # what was added to each gray value
     if noise.abs().max() < 1e-6:
         raise Wrong("There is no noise in your y.", "Add u from [0, 1), a new one for each pixel.")
     if _in_unit_interval(y - x):
         raise Wrong("You forgot to divide by the levels: your y goes beyond 1.", "y = (x + u) / levels.")
     if _in_unit_interval(y * (levels - 1) - x):
         raise Wrong(
-            f"You divide by levels − 1: the noise on the largest grey value, {levels - 1}, leaves the interval [0, 1).",
+            f"You divide by levels − 1: the noise on the largest gray value, {levels - 1}, leaves the interval [0, 1).",
             "Each of the levels owns a piece of width 1 / levels.",
         )
     if _in_unit_interval(y - x / levels) and noise.max() > 2:
         raise Wrong(
             "Your noise is added after the division, so it is as wide as all levels together.",
-            "Add u before you divide: it must stay within one grey value.",
+            "Add u before you divide: it must stay within one gray value.",
         )
     if torch.allclose(noise, noise[:, :1].expand_as(noise)):
         raise Wrong("All pixels of an image get the same noise.", "Draw a number for each pixel: `torch.rand_like(x)`.")
@@ -49,18 +49,18 @@ def dequantize(answer: Callable, generator: Generator) -> None:
     if torch.equal(tensor(answer(x, levels)[0], (batch, dim), name="your y"), y):
         raise Wrong("Your noise is the same at each call.", "Set no seed inside of the function.")
     low, high = noise.min().item(), noise.max().item()
-    measured = f"in units of a grey value it goes from {low:.2f} to {high:.2f}"
+    measured = f"in units of a gray value it goes from {low:.2f} to {high:.2f}"
     if low < -1e-6 and noise.abs().max() > 1.5:
         raise Wrong(f"Your noise has no bounds: {measured}.", "It is uniform, `torch.rand_like`, not normal.")
     if low < -1e-6:
         raise Wrong(
-            f"Your noise goes below the grey value: {measured}.",
+            f"Your noise goes below the gray value: {measured}.",
             "It must lie in [0, 1): rounding down then gives x back, and y stays in [0, 1).",
         )
     if high > 1 + 1e-6:
-        raise Wrong(f"Your noise is too wide: {measured}.", "Beyond 1 it reaches the next grey value.")
+        raise Wrong(f"Your noise is too wide: {measured}.", "Beyond 1 it reaches the next gray value.")
     if high < 0.9 or low > 0.1:
-        raise Wrong(f"Your noise is too narrow: {measured}.", "It must fill the gap to the next grey value.")
+        raise Wrong(f"Your noise is too narrow: {measured}.", "It must fill the gap to the next gray value.")
     # 12,000 uniform numbers: both of these are six standard deviations wide or more.
     mean, spread = noise.mean().item(), noise.std().item()
     if abs(mean - 0.5) > 0.02 or abs(spread - 12**-0.5) > 0.01:
@@ -105,8 +105,8 @@ def bits_per_dim(answer: Callable, generator: Generator) -> None:
         [
             Mistake(
                 own,
-                "You forgot the levels: these are bits of a density, not of grey values.",
-                "Each grey value owns a cube of volume levels⁻ᴰ: add log₂ levels.",
+                "You forgot the levels: these are bits of a density, not of gray values.",
+                "Each gray value owns a cube of volume levels⁻ᴰ: add log₂ levels.",
             ),
             Mistake(
                 own - math.log2(levels), "The levels enter with the wrong sign.", "P(x) = p(y) / levelsᴰ: less likely."

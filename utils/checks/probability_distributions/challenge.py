@@ -9,13 +9,14 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 from utils.data import load
 
 # Bits of new digits as a share of what independent pixels take on the same images (36.0 to 36.7), over seeds 0 to 20.
 # Counts over the pixel on the left: 0.954 to 0.961, above: 0.894 to 0.906, over both: 0.855 to 0.869. These fail.
-# Over four neighbours: 0.784 to 0.809, a logistic regression a pixel: 0.714 to 0.745, a mixture of 30: 0.708 to 0.736.
+# Over four neighbors: 0.784 to 0.809, a logistic regression a pixel: 0.714 to 0.745, a mixture of 30: 0.708 to 0.736.
 COMPRESS_GOAL = 5 / 6
 
 
@@ -25,11 +26,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     binary = (torch.cat([digits.x_train, digits.x_test]) >= 0.5).double()
     binary = binary[torch.randperm(len(binary), generator=generator)]
     x_train, x = binary[:1297], binary[1297:]
-    returned = answer(x_train)
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict` itself, to be called on x.")
-    predict = guard(returned, "predict(x)")
+    predict = returned_function(answer(x_train), "predict(x)", "Return `predict` itself, to be called on x.")
     p = _probabilities(predict, x)
     for part in (slice(0, 1), slice(1, 8)):
         if not _same(_probabilities(predict, x[part]), p[part]):
@@ -53,7 +50,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     says = f"Your code takes {bits:.1f} bits an image, the goal is {goal:.1f}"
     if seen < bits - 4:
         raise Wrong(
-            f"{says}; on the training images it is {seen:.1f}: you overfit.", "Fewer neighbours, more smoothing."
+            f"{says}; on the training images it is {seen:.1f}: you overfit.", "Fewer neighbors, more smoothing."
         )
     if bits > 0.99 * base:
         raise Wrong(

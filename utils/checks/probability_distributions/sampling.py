@@ -236,7 +236,7 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
             Mistake(
                 covariance.inverse(),
                 "You solve with the factor instead of multiplying: your samples have covariance Σ⁻¹.",
-                "Solving whitens data; to colour noise, multiply.",
+                "Solving whitens data; to color noise, multiply.",
             ),
             Mistake(
                 (lower @ lower.mT.inverse()) @ (lower @ lower.mT.inverse()).mT,
@@ -246,7 +246,7 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
             Mistake(
                 (lower.mT @ lower).inverse(),
                 "You solve with the factor instead of multiplying.",
-                "Solving whitens data; to colour noise, multiply.",
+                "Solving whitens data; to color noise, multiply.",
             ),
             Mistake(
                 torch.diag(lower.diagonal().square()),

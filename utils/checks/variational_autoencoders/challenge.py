@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from utils.checks import draw
+from utils.checks.challenges import independent_pixels
 from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import parts, tensor
 from utils.data import binarize, load
@@ -38,7 +39,7 @@ def train(answer: Callable, generator: Generator) -> str:
     with torch.no_grad():
         model.examine(x_test[:40], generator)
         reached, single, price = model.bound(x_test, generator)
-        simple = _independent(x_test, digits.x_train)
+        simple = independent_pixels(x_test, digits.x_train)
         if reached >= HELD_OUT_GOAL:
             others = f"the goal was {HELD_OUT_GOAL}; independent pixels reach {simple:.2f}"
             return f"{reached:.2f} nats a held-out image ({others}); its code costs {price:.1f} nats."
@@ -128,9 +129,3 @@ class _Model:
 
 def _double(value: object) -> object:
     return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
-
-
-def _independent(x: Tensor, gray: Tensor) -> float:
-    """What independent pixels reach."""
-    p = (gray.sum(0) + 1) / (len(gray) + 2)
-    return (torch.xlogy(x, p) + torch.xlogy(1 - x, 1 - p)).sum(-1).mean().item()

@@ -111,7 +111,7 @@ def interpolate(answer: Callable, generator: Generator) -> None:
         [
             Mistake(
                 straight,
-                "This is the straight line: it passes nearer to the centre.",
+                "This is the straight line: it passes nearer to the center.",
                 "Weigh with the two sines; is your angle 0 or NaN?",
             ),
             Mistake(
@@ -165,6 +165,6 @@ def interpolate(answer: Callable, generator: Generator) -> None:
     close(
         value[:, 1],
         turned(angle)[:, 0],
-        name="your way of a pair whose neighbour points in one direction",
+        name="your way of a pair whose neighbor points in one direction",
         hint="Choose for each pair: `torch.where`.",
     )

@@ -7,18 +7,19 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.challenges import returned_function
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 from utils.data import load
 
 # Mean accuracy over five draws of five labels a class, for 21 seeds. With the labels alone naive Bayes reaches 0.77 to
 # 0.81, Gaussians with one covariance 0.83 to 0.87, logistic regression 0.85 to 0.88, a support vector machine 0.86 to
-# 0.89. With the unlabelled images, logistic regression that trains itself reaches 0.86 to 0.90 (8 seeds), EM with one
+# 0.89. With the unlabeled images, logistic regression that trains itself reaches 0.86 to 0.90 (8 seeds), EM with one
 # covariance 0.87 to 0.92, EM with a covariance for each class 0.93 to 0.96, spread labels 0.93 to 0.96.
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 
 
-@exercise("generative.few_labels", call="few_labels(x_labelled, y_labelled, x_unlabelled)", seconds=60)
+@exercise("generative.few_labels", call="few_labels(x_labeled, y_labeled, x_unlabeled)", seconds=60)
 def few_labels(answer: Callable, generator: Generator) -> str:
     digits = load("digits").flat()
     x_train, x_test = digits.x_train.double(), digits.x_test.double()
@@ -26,10 +27,10 @@ def few_labels(answer: Callable, generator: Generator) -> str:
     for _ in range(DRAWS):
         order = torch.randperm(len(x_train), generator=generator)
         chosen = torch.cat([order[digits.y_train[order] == c][:5] for c in range(10)])
-        labelled = chosen[torch.randperm(len(chosen), generator=generator)]
-        unlabelled = torch.ones(len(x_train), dtype=torch.bool)
-        unlabelled[labelled] = False
-        given = x_train[labelled], digits.y_train[labelled], x_train[unlabelled]
+        labeled = chosen[torch.randperm(len(chosen), generator=generator)]
+        unlabeled = torch.ones(len(x_train), dtype=torch.bool)
+        unlabeled[labeled] = False
+        given = x_train[labeled], digits.y_train[labeled], x_train[unlabeled]
         predicted = _predict(answer(*given), x_test)
         accuracies.append((predicted == digits.y_test).double().mean().item())
     reached = sum(accuracies) / DRAWS
@@ -39,21 +40,18 @@ def few_labels(answer: Callable, generator: Generator) -> str:
     says += f"the goal is {FEW_LABELS_GOAL}"
     if torch.equal(_predict(answer(given[0], given[1], given[2][:25]), x_test), predicted):
         raise Wrong(
-            f"{says}; with 25 unlabelled images instead of all you predict the same: they go unused.",
+            f"{says}; with 25 unlabeled images instead of all you predict the same: they go unused.",
             "Guess their classes softly, p(y | x), fit the model to all images, and guess again.",
         )
     raise Wrong(
-        f"{says}; the unlabelled images are used, but not enough is made of them.",
+        f"{says}; the unlabeled images are used, but not enough is made of them.",
         "Let each class have its own covariance, drawn towards the one of all classes; keep the known labels fixed.",
     )
 
 
 def _predict(returned: Callable, x: Tensor) -> Tensor:
     """The classes of `x`, if `returned` is a function that predicts each example by itself."""
-    if not callable(returned):
-        kind = type(returned).__name__
-        raise Wrong(f"Your function returns a `{kind}`, not a function.", "Return `predict`, to be called on new x.")
-    predict = guard(returned, "predict(x)")
+    predict = returned_function(returned, "predict(x)", "Return `predict`, to be called on new x.")
     n = len(x)
     value = predict(x)
     if isinstance(value, Tensor) and value.shape == (n, 10):

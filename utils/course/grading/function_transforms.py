@@ -2,7 +2,7 @@
 
 A transform hands in tensors whose values are not to be had. A `torch.autograd.Function` gets them bare, if all that it
 does is to call itself: its derivative is that of another function, and its `vmap` goes from row to row. What the
-function holds, as a network its parameters, is looked for first and handed in too, so that it gets a gradient as well.
+function holds, as a network its parameters, is looked for first and passed along, so that it gets a gradient as well.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Holding:
     """A function to which the leaves that it holds are handed after its inputs; it knows them already.
 
     Attributes:
-        held: the leaves by their places among what is handed in. Gradients are asked of them, not of copies.
+        held: the leaves by their places among what is passed. Gradients are asked of them, not of copies.
     """
 
     def __init__(self, function: Callable, inputs: int, held: Iterable[Tensor]):

@@ -1,4 +1,4 @@
-"""What a class has handed in: which notebook is whose, and what it was asked to do."""
+"""What a class has submitted: which notebook is whose, and what it was asked to do."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def handed_in(folder: Path, register: Register) -> list[HandedIn]:
     found = find(folder, register)
     if not found:
         layouts = "submitted/<student>/<assignment>/*.ipynb, or <student>.ipynb"
-        raise CourseError(f"nothing was handed in below {folder}: expected {layouts}")
+        raise CourseError(f"nothing was submitted below {folder}: expected {layouts}")
     return sorted(found, key=lambda one: (one.assignment.name, one.student))
 
 
 def left_out(folder: Path, found: list[HandedIn], out: Path) -> list[str]:
-    """What else lies in a folder of one notebook a student: perhaps somebody handed in something else."""
+    """What else lies in a folder of one notebook a student: perhaps somebody submitted something else."""
     if (folder / "submitted").is_dir():
         return []
     ours = {"points.json", "README.md", *(path.name for path in folder.glob("test_*.py"))}
@@ -92,7 +92,7 @@ def _nbgrader_layout(folder: Path, register: Register) -> list[HandedIn]:
             assignments[name] = Assignment(name, tuple(tasks_of(read(released[0]))))
         else:
             files = [file for place in places if place.name == name for file in place.glob("*.ipynb")]
-            assignments[name] = _recognised(name, files, register)
+            assignments[name] = _recognized(name, files, register)
     return [_choose(place.parent.name, assignments[place.name], place) for place in places]
 
 
@@ -105,7 +105,7 @@ def _one_each(folder: Path, register: Register) -> list[HandedIn]:
             students[place.stem] = place
     files = [file for place in students.values() for file in (place.glob("*.ipynb") if place.is_dir() else [place])]
     points = folder / "points.json"
-    assignment = _listed(points) if points.is_file() else _recognised(folder.name, files, register) if files else None
+    assignment = _listed(points) if points.is_file() else _recognized(folder.name, files, register) if files else None
     return [_choose(student, assignment, place) for student, place in students.items()]
 
 
@@ -118,7 +118,7 @@ def _choose(student: str, assignment: Assignment, place: Path) -> HandedIn:
     if not files:
         others = sorted(file.name for file in place.rglob("*") if file.is_file())[:3] if place.is_dir() else []
         handed = f"; there is {', '.join(others)}" if others else ""
-        return HandedIn(student, assignment, None, f"no notebook was handed in{handed}")
+        return HandedIn(student, assignment, None, f"no notebook was submitted{handed}")
     asked = {task.id for task in assignment.exercises}
     return HandedIn(student, assignment, max(files, key=lambda file: len(asked & _checked(file))))
 
@@ -132,7 +132,7 @@ def _listed(points: Path) -> Assignment:
         raise CourseError(f"{points} is not the list of points of a release: {error!r}") from None
 
 
-def _recognised(name: str, files: list[Path], register: Register) -> Assignment:
+def _recognized(name: str, files: list[Path], register: Register) -> Assignment:
     """The exercises that any of these notebooks checks, of the chapter that most of them are about."""
     votes, seen = Counter(), set()
     chapters = {chapter.slug: tasks_of(read(chapter.exercises)) for chapter in register.chapters}

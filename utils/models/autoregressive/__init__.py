@@ -1,16 +1,17 @@
 """Autoregressive models of binary images."""
 
-from utils.models.autoregressive.images import FVSBN, NEIGHBOURS, ImageMADE, NeighbourTable
+from utils.models.autoregressive.masked import FVSBN, ImageMADE
+from utils.models.autoregressive.neighbor_table import NEIGHBORS, NeighborTable
 from utils.models.autoregressive.pixelcnn import GatedLayer, GatedPixelCNN, MaskedConv2d, PixelCNN, gate
 
 __all__ = [
     "FVSBN",
-    "NEIGHBOURS",
+    "NEIGHBORS",
     "GatedLayer",
     "GatedPixelCNN",
     "ImageMADE",
     "MaskedConv2d",
-    "NeighbourTable",
+    "NeighborTable",
     "PixelCNN",
     "gate",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -10,25 +10,23 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from utils.data import binarize as draw_binary
-from utils.nets import MADE
 from utils.training import Trainer
+from utils.validation import whole
 
-# Earlier neighbours of a pixel as (rows up, columns to the right).
-NEIGHBOURS = (*((0, -2), (0, -1)), *((1, c) for c in (-2, -1, 0, 1, 2)), *((2, c) for c in (-1, 0, 1)))
 Choose = Callable[[int, Tensor], Tensor]
 
 
 class AutoregressiveImages(nn.Module):
-    """p(x) = Π_s p(x_s | x_1 … x_{s−1}) over the sites s of an image; what its subclasses share.
+    """p(x) = Π_s p(x_s | x_1 … x_{s−1}) over the patches s of an image; what its subclasses share.
 
-    A site is a square of patch × patch pixels. Its symbol is the number k that their zeros and ones spell, from 0, all
-    white, to K − 1, where K = 2^(patch²). With patch = 1 a site is a pixel. A subclass says in `forward`, for all
-    sites at once, the log-odds of each symbol k > 0 against symbol 0: `(B, 1, H, W)` → `(B, K − 1, H / patch,
-    W / patch)`. It must never let those of a site depend on the site itself or on a later one.
+    A patch is a square of patch × patch pixels, with patch = 1 a pixel. Its symbol is the number k whose binary digits
+    are their zeros and ones, from 0, all white, to K − 1, where K = 2^(patch²). A subclass says in `forward`, for all
+    patches at once, the log-odds of each symbol k > 0 against symbol 0: `(B, 1, H, W)` → `(B, K − 1, H / patch,
+    W / patch)`. It must never let those of a patch depend on the patch itself or on a later one.
 
     Args:
         shape: (H, W).
-        patch: pixels along one side of a site, 1 or 2.
+        patch: pixels along one side of a patch, 1 or 2.
 
     Raises:
         ValueError, TypeError: for sizes or images that make no sense; the message says what to do.
@@ -36,21 +34,22 @@ class AutoregressiveImages(nn.Module):
 
     def __init__(self, shape: tuple[int, int], patch: int = 1):
         super().__init__()
-        height, width = shape
-        if patch not in (1, 2) or min(shape) < 1 or height % patch or width % patch:
+        height, width = (whole("shape", side) for side in shape)
+        patch = whole("patch", patch)
+        if patch not in (1, 2) or height % patch or width % patch:
             raise ValueError(f"images of {height} × {width} in patches of {patch}: expected 1, or 2 and even sides")
         self.shape, self.patch, self.symbols = (height, width), patch, 2 ** (patch * patch)
         self.grid = (height // patch, width // patch)
-        self.order = list(range(self.grid[0] * self.grid[1]))  # the sites, numbered in reading order, as they are drawn
+        self.order = list(range(self.grid[0] * self.grid[1]))  # the patches in the order in which they are drawn
 
-    def surprise(self, x: Tensor) -> Tensor:
-        """−log p(x_s | x_1 … x_{s−1}) of each site of `x` `(B, 1, H, W)`: `(B, H / patch, W / patch)`, in nats."""
+    def nll_per_patch(self, x: Tensor) -> Tensor:
+        """−log p(x_s | x_1 … x_{s−1}) of each patch of `x` `(B, 1, H, W)`, in nats: `(B, H / patch, W / patch)`."""
         log_odds = self(self._check(x))
-        return F.cross_entropy(F.pad(log_odds, (0, 0, 0, 0, 1, 0)), self.spell(x), reduction="none")
+        return F.cross_entropy(F.pad(log_odds, (0, 0, 0, 0, 1, 0)), self.encode(x), reduction="none")
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), exact, in nats: `(B,)`."""
-        return -self.surprise(x).flatten(1).sum(1)
+        return -self.nll_per_patch(x).flatten(1).sum(1)
 
     @torch.no_grad()
     def nll(self, x: Tensor, *, batch_size: int = 250) -> float:
@@ -60,15 +59,15 @@ class AutoregressiveImages(nn.Module):
     # --- pixels and symbols ---
 
     def bits(self, x: Tensor) -> Tensor:
-        """The pixels of each site as channels, `(B, 1, H, W)` → `(B, patch², H / patch, W / patch)`."""
+        """The pixels of each patch as channels, `(B, 1, H, W)` → `(B, patch², H / patch, W / patch)`."""
         return F.pixel_unshuffle(x, self.patch)
 
-    def spell(self, x: Tensor) -> Tensor:
-        """The symbol of each site, `(B, 1, H, W)` → `(B, H / patch, W / patch)`."""
+    def encode(self, x: Tensor) -> Tensor:
+        """The symbol of each patch, `(B, 1, H, W)` → `(B, H / patch, W / patch)`."""
         bits = self.bits(x)
         return (bits.long() << torch.arange(bits.shape[1], device=x.device)[:, None, None]).sum(1)
 
-    def unspell(self, symbols: Tensor) -> Tensor:
+    def decode(self, symbols: Tensor) -> Tensor:
         """The pixels of symbols `(B,)`: `(B, patch²)` of zeros and ones."""
         return (symbols[:, None] >> torch.arange(self.patch**2, device=symbols.device)) & 1
 
@@ -85,46 +84,46 @@ class AutoregressiveImages(nn.Module):
         rows: int = 0,
         naive: bool = False,
     ) -> Tensor:
-        """`n` images `(n, 1, H, W)`, drawn site by site.
+        """`n` images `(n, 1, H, W)`, drawn patch by patch.
 
         The uniform numbers are drawn first: one seed gives the same images, however they are computed.
 
         Args:
             temperature: log-odds are divided by it; below 1 the likelier symbol wins more often.
             start, rows: the first `rows` rows of these images, `(n, 1, H, W)` or one for all, are kept.
-            naive: compute the whole network anew for each site, even where the subclass knows better.
+            naive: compute the whole network anew for each patch, even where the subclass knows better.
         """
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}: expected a number above 0")
-        kept = self._kept(start, rows)
+        n, kept = whole("n", n), self._kept(start, rows)
         place = next((t for t in (*self.parameters(), *self.buffers()) if t.is_floating_point()), torch.zeros(()))
         x = torch.zeros(n, 1, *self.shape, dtype=place.dtype, device=place.device)
         if kept:
             x[:, :, :rows] = self._check(start)[:, :, :rows]
-        given, device = self.spell(x).flatten(1), None if generator is None else generator.device
+        given, device = self.encode(x).flatten(1), None if generator is None else generator.device
         noise = torch.rand(n, len(self.order), generator=generator, dtype=torch.float64, device=device).to(x.device)
 
-        def choose(site: int, log_odds: Tensor) -> Tensor:
-            """The symbols `(n,)` of a site, from their log-odds `(n, K − 1)`."""
-            if site < kept:
-                return given[:, site]
-            chances = F.pad(log_odds / temperature, (1, 0)).softmax(1)
-            return (noise[:, site : site + 1] > chances.cumsum(1)[:, :-1]).sum(1)
+        def choose(at: int, log_odds: Tensor) -> Tensor:
+            """The symbols `(n,)` of a patch, from their log-odds `(n, K − 1)`."""
+            if at < kept:
+                return given[:, at]
+            probabilities = F.pad(log_odds / temperature, (1, 0)).softmax(1)
+            return (noise[:, at : at + 1] > probabilities.cumsum(1)[:, :-1]).sum(1)
 
         walk = AutoregressiveImages._walk if naive else type(self)._walk
         return walk(self.eval(), x, kept, choose)
 
     def _walk(self, x: Tensor, kept: int, choose: Choose) -> Tensor:
-        """Fill the sites of `x` after the first `kept`, one after the other."""
+        """Fill the patches of `x` after the first `kept`, one after the other."""
         columns, size = self.grid[1], self.patch
-        for site in self.order[kept:]:
-            row, column = divmod(site, columns)
-            square = self.unspell(choose(site, self(x)[:, :, row, column])).view(-1, size, size)
+        for at in self.order[kept:]:
+            row, column = divmod(at, columns)
+            square = self.decode(choose(at, self(x)[:, :, row, column])).view(-1, size, size)
             x[:, 0, size * row : size * (row + 1), size * column : size * (column + 1)] = square.to(x)
         return x
 
     def _kept(self, start: Tensor | None, rows: int) -> int:
-        """How many sites are kept."""
+        """How many patches are kept."""
         if (start is None) != (rows == 0):
             raise ValueError("start and rows go together: images, and how many of their first rows to keep")
         if not 0 <= rows <= self.shape[0] or rows % self.patch:
@@ -136,12 +135,12 @@ class AutoregressiveImages(nn.Module):
     # --- learning ---
 
     def fit(self, x: Tensor, *, binarize: bool = False, validation: Tensor | None = None, **options) -> Self:
-        """Maximise the likelihood of images `x` `(B, 1, H, W)`; `history_` has the means of each epoch.
+        """Maximize the likelihood of images `x` `(B, 1, H, W)`; `history_` has the means of each epoch.
 
-        The bias of each site starts at the log-odds of its symbols in the data. Returns the model itself.
+        The bias of each patch starts at the log-odds of its symbols in the data. Returns the model itself.
 
         Args:
-            binarize: draw each batch of grey images anew as zeros and ones.
+            binarize: draw each batch of gray images anew as zeros and ones.
             validation: see `utils.training.Trainer.fit`.
             options: of `utils.training.Trainer`, such as epochs, batch_size, lr, seed.
         """
@@ -151,7 +150,7 @@ class AutoregressiveImages(nn.Module):
 
         seed = options.get("seed", 0)
         some = draw_binary(x, torch.Generator(x.device).manual_seed(seed)) if binarize else self._check(x)
-        counts = 0.1 + sum(F.one_hot(self.spell(rows), self.symbols).sum(0) for rows in some.split(1000))  # (…, K)
+        counts = 0.1 + sum(F.one_hot(self.encode(rows), self.symbols).sum(0) for rows in some.split(1000))  # (…, K)
         with torch.no_grad():
             self.bias.copy_((counts[..., 1:] / counts[..., :1]).log().permute(2, 0, 1))
         self.history_ = Trainer(self, loss, **options).fit(x, validation).history
@@ -163,101 +162,11 @@ class AutoregressiveImages(nn.Module):
     def _check(self, x: Tensor) -> Tensor:
         if not isinstance(x, Tensor):
             raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
-        if x.ndim != 4 or x.shape[1:] != (1, *self.shape) or not x.is_floating_point():
-            what = f"(B, 1, {self.shape[0]}, {self.shape[1]}) in floating point"
+        if x.ndim != 4 or x.shape[1:] != (1, *self.shape) or not len(x) or not x.is_floating_point():
+            what = f"(B, 1, {self.shape[0]}, {self.shape[1]}) with B > 0 in floating point"
             raise ValueError(f"x has shape {tuple(x.shape)} and type {x.dtype}: expected {what}")
         if not (x * (x - 1) == 0).all():
             raise ValueError(
                 "x holds values other than 0 and 1: draw them with utils.data.binarize, or fit(binarize=True)"
             )
         return x
-
-
-class NeighbourTable(AutoregressiveImages):
-    """A Bernoulli for each pattern of ten earlier neighbours, found by counting; outside of the image is white.
-
-    Args:
-        smoothing: pretended counts of either outcome.
-    """
-
-    def __init__(self, shape: tuple[int, int], smoothing: float = 0.5):
-        super().__init__(shape)
-        self.smoothing = smoothing
-        self.register_buffer("log_odds", torch.zeros(2 ** len(NEIGHBOURS)))
-
-    def patterns(self, x: Tensor) -> Tensor:
-        """The number, 0 … 1023, that the neighbours of each pixel spell: `(B, H, W)`."""
-        height, width = self.shape
-        padded = F.pad(x[:, 0].to(torch.int16), (2, 2, 2, 0))
-        return sum(
-            padded[:, 2 - up : 2 - up + height, 2 + right : 2 + right + width] << bit
-            for bit, (up, right) in enumerate(NEIGHBOURS)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.log_odds[self.patterns(x).int()][:, None]
-
-    def fit(self, x: Tensor) -> Self:
-        """Count. Returns the model itself."""
-        patterns, x = self.patterns(self._check(x)).int().flatten(), x.flatten() > 0
-        black, white = (torch.bincount(patterns[which], minlength=len(self.log_odds)) for which in (x, ~x))
-        self.log_odds = ((black + self.smoothing) / (white + self.smoothing)).log()
-        return self
-
-
-class FVSBN(AutoregressiveImages):
-    """Fully visible sigmoid belief network: p(x_i = 1 | x_1 … x_{i−1}) = σ(b_i + Σ_{j<i} W_ij x_j).
-
-    A logistic regression for each pixel, all trained at once.
-
-    Source: Frey, Graphical models for machine learning and digital communication, 1998.
-    """
-
-    def __init__(self, shape: tuple[int, int]):
-        super().__init__(shape)
-        dim = len(self.order)
-        self.weight, self.bias = nn.Parameter(torch.zeros(dim, dim)), self._bias()
-        self.register_buffer("mask", torch.ones(dim, dim).tril(-1), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.flatten(1), self.weight * self.mask).view_as(x) + self.bias
-
-    def _walk(self, x: Tensor, kept: int, choose: Choose) -> Tensor:
-        flat, weight, bias = x.view(len(x), -1), self.weight * self.mask, self.bias.flatten()
-        for i in self.order[kept:]:
-            flat[:, i] = choose(i, F.linear(flat, weight[i : i + 1], bias[i : i + 1])).to(x)
-        return x
-
-
-class ImageMADE(AutoregressiveImages):
-    """MADE of pixels: one masked network says all D conditional log-odds at once.
-
-    Args:
-        shape: (H, W).
-        hidden: units in each hidden layer.
-        order: the pixels, numbered in reading order, as they follow each other in the chain; default: reading order.
-        direct: add masked weights from the input to the output, so that the hidden layers learn what is not linear.
-        generator: source of randomness of the first weights.
-
-    Source: Germain, Gregor, Murray & Larochelle, MADE, 2015, arXiv 1502.03509.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        hidden: Sequence[int] = (500,),
-        order: Sequence[int] | Tensor | None = None,
-        direct: bool = True,
-        generator: Generator | None = None,
-    ):
-        super().__init__(shape)
-        self.net = MADE(len(self.order), 1, hidden, order, generator, direct=direct)
-        self.order, self.bias = self.net.order.tolist(), self._bias()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x.flatten(1)).view_as(x) + self.bias
-
-    def _walk(self, x: Tensor, kept: int, choose: Choose) -> Tensor:
-        bias = self.bias.flatten()
-        flat = self.net.chain(len(x), lambda i, log_odds: choose(i, log_odds + bias[i])[:, None].to(x))
-        return flat.view_as(x)

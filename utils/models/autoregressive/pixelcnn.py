@@ -15,19 +15,19 @@ class MaskedConv2d(nn.Conv2d):
     Args:
         inputs, outputs: channels.
         size: side of the kernel, odd.
-        centre: whether it sees its own place too. The first layer of a network must not (mask A in the paper); the
+        center: whether it sees its own place too. The first layer of a network must not (mask A in the paper); the
             later ones may (mask B), because there the own place holds only what came before.
 
     Source: van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, 2016, arXiv 1601.06759.
     """
 
-    def __init__(self, inputs: int, outputs: int, size: int, centre: bool):
+    def __init__(self, inputs: int, outputs: int, size: int, center: bool):
         if size < 1 or size % 2 == 0:
-            raise ValueError(f"size is {size}: expected an odd number, so that the kernel has a centre")
+            raise ValueError(f"size is {size}: expected an odd number, so that the kernel has a center")
         super().__init__(inputs, outputs, size, padding=size // 2)
         before = torch.arange(size * size).view(size, size)
         middle = size * size // 2
-        self.register_buffer("mask", (before <= middle if centre else before < middle).float(), persistent=False)
+        self.register_buffer("mask", (before <= middle if center else before < middle).float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
@@ -41,15 +41,15 @@ class PixelCNN(AutoregressiveImages):
         channels: of each hidden layer.
         layers: masked convolutions after the first, each added to what it gets.
         size: side of the kernels.
-        patch: pixels along one side of a site.
+        patch: pixels along one side of a patch.
 
     Source: van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, 2016, arXiv 1601.06759.
     """
 
     def __init__(self, shape: tuple[int, int], channels: int = 16, layers: int = 4, size: int = 3, patch: int = 1):
         super().__init__(shape, patch)
-        self.first = MaskedConv2d(patch * patch, channels, size, centre=False)
-        self.layers = nn.ModuleList(MaskedConv2d(channels, channels, size, centre=True) for _ in range(layers))
+        self.first = MaskedConv2d(patch * patch, channels, size, center=False)
+        self.layers = nn.ModuleList(MaskedConv2d(channels, channels, size, center=True) for _ in range(layers))
         self.last, self.bias = nn.Conv2d(channels, self.symbols - 1, 1), self._bias()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,8 +63,8 @@ class GatedLayer(nn.Module):
     """One step of the two stacks, without a blind spot.
 
     The vertical stack v at row i knows the rows above i, on both sides; the horizontal stack h knows the own row left
-    of the site, and asks v for the rest: h ← h + mix(tanh(a) σ(b)), with a and b from h and v. The gate σ(b) lets a
-    site decide which of its findings count.
+    of the patch, and asks v for the rest: h ← h + mix(tanh(a) σ(b)), with a and b from h and v. The gate σ(b) lets a
+    patch decide which of its findings count.
     """
 
     def __init__(self, channels: int):
@@ -81,16 +81,16 @@ class GatedLayer(nn.Module):
 
 
 class GatedPixelCNN(AutoregressiveImages):
-    """A vertical and a horizontal stack of convolutions; every site before a site is within its reach.
+    """A vertical and a horizontal stack of convolutions; every patch before a patch is within its reach.
 
     A shift takes the place of masks: a kernel of the size of what may be seen, and zeros on that side of the image.
-    Each site also has its own embedding, because a digit lies in the middle of its image.
+    Each patch also has its own embedding, because a digit lies in the middle of its image.
 
     Args:
         shape: (H, W).
         channels: of each stack.
         layers: steps of the two stacks after the first one.
-        patch: pixels along one side of a site.
+        patch: pixels along one side of a patch.
 
     Source: van den Oord et al., Conditional image generation with PixelCNN decoders, 2016, arXiv 1606.05328. There v
     is gated too.
@@ -117,12 +117,12 @@ class GatedPixelCNN(AutoregressiveImages):
         return self.last(h.relu()) + self.bias
 
     def _walk(self, x: Tensor, kept: int, choose: Choose) -> Tensor:
-        """Compute each number once: v row by row, for all its columns at once; h site by site.
+        """Compute each number once: v row by row, for all its columns at once; h patch by patch.
 
-        What a layer needs again is the row of v above and the site of h to the left, as they came into it.
+        What a layer needs again is the row of v above and the patch of h to the left, as they came into it.
         """
         (height, width), n = self.grid, len(x)
-        bits = F.pad(self.bits(x), (2, 2, 2, 0))  # site (i, j) is at (i + 2, j + 2)
+        bits = F.pad(self.bits(x), (2, 2, 2, 0))  # patch (i, j) is at (i + 2, j + 2)
         first = self.left.weight.flatten(1)
         lefts = [layer.left.weight.transpose(1, 3).flatten(1) for layer in self.layers]
         rows = [x.new_zeros(n, self.down.in_channels, 1, width) for _ in self.layers]
@@ -144,7 +144,7 @@ class GatedPixelCNN(AutoregressiveImages):
                     opened = gate(F.linear(both, lefts[at], layer.left.bias) + downs[at + 1][j])
                     h = h + F.linear(opened, layer.mix.weight.flatten(1), layer.mix.bias)
                 log_odds = F.linear(h.relu(), self.last.weight.flatten(1), self.last.bias) + self.bias[:, i, j]
-                bits[:, :, i + 2, j + 2] = self.unspell(choose(i * width + j, log_odds)).to(bits)
+                bits[:, :, i + 2, j + 2] = self.decode(choose(i * width + j, log_odds)).to(bits)
         return F.pixel_shuffle(bits[:, :, 2:, 2:-2], self.patch)
 
 

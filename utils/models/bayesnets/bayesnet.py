@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ from torch import Generator, Tensor
 from utils.models.bayesnets.bif import read_bif
 from utils.models.bayesnets.factors import Factor, configuration, draw, edges, eliminate, linked, min_fill, product
 from utils.models.bayesnets.network import Network, ancestors, topological
+from utils.validation import whole
 
 
 class BayesianNetwork(Network):
@@ -57,8 +57,6 @@ class BayesianNetwork(Network):
         With α = 0 a row whose parents never have these states in `x` says nothing: it becomes uniform.
         """
         columns = self.columns(x)
-        if not len(x):
-            raise ValueError("x has no rows: nothing can be learned from it")
         if not alpha >= 0:
             raise ValueError(f"alpha is {alpha}: expected a count of 0 or more")
         tables = {}
@@ -87,7 +85,7 @@ class BayesianNetwork(Network):
         With `evidence`, exact rows of p(x | evidence): eliminate every variable, then draw them in the reverse order,
         each from the product that was summed over it.
         """
-        _check(n=n)
+        n = whole("n", n)
         if not evidence:
             return self._stack(self._forward(n, {}, generator)[0])
         fixed = self._index(evidence)
@@ -157,22 +155,22 @@ class BayesianNetwork(Network):
         self,
         variables: str | Sequence[str],
         evidence: Mapping[str, str | int] | None = None,
-        n: int = 10_000,
+        n_samples: int = 10_000,
         generator: Generator | None = None,
     ) -> tuple[Tensor, float]:
-        """p(variables | evidence) from n rows drawn with the evidence held fixed, weighted by p(evidence | parents).
+        """p(variables | evidence) from rows drawn with the evidence held fixed, weighted by p(evidence | parents).
 
         Returns:
             The estimate, and how many independent rows it is worth, (Σ w)² / Σ w²: the effective sample size.
 
         Source: Fung and Chang, 1989; Koller and Friedman, section 12.3.
         """
-        _check(n=n)
+        n_samples = whole("n_samples", n_samples)
         variables, fixed = self._question(variables, evidence)
-        columns, log_weight = self._forward(n, fixed, generator)
+        columns, log_weight = self._forward(n_samples, fixed, generator)
         if log_weight.max() == -math.inf:
             self.query(variables, evidence)  # which says so, where the evidence is impossible
-            raise ValueError(f"none of {n:,} rows agrees with {self._say(evidence)}: draw more, or use query")
+            raise ValueError(f"none of {n_samples:,} rows agrees with {self._say(evidence)}: draw more, or use query")
         weight = (log_weight - log_weight.max()).exp()
         shape = [self._sizes[name] for name in variables]
         cell = configuration([columns[name] for name in variables], shape)
@@ -183,7 +181,7 @@ class BayesianNetwork(Network):
         self,
         variables: str | Sequence[str],
         evidence: Mapping[str, str | int] | None = None,
-        n: int = 1000,
+        n_samples: int = 1000,
         burn_in: int = 100,
         chains: int = 10,
         generator: Generator | None = None,
@@ -192,7 +190,7 @@ class BayesianNetwork(Network):
         """p(variables | evidence) from chains that draw one variable after the other, given all others.
 
         Args:
-            n: sweeps over all variables that are counted, in each chain.
+            n_samples: sweeps over all variables that are counted, in each chain.
             burn_in: sweeps before these, which are forgotten.
             chains: how many run side by side.
             return_chains: return the estimate of each chain, too, `(chains, …)`; where they differ, they have
@@ -203,9 +201,8 @@ class BayesianNetwork(Network):
 
         Source: Geman and Geman, 1984; Koller and Friedman, section 12.3.
         """
-        _check(n=n, chains=chains)
-        if burn_in < 0:
-            raise ValueError(f"burn_in is {burn_in}: expected 0 or more")
+        n_samples, chains = whole("n_samples", n_samples), whole("chains", chains)
+        burn_in = whole("burn_in", burn_in, 0)
         variables, fixed = self._question(variables, evidence)
         columns, log_weight = self._forward(max(1000, 10 * chains), fixed, generator)
         possible = (log_weight > -math.inf).nonzero().flatten()
@@ -222,14 +219,14 @@ class BayesianNetwork(Network):
                 steps.append((name, blanket, table.shape[:-1], edges(table)))
         shape = [self._sizes[name] for name in variables]
         cells = []
-        for sweep in range(burn_in + n):
+        for sweep in range(burn_in + n_samples):
             uniform = torch.rand(len(steps), chains, generator=generator, dtype=torch.float64)
             for (name, blanket, sizes, table), numbers in zip(steps, uniform, strict=True):
                 columns[name] = draw(table, configuration([columns[other] for other in blanket], sizes), numbers)
             if sweep >= burn_in:
                 cells.append(configuration([columns[name] for name in variables], shape))
         cell = configuration([torch.arange(chains), torch.stack(cells)], [chains, math.prod(shape)])  # (n, chains)
-        each = cell.flatten().bincount(minlength=chains * math.prod(shape)).double().reshape(chains, *shape) / n
+        each = cell.flatten().bincount(minlength=chains * math.prod(shape)).double().reshape(chains, *shape) / n_samples
         return (each.mean(0), each) if return_chains else each.mean(0)
 
     @staticmethod
@@ -238,9 +235,3 @@ class BayesianNetwork(Network):
         joint = product(factors)
         others = tuple(other for other in joint.names if other != name)
         return others, torch.from_numpy(joint.ordered((*others, name)).values)
-
-
-def _check(**counts: int) -> None:
-    for name, count in counts.items():
-        if operator.index(count) < 1:
-            raise ValueError(f"{name} is {count}: expected at least 1")

@@ -83,21 +83,21 @@ def _check_size(factors: Sequence[Factor]) -> None:
 def eliminate(factors: Sequence[Factor], order: Sequence[str]) -> tuple[Factor, list[list[Factor]]]:
     """Sum out the variables of `order`, one after the other, from the product of `factors`.
 
-    Each factor waits in the bucket of its variable that comes first; when that one's turn comes, the bucket holds all
+    Each factor waits in the bucket of its variable that comes first; when that one is eliminated, the bucket holds all
     factors of it, and the sum of their product goes into a later bucket.
 
     Returns:
         The factor of all variables that are left, and the bucket of each one that was summed out.
     """
     last = len(order)
-    turn = defaultdict(lambda: last, {name: at for at, name in enumerate(order)}).__getitem__
+    place = defaultdict(lambda: last, {name: at for at, name in enumerate(order)}).__getitem__
     for scaled in (False, True):  # scaling costs time, and is needed only where numbers get too small
         buckets: list[list[Factor]] = [[] for _ in range(last + 1)]
         for factor in factors:
-            buckets[min(map(turn, factor.names), default=last)].append(factor)
+            buckets[min(map(place, factor.names), default=last)].append(factor)
         for name, bucket in zip(order, buckets, strict=False):
             message = product(bucket, name, scaled)
-            buckets[min(map(turn, message.names), default=last)].append(message)
+            buckets[min(map(place, message.names), default=last)].append(message)
         *steps, rest = buckets
         result = product([Factor((), np.ones(())), *rest], None, scaled)
         if result.values.sum() > SMALL:
@@ -127,8 +127,8 @@ def min_fill(factors: Iterable[Factor], keep: Iterable[str] = ()) -> tuple[str, 
 
     It depends on the names alone and is kept, for questions come again with other observations.
 
-    Variables that share a factor are neighbours. Summing one out leaves a factor of all its neighbours, so it makes
-    neighbours of them; the fewer of these new edges, the smaller the tables stay.
+    Variables that share a factor are neighbors. Summing one out leaves a factor of all its neighbors, so it makes
+    neighbors of them; the fewer of these new edges, the smaller the tables stay.
 
     Source: Koller and Friedman, Probabilistic Graphical Models, 2009, section 9.4.3.
     """
@@ -137,7 +137,7 @@ def min_fill(factors: Iterable[Factor], keep: Iterable[str] = ()) -> tuple[str, 
 
 @functools.lru_cache(maxsize=1024)
 def _min_fill(scopes: tuple[tuple[str, ...], ...], keep: tuple[str, ...]) -> tuple[str, ...]:
-    near: dict[str, set[str]] = {}  # each variable's neighbours, and itself
+    near: dict[str, set[str]] = {}  # each variable's neighbors, and itself
     for names in scopes:
         for name in names:
             if name in near:
@@ -146,7 +146,7 @@ def _min_fill(scopes: tuple[tuple[str, ...], ...], keep: tuple[str, ...]) -> tup
                 near[name] = set(names)
     waiting, order = [name for name in near if name not in keep], []
     while waiting:
-        for best in waiting:  # where all neighbours know each other nothing is joined: such a one is found first
+        for best in waiting:  # where all neighbors know each other nothing is joined: such a one is found first
             others = near[best]
             for other in others:
                 if not others <= near[other]:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from utils.models.bayesnets.factors import Factor, lookup
-from utils.models.validation import NotFittedError
+from utils.models.estimator import Estimator, NotFittedError
 
 TOLERANCE = 1e-6  # published tables are rounded: rows such as 0.3333333 three times are taken as they stand
 
 
-class Network:
+class Network(Estimator):
     """A directed acyclic graph of variables with named states and, once they are known, their tables."""
 
     def __init__(
@@ -50,6 +50,14 @@ class Network:
     def __repr__(self) -> str:
         shape = f"{len(self.variables)} variables, {len(self.edges)} edges, {self.n_parameters} parameters"
         return f"BayesianNetwork({shape}{', no tables yet' if self._tables is None else ''})"
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tables by the name of their variable, copied."""
+        return {name: table.clone().contiguous() for name, table in self.tables.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take the tables of a network with the same structure."""
+        self._take(self._check_tables(state))
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -132,9 +140,10 @@ class Network:
             ValueError: for another shape or type, or a value that is no state; the message names row and variable.
         """
         x = torch.as_tensor(x)
-        if x.ndim != 2 or x.shape[1] != len(self.variables):
+        if x.ndim != 2 or x.shape[1] != len(self.variables) or not len(x):
             raise ValueError(
-                f"x has shape {tuple(x.shape)}: expected (B, {len(self.variables)}), one column for each of variables"
+                f"x has shape {tuple(x.shape)}: expected (B, {len(self.variables)}) with B > 0, one column for each of"
+                " variables"
             )
         if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
             raise ValueError(f"x has type {x.dtype}: expected whole numbers, the states; use x.long()")

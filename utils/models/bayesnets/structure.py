@@ -127,8 +127,6 @@ class FamilyScores:
 
     def __init__(self, columns: Mapping[str, Tensor], states: Mapping[str, Sequence[str]]):
         self.columns = [column.contiguous() for column in columns.values()]
-        if not len(self.columns[0]):
-            raise ValueError("x has no rows: nothing can be learned from it")
         self.sizes, self.known = [len(named) for named in states.values()], {}
         self.price = math.log(len(self.columns[0])) / 2  # of a free parameter
 

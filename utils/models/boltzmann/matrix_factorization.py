@@ -7,20 +7,20 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from utils.models.validation import NotFittedError
-from utils.ratings import Ratings
+from utils.models.estimator import Estimator
+from utils.ratings import Ratings, check_pairs
+from utils.validation import whole
 
-__all__ = ["MatrixFactorization", "NotFittedError"]
 
-
-class MatrixFactorization:
+class MatrixFactorization(Estimator):
     """stars of user u for film i ≈ μ + t_u + b_i + p_u·q_i, by least squares with penalties.
 
     `rank` 0 leaves the baseline of user and film biases. The fit is by alternating least squares: each part in turn has
     a closed form while the others stay.
 
     After `fit`: `mean` μ, `user_bias` t `(U,)`, `film_bias` b `(F,)`, `user_factors` p `(U, R)` and `film_factors` q
-    `(F, R)`.
+    `(F, R)`; and
+    `history_`, the root mean squared error on the training ratings after each sweep.
 
     Args:
         rank: R.
@@ -36,6 +36,9 @@ class MatrixFactorization:
     Source: Koren, Bell & Volinsky, Matrix factorization techniques for recommender systems, 2009.
     """
 
+    names = ("mean", "user_bias", "film_bias", "user_factors", "film_factors")
+    results = ("history_",)
+
     def __init__(
         self,
         rank: int = 10,
@@ -45,18 +48,16 @@ class MatrixFactorization:
         bias_penalty: tuple[float, float] = (5.0, 3.0),
         generator: Generator | None = None,
     ):
-        if rank < 0 or sweeps < 1 or not penalty > 0 or not min(bias_penalty) > 0:
-            raise ValueError(
-                f"rank={rank}, sweeps={sweeps}, penalty={penalty}, bias_penalty={bias_penalty}: expected a rank of at "
-                "least 0, at least one sweep and penalties above 0"
-            )
-        self.rank, self.sweeps, self.penalty, self.bias_penalty = rank, sweeps, penalty, bias_penalty
+        self.rank, self.sweeps = whole("rank", rank, 0), whole("sweeps", sweeps)
+        if not penalty > 0 or not min(bias_penalty) > 0:
+            raise ValueError(f"penalty={penalty}, bias_penalty={bias_penalty}: expected numbers above 0")
+        self.penalty, self.bias_penalty = penalty, bias_penalty
         self.generator = generator
 
     def fit(self, ratings: Ratings) -> Self:
         """Learn from ratings. Returns the model itself."""
         users, films, stars = ratings.users, ratings.films, ratings.stars
-        self.mean = stars.mean().item()
+        self.mean, self.history_ = stars.mean(), []
         self.user_bias, self.film_bias = torch.zeros(ratings.n_users), torch.zeros(ratings.n_films)
         self.user_factors = torch.zeros(ratings.n_users, self.rank)
         self.film_factors = 0.1 * torch.randn(ratings.n_films, self.rank, generator=self.generator)
@@ -68,12 +69,12 @@ class MatrixFactorization:
             rest = stars - self.mean - self.user_bias[users] - self.film_bias[films]
             self.user_factors = self._factors(rest, users, self.user_factors, self.film_factors[films])
             self.film_factors = self._factors(rest, films, self.film_factors, self.user_factors[users])
+            self.history_.append((self.predict(users, films) - stars).square().mean().sqrt().item())
         return self
 
     def predict(self, users: Tensor, films: Tensor) -> Tensor:
         """The expected stars of pairs of a user and a film, `(N,)`."""
-        if "mean" not in vars(self):
-            raise NotFittedError("this MatrixFactorization is not fitted yet: call fit(ratings) first")
+        check_pairs(users, films, len(self.user_bias), len(self.film_bias))
         product = (self.user_factors[users] * self.film_factors[films]).sum(1)
         return self.mean + self.user_bias[users] + self.film_bias[films] + product
 

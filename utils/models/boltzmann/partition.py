@@ -10,6 +10,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
+from utils.validation import whole
+
 __all__ = ["LogPartition", "anneal", "estimate", "exact", "expectations"]
 
 ENUMERABLE = 25  # units of the smaller layer: 2^25 states take minutes
@@ -99,12 +101,11 @@ def anneal(
     Source: Neal, Annealed importance sampling, 2001; Salakhutdinov & Murray, On the quantitative analysis of deep
     belief networks, 2008, section 4.1.
     """
-    if isinstance(betas, int):
-        betas = torch.linspace(0, 1, max(betas, 2), dtype=torch.float64)
+    if not isinstance(betas, Tensor):
+        betas = torch.linspace(0, 1, whole("betas", betas, 2), dtype=torch.float64)
     if betas.ndim != 1 or len(betas) < 2 or betas[0] != 0 or betas[-1] != 1 or not (betas.diff() >= 0).all():
         raise ValueError("betas must rise from 0 to 1, both included, such as torch.linspace(0, 1, 1000)")
-    if chains < 1:
-        raise ValueError(f"chains is {chains}: expected an integer of at least 1")
+    chains = whole("chains", chains)
     v, probs = weights.new_empty(2, chains, len(weights))
     h = v.new_empty(chains, weights.shape[1])
     difference, log_weights = visible_bias - base_bias, v.new_zeros(chains, dtype=torch.float64)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from utils.models.boltzmann.contrastive_divergence import ContrastiveDivergence
+from utils.models.boltzmann.options import check_options
 from utils.models.boltzmann.partition import LogPartition, anneal, estimate, exact, expectations
-from utils.models.validation import NotFittedError
-
-__all__ = ["RBM", "Gradient", "LogPartition", "NotFittedError"]
-
-WATCHED = 500  # training rows that the monitor looks at
+from utils.validation import whole
 
 
 class Gradient(NamedTuple):
@@ -25,7 +23,7 @@ class Gradient(NamedTuple):
     hidden_bias: Tensor
 
 
-class RBM:
+class RBM(ContrastiveDivergence):
     """p(v, h) = exp(−E(v, h)) / Z with E(v, h) = −b·v − c·h − vᵀW h, for v in {0, 1}^D and h in {0, 1}^H.
 
     After `fit`: `weights` W `(D, H)`, `visible_bias` b `(D,)`, `hidden_bias` c `(H,)`, `base_bias` `(D,)`, the
@@ -54,6 +52,9 @@ class RBM:
     restricted Boltzmann machines using approximations to the likelihood gradient, 2008.
     """
 
+    names = ("weights", "visible_bias", "hidden_bias", "base_bias")
+    results = ("history_",)
+
     def __init__(
         self,
         n_hidden: int,
@@ -67,16 +68,8 @@ class RBM:
         dtype: torch.dtype = torch.float32,
         generator: Generator | None = None,
     ):
-        for name, value in (("n_hidden", n_hidden), ("batch_size", batch_size), ("epochs", epochs), ("k", k)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}: expected an integer of at least 1")
-        if not learning_rate > 0 or not weight_decay >= 0:
-            raise ValueError(
-                f"learning_rate is {learning_rate} and weight_decay {weight_decay}: expected above 0, and 0 or more"
-            )
-        self.n_hidden, self.learning_rate, self.batch_size, self.epochs = n_hidden, learning_rate, batch_size, epochs
-        self.k, self.persistent, self.weight_decay = k, persistent, weight_decay
-        self.dtype, self.generator = dtype, generator
+        check_options(self, n_hidden, learning_rate, batch_size, epochs, k, weight_decay)
+        self.persistent, self.dtype, self.generator = persistent, dtype, generator
 
     @classmethod
     def from_parameters(
@@ -86,25 +79,23 @@ class RBM:
 
         Annealing (`log_partition`) begins at `base_bias`, best the log-odds of the data; by default b.
         """
-        base_bias = visible_bias if base_bias is None else base_bias
-        given = {"visible_bias": visible_bias, "hidden_bias": hidden_bias, "base_bias": base_bias}
         if weights.ndim != 2:
             raise ValueError(f"weights has shape {tuple(weights.shape)}: expected (D, H)")
         model = cls(weights.shape[1], **{"dtype": weights.dtype, **options})
-        for (name, bias), length in zip(given.items(), (*weights.shape, len(weights)), strict=True):
-            if bias.shape != (length,):
-                raise ValueError(f"{name} has shape {tuple(bias.shape)}: expected ({length},)")
-        for name, value in {"weights": weights, **given}.items():
-            if not value.isfinite().all():
-                raise ValueError(f"{name} holds values that are not finite")
-            setattr(model, name, value.detach().to(model.dtype, copy=True))
-        model.history_, model._chains = [], None
+        model._set(weights, visible_bias, hidden_bias, visible_bias if base_bias is None else base_bias)
         return model
 
-    def __getattr__(self, name: str):
-        if name in ("weights", "visible_bias", "hidden_bias", "base_bias", "history_"):
-            raise NotFittedError("this RBM is not fitted yet: call fit(x) or RBM.from_parameters first")
-        raise AttributeError(f"RBM has no attribute {name!r}")
+    def _set(self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_bias: Tensor) -> None:
+        dim, hidden = len(weights), self.n_hidden
+        shapes = {"weights": (dim, hidden), "visible_bias": (dim,), "hidden_bias": (hidden,), "base_bias": (dim,)}
+        values = weights, visible_bias, hidden_bias, base_bias
+        for (name, shape), value in zip(shapes.items(), values, strict=True):
+            if value.shape != shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}: expected {shape}")
+            if not value.isfinite().all():
+                raise ValueError(f"{name} holds values that are not finite")
+            setattr(self, name, value.detach().to(self.dtype, copy=True))
+        self.history_, self._chains = [], None
 
     # --- energies and conditionals ---
 
@@ -137,54 +128,6 @@ class RBM:
     def _draw(self, probs: Tensor, generator: Generator | None = None) -> Tensor:
         """1 with probability `probs`, else 0."""
         return torch.empty_like(probs).uniform_(generator=generator or self.generator).lt_(probs)
-
-    # --- learning ---
-
-    def fit(self, x: Tensor) -> Self:
-        """Learn from `x` `(B, D)` of zeros and ones, or of probabilities in [0, 1]. Returns the model itself."""
-        x = self._check(x, fitting=True)
-        frequency = (x.sum(0) + 0.5) / (len(x) + 1)  # never 0 or 1: a pixel that is always off has finite log-odds
-        self.base_bias = frequency.logit()
-        self.visible_bias, self.hidden_bias = self.base_bias.clone(), x.new_zeros(self.n_hidden)
-        self.weights = x.new_empty(x.shape[1], self.n_hidden).normal_(0, 0.01, generator=self.generator)
-        self.history_, self._chains = [], None
-        return self.partial_fit(x)
-
-    def partial_fit(self, x: Tensor) -> Self:
-        """`epochs` more passes over `x`, from parameters and chains as they are; the rate falls to 0 once more."""
-        x, weights, size = self._check(x), self.weights, min(self.batch_size, len(x))
-        batches = len(x) // size
-        # Data above, samples below: one product of matrices serves both.
-        v, h = (x.new_empty(2 * size, width) for width in weights.shape)
-        v_probs, h_probs = (x.new_empty(size, width) for width in weights.shape)
-        noise = torch.empty(size * max(weights.shape) // 4 + 1, dtype=torch.int64)
-        data, fantasy = v[:size], v[size:]
-        ones, sign = torch.ones(2, 2 * size, dtype=x.dtype)
-        sign[size:] = -1
-        if self._chains is None or len(self._chains) != size:
-            self._chains = self._draw(torch.full_like(h[size:], 0.5))
-        for epoch in range(self.epochs):
-            order = torch.randperm(len(x), generator=self.generator)
-            for batch in range(batches):
-                rate = self.learning_rate * (1 - (epoch + batch / batches) / self.epochs)
-                torch.index_select(x, 0, order[batch * size : (batch + 1) * size], out=data)
-                if not self.persistent:
-                    torch.addmm(self.hidden_bias, data, weights, out=h_probs).sigmoid_()
-                    _toss(h_probs, noise, self._chains, self.generator)
-                for step in range(self.k):
-                    torch.addmm(self.visible_bias, self._chains, weights.T, out=v_probs).sigmoid_()
-                    _toss(v_probs, noise, fantasy, self.generator)
-                    rows = slice(0 if step == self.k - 1 else size, None)  # of the data only once
-                    torch.addmm(self.hidden_bias, v[rows], weights, out=h[rows]).sigmoid_()
-                    _toss(h[size:], noise, self._chains, self.generator)
-                h[size:].neg_()
-                weights.addmm_(v.T, h, beta=1 - rate * self.weight_decay, alpha=rate / size)
-                self.visible_bias.addmv_(v.T, sign, alpha=rate / size)
-                self.hidden_bias.addmv_(h.T, ones, alpha=rate / size)
-            self.history_.append(self.pseudo_log_likelihood(x[:WATCHED].round(), flips=1).mean().item())
-        if not weights.isfinite().all():
-            raise ValueError(f"learning diverged: learning_rate={self.learning_rate} is too large for these data")
-        return self
 
     # --- likelihoods ---
 
@@ -231,6 +174,7 @@ class RBM:
         """
         x = self._check(x)
         free, total, rows, dim = self.free_energy(x), torch.zeros_like(x[:, 0]), torch.arange(len(x)), x.shape[1]
+        flips = whole("flips", flips) if flips is not None else None
         for at in range(flips or dim):
             random = torch.randint(dim, (len(x),), generator=generator or self.generator) if flips else at
             flipped = x.clone()
@@ -267,6 +211,7 @@ class RBM:
             start: rows `(n, D)`, or one `(1, D)` for all, to begin with.
             clamp: mask `(D,)` or `(n, D)` of entries of `start` that stay as they are, while the rest is completed.
         """
+        n, steps = whole("n", n), whole("steps", steps, 0)
         if start is None and clamp is not None:
             raise ValueError("clamp keeps entries of start: give start too")
         if start is None:
@@ -294,14 +239,3 @@ class RBM:
                 f"{name} has values from {low:.4g} to {high:.4g}: expected zeros and ones, or probabilities"
             )
         return x.to(self.dtype)
-
-
-def _toss(probs: Tensor, noise: Tensor, out: Tensor, generator: Generator | None) -> None:
-    """Write 1 with probability `probs`, rounded to 16 bits, else 0 into `out`.
-
-    Random numbers are what costs most beside the products of matrices: here four entries share one of 64 bits.
-    """
-    noise = noise[: (probs.numel() + 3) // 4].random_(-(2**63), None, generator=generator)
-    noise = noise.view(torch.int16)[: probs.numel()].view_as(probs)  # from −2^15 to 2^15 − 1
-    torch.add(probs.new_tensor(-(2**15) - 0.5), probs, alpha=2**16, out=out)
-    torch.lt(noise, out, out=out)

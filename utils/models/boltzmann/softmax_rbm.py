@@ -8,20 +8,19 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
-from utils.models.validation import NotFittedError
-from utils.ratings import Ratings
-
-__all__ = ["NotFittedError", "SoftmaxRBM"]
+from utils.models.boltzmann.options import check_options
+from utils.models.estimator import Estimator
+from utils.ratings import Ratings, check_pairs
 
 HALF_STARS = tuple(half / 2 for half in range(1, 11))
 NEWTON_STEPS = 30  # of the biases: more change nothing that can be seen
 BLOCK = 4096  # pairs whose conditional is computed at once
 
 
-class SoftmaxRBM:
+class SoftmaxRBM(Estimator):
     """p(v, h) ∝ exp(Σ_i [g(v_i) + s(v_i) (t_u + b_i + w_i·(h − ½))] + c·h), a sum over the films i that user u rated.
 
-    Each film is a softmax unit over the levels of stars; s standardises the stars, to mean 0 and variance 1 in the
+    Each film is a softmax unit over the levels of stars; s standardizes the stars, to mean 0 and variance 1 in the
     training data. A user has visible units for the films they rated and no others; all users share the weights. Three
     things tilt a rating up or down: the habit t_u of the user, the quality b_i of the film, and the taste h of the user
     where it meets the film's weights w_i: a unit moves the tilt by w_ij / 2 one way when on, the other way when off. g
@@ -32,8 +31,9 @@ class SoftmaxRBM:
     hidden units the work of telling generous users from strict ones.
 
     After `fit`: `level_bias` g `(K,)`, `user_bias` t `(U,)`, `film_bias` b `(F,)`, the most probable ones in a machine
-    without hidden units; `weights` w `(F, H)` and `hidden_bias` c `(H,)`, by contrastive divergence; and `history_`: in
-    each epoch the mean log p(v_i | h) of the ratings, where h is drawn from p(h | v), in nats a rating.
+    without hidden units; `weights` w `(F, H)` and `hidden_bias` c `(H,)`, by contrastive divergence; `tilts` s `(K,)`;
+    the training ratings `rated_users`, `rated_films` and `rated_tilts` `(N,)`, which predictions condition on; and
+    `history_`: in each epoch the mean log p(v_i | h) of the ratings, where h is drawn from p(h | v), in nats a rating.
 
     Args:
         n_hidden: H.
@@ -53,6 +53,12 @@ class SoftmaxRBM:
     Source: Salakhutdinov, Mnih & Hinton, Restricted Boltzmann machines for collaborative filtering, 2007.
     """
 
+    names = (
+        *("weights", "hidden_bias", "film_bias", "user_bias", "level_bias"),
+        *("tilts", "rated_users", "rated_films", "rated_tilts"),
+    )
+    results = ("history_",)
+
     def __init__(
         self,
         n_hidden: int = 50,
@@ -66,25 +72,13 @@ class SoftmaxRBM:
         bias_decay: tuple[float, float] = (3.0, 2.0),
         generator: Generator | None = None,
     ):
-        for name, value in (("n_hidden", n_hidden), ("batch_size", batch_size), ("epochs", epochs), ("k", k)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}: expected an integer of at least 1")
-        if not learning_rate > 0 or not weight_decay >= 0:
-            raise ValueError(
-                f"learning_rate is {learning_rate} and weight_decay {weight_decay}: expected above 0, and 0 or more"
-            )
+        check_options(self, n_hidden, learning_rate, batch_size, epochs, k, weight_decay)
         if len(bias_decay) != 2 or not min(bias_decay) > 0:
             raise ValueError(f"bias_decay is {bias_decay}: expected two numbers above 0, for users and for films")
         self.levels = torch.tensor(levels, dtype=torch.float32)
         if self.levels.ndim != 1 or len(levels) < 2 or not (self.levels.diff() > 0).all():
             raise ValueError(f"levels is {levels}: expected at least two numbers that rise")
-        self.n_hidden, self.learning_rate, self.batch_size, self.epochs = n_hidden, learning_rate, batch_size, epochs
-        self.k, self.weight_decay, self.bias_decay, self.generator = k, weight_decay, bias_decay, generator
-
-    def __getattr__(self, name: str):
-        if name in ("weights", "hidden_bias", "film_bias", "user_bias", "level_bias", "history_", "_tilts", "_rated"):
-            raise NotFittedError("this SoftmaxRBM is not fitted yet: call fit(ratings) first")
-        raise AttributeError(f"SoftmaxRBM has no attribute {name!r}")
+        self.bias_decay, self.generator = bias_decay, generator
 
     # --- learning ---
 
@@ -96,8 +90,8 @@ class SoftmaxRBM:
         deviation = ((count @ (self.levels - mean).square()) / len(level)).sqrt()
         if deviation == 0:
             raise ValueError("all ratings are equal: there is nothing to learn")
-        self._tilts = (self.levels - mean) / deviation  # s, (K,)
-        self._rated = users, films, self._tilts[level]
+        self.tilts = (self.levels - mean) / deviation  # s, (K,)
+        self.rated_users, self.rated_films, self.rated_tilts = users, films, self.tilts[level]
         self._fit_biases(ratings.n_users, ratings.n_films, level, count)
         self.weights = 0.01 * torch.randn(ratings.n_films, self.n_hidden, generator=self.generator)
         self.hidden_bias, self.history_ = torch.zeros(self.n_hidden), []
@@ -116,18 +110,18 @@ class SoftmaxRBM:
 
     def _update(self, place: Tensor, users: Tensor, films: Tensor, level: Tensor, rate: float) -> float:
         """One step of CD-k for the users at the places 0, 1, … of a batch; returns Σ log p(v_i | h)."""
-        bias = self.level_bias + self._tilts * (self.user_bias[users] + self.film_bias[films])[:, None]  # (N, K)
-        weights, data, score = self.weights[films], self._tilts[level], None  # (N, H), (N,)
+        bias = self.level_bias + self.tilts * (self.user_bias[users] + self.film_bias[films])[:, None]  # (N, K)
+        weights, data, score = self.weights[films], self.tilts[level], None  # (N, H), (N,)
         n = int(place.max()) + 1
         positive = (self.hidden_bias + _gather(data[:, None] * weights, place, n)).sigmoid_()  # (n, H)
         negative = positive
         for _ in range(self.k):
             h = torch.empty_like(negative).uniform_(generator=self.generator).lt_(negative)
-            logits = bias + self._tilts * (weights * (h[place] - 0.5)).sum(1, keepdim=True)
+            logits = bias + self.tilts * (weights * (h[place] - 0.5)).sum(1, keepdim=True)
             log_probs = logits.log_softmax(1)
             score = log_probs.gather(1, level[:, None]).sum().item() if score is None else score
             below = log_probs.exp_().cumsum(1) < torch.rand(len(level), 1, generator=self.generator)
-            fantasy = self._tilts[below.sum(1).clamp_(max=len(self.levels) - 1)]
+            fantasy = self.tilts[below.sum(1).clamp_(max=len(self.levels) - 1)]
             negative = (self.hidden_bias + _gather(fantasy[:, None] * weights, place, n)).sigmoid_()
         change = data[:, None] * (positive[place] - 0.5) - fantasy[:, None] * (negative[place] - 0.5)
         self.weights.mul_(1 - rate * self.weight_decay * n / len(self.user_bias)).index_add_(
@@ -138,7 +132,7 @@ class SoftmaxRBM:
 
     def _fit_biases(self, n_users: int, n_films: int, level: Tensor, count: Tensor) -> None:
         """The machine without hidden units, log p(v_ui = k) = g_k + s_k (t_u + b_i) + …: Newton steps on t and b."""
-        users, films, data = self._rated
+        users, films, data = self.rated_users, self.rated_films, self.rated_tilts
         self.level_bias = (count + 1).log() - (count + 1).sum().log()
         self.user_bias, self.film_bias = torch.zeros(n_users), torch.zeros(n_films)
         groups = (films, self.film_bias, self.bias_decay[1]), (users, self.user_bias, self.bias_decay[0])
@@ -152,35 +146,36 @@ class SoftmaxRBM:
 
     def _moments(self, tilt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and variance of s(v) where p(v = k) ∝ exp(g_k + s_k tilt), and these probabilities `(N, K)`."""
-        probs = (self.level_bias + self._tilts * tilt[:, None]).softmax(1)
-        mean = probs @ self._tilts
-        return mean, probs @ self._tilts.square() - mean.square(), probs
+        probs = (self.level_bias + self.tilts * tilt[:, None]).softmax(1)
+        mean = probs @ self.tilts
+        return mean, probs @ self.tilts.square() - mean.square(), probs
 
     # --- questions ---
 
     def transform(self, ratings: Ratings) -> Tensor:
         """The taste of each user: p(h = 1 | their ratings), `(U, H)`."""
-        tilts = self._tilts[self._level(ratings.stars)]
+        tilts = self.tilts[self._level(ratings.stars)]
         return self._field(ratings.users, ratings.films, tilts, ratings.n_users).sigmoid_()
 
-    def predict_probs(self, users: Tensor, films: Tensor) -> Tensor:
+    def predict_proba(self, users: Tensor, films: Tensor) -> Tensor:
         """p(v_i = k | the training ratings of user u) for pairs (u, i), `(N, K)`, exact: h is summed out.
 
         It is ∝ exp(g_k + s_k (t_u + b_i − Σ_j w_ij / 2)) Π_j (1 + exp(a_j + s_k w_ij)), where a = c + Σ s(v) w over the
         training ratings of the user.
         """
-        self._check_pairs(users, films, len(self.user_bias))
-        return self._conditional(self._field(*self._rated, len(self.user_bias)), self.user_bias, users, films)
+        check_pairs(users, films, len(self.user_bias), len(self.film_bias))
+        field = self._field(self.rated_users, self.rated_films, self.rated_tilts, len(self.user_bias))
+        return self._conditional(field, self.user_bias, users, films)
 
     def predict(self, users: Tensor, films: Tensor) -> Tensor:
         """The expected stars of pairs of a user and a film, `(N,)`."""
-        return self.predict_probs(users, films) @ self.levels
+        return self.predict_proba(users, films) @ self.levels
 
     def score_films(self, films: Tensor, stars: Tensor) -> Tensor:
         """The expected stars of every film `(F,)` for a new person who gave `stars` `(N,)` to `films` `(N,)`."""
         nobody = torch.zeros_like(films)
-        self._check_pairs(nobody, films, 1)
-        data, habit = self._tilts[self._level(stars)], torch.zeros(1)
+        check_pairs(nobody, films, 1, len(self.film_bias))
+        data, habit = self.tilts[self._level(stars)], torch.zeros(1)
         for _ in range(NEWTON_STEPS):
             mean, variance, _ = self._moments(habit + self.film_bias[films])
             habit += ((data - mean).sum() - self.bias_decay[0] * habit) / (variance.sum() + self.bias_decay[0])
@@ -194,8 +189,8 @@ class SoftmaxRBM:
         Expected stars rank the films that all people love first; this ranks by taste alone. Arguments as `score_films`.
         """
         nobody = torch.zeros_like(films)
-        self._check_pairs(nobody, films, 1)
-        taste = self._field(nobody, films, self._tilts[self._level(stars)], 1)[0].sigmoid()
+        check_pairs(nobody, films, 1, len(self.film_bias))
+        taste = self._field(nobody, films, self.tilts[self._level(stars)], 1)[0].sigmoid()
         return self.weights @ (taste - self.hidden_bias.sigmoid())
 
     def _field(self, users: Tensor, films: Tensor, tilts: Tensor, n_users: int) -> Tensor:
@@ -205,9 +200,9 @@ class SoftmaxRBM:
     def _conditional(self, field: Tensor, habit: Tensor, users: Tensor, films: Tensor) -> Tensor:
         blocks = []
         for u, i in zip(users.split(BLOCK), films.split(BLOCK), strict=True):
-            unseen = softplus(field[u, None] + self._tilts[:, None] * self.weights[i, None]).sum(-1)  # (N, K)
+            unseen = softplus(field[u, None] + self.tilts[:, None] * self.weights[i, None]).sum(-1)  # (N, K)
             tilt = (habit[u] + self.film_bias[i] - self.weights[i].sum(1) / 2)[:, None]
-            blocks.append((self.level_bias + self._tilts * tilt + unseen).softmax(1))
+            blocks.append((self.level_bias + self.tilts * tilt + unseen).softmax(1))
         return torch.cat(blocks)
 
     # --- checks ---
@@ -215,23 +210,13 @@ class SoftmaxRBM:
     def _level(self, stars: Tensor) -> Tensor:
         """The index of each rating among the levels."""
         if not isinstance(stars, Tensor) or stars.ndim != 1 or not len(stars):
-            raise TypeError("stars must be a torch.Tensor of shape (N,) with N > 0")
+            given = tuple(stars.shape) if isinstance(stars, Tensor) else type(stars).__name__
+            raise ValueError(f"stars is {given}: expected a torch.Tensor of shape (N,) with N > 0")
         level = torch.searchsorted(self.levels, stars.float()).clamp_(max=len(self.levels) - 1)
         wrong = self.levels[level] != stars
         if wrong.any():
             raise ValueError(f"a rating is {stars[wrong][0]:g}: expected one of {self.levels.tolist()}; see levels=")
         return level
-
-    def _check_pairs(self, users: Tensor, films: Tensor, n_users: int) -> None:
-        if users.shape != films.shape or users.ndim != 1:
-            raise ValueError(
-                f"users has shape {tuple(users.shape)} and films {tuple(films.shape)}: expected (N,) for both"
-            )
-        for name, index, size in (("users", users, n_users), ("films", films, len(self.film_bias))):
-            if len(index) and not (index.min() >= 0 and index.max() < size):
-                raise ValueError(
-                    f"{name} go from {index.min()} to {index.max()}: expected numbers from 0 to {size - 1}"
-                )
 
 
 def _gather(values: Tensor, group: Tensor, n: int) -> Tensor:

@@ -17,7 +17,7 @@ FEATURES = 64
 class DigitClassifier(nn.Module):
     """Three convolutions, each halving the side, 64 features, and a log-odds for each of ten digits.
 
-    Images `(B, 1, 28, 28)` with grey values in [0, 1]; `(B, 784)` is taken, too.
+    Images `(B, 1, 28, 28)` with gray values in [0, 1]; `(B, 784)` is taken, too.
 
     >>> DigitClassifier().features(torch.zeros(5, 784)).shape
     torch.Size([5, 64])
@@ -53,8 +53,12 @@ class DigitClassifier(nn.Module):
         return torch.cat([self(rows).argmax(1) for rows in _images(x).split(chunk)])
 
     def fit(self, x: Tensor, y: Tensor, **options) -> Self:
-        """Minimise the cross-entropy; `options` are those of `utils.training.Trainer`. Returns the classifier."""
-        Trainer(self, lambda x, y, training: cross_entropy(self(x), y), **options).fit((_images(x), y))
+        """Minimize the cross-entropy; `history_` has its mean in each epoch. Returns the classifier itself.
+
+        `options` are those of `utils.training.Trainer`.
+        """
+        trainer = Trainer(self, lambda x, y, training: cross_entropy(self(x), y), **options)
+        self.history_ = trainer.fit((_images(x), y)).history
         return self
 
 
@@ -66,6 +70,6 @@ def digit_classifier() -> DigitClassifier:
 def _images(x: Tensor) -> Tensor:
     if not x.is_floating_point() or not len(x) or x[0].numel() != 784:
         raise ValueError(
-            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected grey values (B, 1, 28, 28) in floating point"
+            f"x has shape {tuple(x.shape)} and type {x.dtype}: expected gray values (B, 1, 28, 28) in floating point"
         )
     return x.reshape(-1, 1, 28, 28)

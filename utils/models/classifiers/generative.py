@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-from utils.models.validation import NotFittedError
+from utils.models.estimator import Estimator
+from utils.validation import whole
 
 
 class Density(Protocol):
@@ -21,7 +22,7 @@ class Density(Protocol):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
 
 
-class GenerativeClassifier:
+class GenerativeClassifier(Estimator):
     """p(x, y) = p(y) p(x | y), with any density for p(x | y).
 
     After `fit`: `classes` `(C,)`, the sorted labels; `priors` `(C,)`, p(y); `densities`, the fitted p(x | y), one for
@@ -40,6 +41,8 @@ class GenerativeClassifier:
     Source: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.2.
     """
 
+    names = ("classes", "priors", "densities")
+
     def __init__(self, density: Callable[[], Density], priors: Tensor | None = None):
         if not callable(density):
             raise TypeError(
@@ -47,7 +50,6 @@ class GenerativeClassifier:
                 "such as lambda: GaussianMixture(1)"
             )
         self.density, self.given_priors = density, priors
-        self.densities: list[Density] = []
 
     def fit(self, x: Tensor, y: Tensor) -> Self:
         """Fit one density to the rows of each class; `x` `(B, ...)`, whole-number labels `y` `(B,)`."""
@@ -62,9 +64,8 @@ class GenerativeClassifier:
 
     def log_joint(self, x: Tensor) -> Tensor:
         """log p(x, y) = log p(y) + log p(x | y) for every class, `(B, C)` in nats."""
-        self._check_fitted()
-        x = self._check(x)
-        log_likelihood = torch.stack([density.log_prob(x) for density in self.densities], dim=1)  # (B, C)
+        densities, x = self.densities, self._check(x)
+        log_likelihood = torch.stack([density.log_prob(x) for density in densities], dim=1)  # (B, C)
         return self.priors.log().to(log_likelihood) + log_likelihood
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -90,10 +91,8 @@ class GenerativeClassifier:
         return (self.predict(x) == y).double().mean().item()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draw `n` labelled examples, first the label and then `x` given the label: `(n, ...)` and `(n,)`."""
-        self._check_fitted()
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"n is {n!r}: expected a whole number of at least 1")
+        """Draw `n` labeled examples, first the label and then `x` given the label: `(n, ...)` and `(n,)`."""
+        n = whole("n", n)
         source = generator.device if generator is not None else self.priors.device
         drawn = torch.multinomial(self.priors.to(source), n, replacement=True, generator=generator)
         drawn = drawn.to(self.priors.device)
@@ -105,11 +104,27 @@ class GenerativeClassifier:
             x[rows] = examples
         return x, self.classes[drawn]
 
-    # --- errors that say what to do ---
+    # --- save and load ---
 
-    def _check_fitted(self) -> None:
-        if not self.densities:
-            raise NotFittedError("this GenerativeClassifier is not fitted yet: call fit(x, y) first")
+    def state_dict(self) -> dict[str, Tensor]:
+        """`classes`, `priors`, and the parameters of each density, as "0.means"."""
+        own = {"classes": self.classes.clone(), "priors": self.priors.clone()}
+        for at, density in enumerate(self.densities):
+            own |= {f"{at}.{name}": value for name, value in density.state_dict().items()}
+        return own
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take the parameters of a classifier that was made with the same kind of density."""
+        if not {"classes", "priors"} <= set(state):
+            raise ValueError(f"the state holds {', '.join(sorted(state))}: expected classes, priors and densities")
+        densities = [self.density() for _ in state["classes"]]
+        for at, density in enumerate(densities):
+            mark = f"{at}."
+            own = {name.removeprefix(mark): value for name, value in state.items() if name.startswith(mark)}
+            density.load_state_dict(own)
+        self._set(classes=state["classes"].clone(), priors=state["priors"].clone(), densities=densities)
+
+    # --- errors that say what to do ---
 
     def _check(self, x: Tensor) -> Tensor:
         if not isinstance(x, Tensor):

@@ -8,6 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from utils.validation import whole
+
 
 class Dequantization(nn.Module):
     """x ∈ {0, …, levels − 1} → (x + u) / levels with noise u in [0, 1): uniform, or learned.
@@ -32,8 +34,7 @@ class Dequantization(nn.Module):
 
     def __init__(self, levels: int, net: nn.Module | None = None, generator: Generator | None = None):
         super().__init__()
-        if not isinstance(levels, int) or levels < 2:
-            raise ValueError(f"levels is {levels!r}: expected an integer of at least 2")
+        levels = whole("levels", levels, 2)
         self.levels, self.net, self.generator = levels, net, generator
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from utils.models.flows.couplings import Autoregressive, Coupling
 from utils.models.flows.splines import Affine, Spline
 from utils.models.flows.transforms import Chain
 from utils.nets import MLP
+from utils.validation import whole
 
 __all__ = ["Flow", "StandardNormal", "UnitCube", "maf", "real_nvp", "spline_autoregressive", "spline_coupling"]
 
@@ -22,16 +23,17 @@ class StandardNormal(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.dim = dim
+        self.dim = whole("dim", dim)
         self.register_buffer("like", torch.empty(0), persistent=False)  # samples have its dtype and its device
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, `(B,)`."""
+        _check_rows(z, self.dim)
         return z.square().sum(1) * -0.5 - self.dim / 2 * math.log(2 * math.pi)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """`n` independent draws, `(n, D)`."""
-        return torch.randn(n, self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
+        return torch.randn(whole("n", n), self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
 
 
 class UnitCube(nn.Module):
@@ -39,21 +41,24 @@ class UnitCube(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.dim = dim
+        self.dim = whole("dim", dim)
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, `(B,)`."""
+        _check_rows(z, self.dim)
         inside = ((z >= 0) & (z <= 1)).all(1)
         return z.new_zeros(len(z)).where(inside, -math.inf)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """`n` independent draws, `(n, D)`."""
-        return torch.rand(n, self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
+        return torch.rand(whole("n", n), self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
 
 
 class Flow(nn.Module):
     """log p(x) = log p(z) + log |det dz/dx| with z = forward(x), a bijection; x = inverse(z) for z from the base.
+
+    It has no `fit`: train it with `utils.training.Trainer(flow, lambda x, training: -flow.log_prob(x))`.
 
     Args:
         transforms: modules whose `forward(x)` returns `(z, log_det)` and whose `inverse(z)` returns `(x, log_det)`.
@@ -79,15 +84,20 @@ class Flow(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, `(B,)`."""
+        if not len(x):
+            raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, ...) with B > 0")
         z, log_det = self(x)
         return self.base.log_prob(z) + log_det
 
     @torch.no_grad()
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """`n` independent draws of x."""
-        if n < 0:
-            raise ValueError(f"n is {n}: expected 0 or more")
-        return self.inverse(self.base.sample(n, generator))[0]
+        return self.inverse(self.base.sample(whole("n", n), generator))[0]
+
+
+def _check_rows(z: Tensor, dim: int) -> None:
+    if z.ndim != 2 or z.shape[1] != dim or not len(z):
+        raise ValueError(f"z has shape {tuple(z.shape)}: expected (B, {dim}) with B > 0")
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
@@ -111,7 +121,7 @@ def _autoregressive(dim: int, transforms: int, hidden: Sequence[int], curve: Aff
 def real_nvp(
     dim: int, transforms: int = 5, hidden: Sequence[int] = (64, 64), generator: Generator | None = None
 ) -> Flow:
-    """Affine couplings; the halves take turns (RealNVP, 2017)."""
+    """Affine couplings; the halves alternate (RealNVP, 2017)."""
     return _couplings(dim, transforms, hidden, Affine(), generator)
 
 

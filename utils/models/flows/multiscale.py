@@ -172,7 +172,7 @@ def coarse_to_fine(
     before: Iterable[nn.Module] = (),
     generator: Generator | None = None,
 ) -> Flow:
-    """A flow of grey images `(B, 1, side, side)` in [0, 1] that draws a coarse grid of pixels first, then finer ones.
+    """A flow of gray images `(B, 1, side, side)` in [0, 1] that draws a coarse grid of pixels first, then finer ones.
 
     A level takes every block of 2 × 2 pixels apart. The two pixels of one diagonal are moved as those of the other
     diagonal say, and of these one as the other says; three of the four are then done, and the fourth goes on as an

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from utils.validation import whole
+
 
 class Affine:
     """y = x exp(s) + t, with s = `limit` tanh(a) for the network's numbers (a, t).
@@ -65,8 +67,7 @@ class Spline:
     """
 
     def __init__(self, bins: int = 8, bound: float = 5.0, min_share: float = 1e-3, min_slope: float = 1e-3):
-        if not isinstance(bins, int) or bins < 2:
-            raise ValueError(f"bins is {bins!r}: expected an integer of at least 2")
+        bins = whole("bins", bins, 2)
         if not bound > 0:
             raise ValueError(f"bound is {bound}: expected a number above 0")
         if not 0 < min_share * bins < 1:

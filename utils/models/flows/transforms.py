@@ -84,22 +84,22 @@ class ActNorm(ElementwiseAffine):
 
     def __init__(self, dim: int):
         super().__init__(dim)
-        self.register_buffer("initialised", torch.tensor(False))
+        self.register_buffer("initialized", torch.tensor(False))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.training and not self.initialised:
-            self._initialise(x.detach())
+        if self.training and not self.initialized:
+            self._initialize(x.detach())
         return super().forward(x)
 
     @torch.no_grad()
-    def _initialise(self, x: Tensor) -> None:
+    def _initialize(self, x: Tensor) -> None:
         check_width(x, len(self.shift))
         rows = x.transpose(0, 1).flatten(1)  # (D, B) or (C, B · H · W)
         if rows.shape[1] < 2:
             raise ValueError("the first batch of an ActNorm has a single example: it needs at least 2 for a variance")
         self.shift.copy_(-rows.mean(1))
         self.log_scale.copy_(-rows.std(1).clamp(min=1e-6).log())
-        self.initialised.fill_(True)
+        self.initialized.fill_(True)
 
 
 class Permutation(nn.Module):

@@ -14,10 +14,10 @@ from utils.models.gans.toys import (
     GRID_NOISE,
     EnsembleLinear,
     EnsembleMLP,
-    grid_centres,
+    grid_centers,
     mixture_points,
     modes_found,
-    ring_centres,
+    ring_centers,
 )
 
 __all__ = [
@@ -32,10 +32,10 @@ __all__ = [
     "discriminator_loss",
     "generator_loss",
     "gradient_penalty",
-    "grid_centres",
+    "grid_centers",
     "mixture_points",
     "modes_found",
     "r1_penalty",
-    "ring_centres",
+    "ring_centers",
     "spectral_norm",
 ]

@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from utils.models.gans import losses as gan_losses
 from utils.models.gans.losses import discriminator_loss, generator_loss, r1_penalty
 from utils.training import Trainer
+from utils.validation import whole
 
 # Little or no memory of the direction: the other player moves, and yesterday's gradient is out of date.
 ADAM = functools.partial(torch.optim.Adam, betas=(0.0, 0.99), fused=True)
@@ -66,18 +67,16 @@ class GAN(nn.Module):
     ):
         super().__init__()
         gan_losses.check_kind(loss)
-        shape = tuple(latent) if isinstance(latent, tuple | list) else (latent,)
-        if not shape or not all(isinstance(size, int) and size > 0 for size in shape):
+        shape = latent if isinstance(latent, tuple | list) else (latent,)
+        if not shape:
             raise ValueError(f"latent is {latent!r}: expected a whole number of at least 1, or a shape of such")
+        self.latent = tuple(whole("latent", size) for size in shape)
         weights = {"r1": r1, "gradient_penalty": gradient_penalty, "clip_weights": clip_weights}
         for name, value in weights.items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} is {value!r}: expected a weight above 0, or 0 to leave it out")
-        for name, value, least in (("r1_every", r1_every, 1), ("n_classes", n_classes, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} is {value!r}: expected a whole number of at least {least}")
-        self.generator, self.discriminator, self.latent, self.n_classes = generator, discriminator, shape, n_classes
-        self.loss, self.r1, self.r1_every = loss, r1, r1_every
+        self.r1_every, self.n_classes = whole("r1_every", r1_every), whole("n_classes", n_classes, 0)
+        self.generator, self.discriminator, self.loss, self.r1 = generator, discriminator, loss, r1
         self.gradient_penalty, self.clip_weights = gradient_penalty, clip_weights
 
     def noise(self, n: int, generator: Generator | None = None, truncation: float = math.inf) -> Tensor:
@@ -108,6 +107,7 @@ class GAN(nn.Module):
 
         A smaller `truncation` gives less varied samples. Memory is used for `chunk` samples at a time.
         """
+        n = whole("n", n)
         labels = self._labels(n, y)
         parts = [len(rows) for rows in torch.empty(n).split(chunk)]
         return torch.cat(
@@ -126,12 +126,14 @@ class GAN(nn.Module):
             x: examples `(N, ...)`.
             y: labels `(N,)` of a conditional model.
             options: of `utils.training.Trainer`, such as epochs, batch_size, ema, seed, and `lr`, one number or
-                `{"discriminator": a, "generator": b}`. The optimiser is Adam with betas (0, 0.99) unless given.
+                `{"discriminator": a, "generator": b}`. The optimizer is Adam with betas (0, 0.99) unless given.
         """
         if not isinstance(x, Tensor):
             raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
         if not x.is_floating_point() or x.ndim < 2 or not len(x):
-            raise ValueError(f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (N, ...) in floating point")
+            raise ValueError(
+                f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (N, ...) with N > 0 in floating point"
+            )
         labels = self._labels(len(x), y)
         losses = {"discriminator": self._discriminator_step, "generator": self._generator_step}
         trainer = Trainer(self, losses, **{"optimizer": ADAM, "schedule": "constant"} | options)
@@ -144,9 +146,9 @@ class GAN(nn.Module):
             with torch.no_grad():
                 for weight in self.discriminator.parameters():
                     weight.clamp_(-self.clip_weights, self.clip_weights)
-        penalised = self.r1 > 0 and training.step % self.r1_every == 0
-        real = x.detach().requires_grad_(penalised)
-        # The generator has not moved when its own turn comes: the same samples serve both.
+        penalized = self.r1 > 0 and training.step % self.r1_every == 0
+        real = x.detach().requires_grad_(penalized)
+        # The generator does not change before its own step: the same samples serve both.
         self._fake = self.generator(self.noise(len(x), training.generator), *y)
         fake = self._fake.detach()
         if fake.shape != x.shape:
@@ -155,7 +157,7 @@ class GAN(nn.Module):
             )
         on_real, on_fake = self.discriminator(real, *y), self.discriminator(fake, *y)
         loss = discriminator_loss(on_real, on_fake, self.loss)
-        if penalised:
+        if penalized:
             loss = loss + 0.5 * self.r1 * self.r1_every * r1_penalty(on_real, real)
         if self.gradient_penalty:
             slopes = gan_losses.gradient_penalty(lambda x: self.discriminator(x, *y), x, fake, training.generator)
@@ -183,7 +185,7 @@ class GAN(nn.Module):
 
 @contextlib.contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Gradients pass through the network, but none are computed for its weights: it is not its turn."""
+    """Gradients pass through the network, but none are computed for its weights: this is the other network's step."""
     network.requires_grad_(False)
     try:
         yield

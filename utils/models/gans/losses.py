@@ -1,4 +1,4 @@
-"""What adversaries minimise, and what keeps them steady: losses, gradient penalties, spectral norm, batch statistics.
+"""What adversaries minimize, and what keeps them steady: losses, gradient penalties, spectral norm, batch statistics.
 
 A discriminator answers with a number for each example, its log-odds that the example is real; σ of it is D(x).
 """
@@ -14,7 +14,7 @@ LOSSES = ("minimax", "non-saturating", "wasserstein", "hinge", "relativistic")
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: str = "non-saturating") -> Tensor:
-    """What the discriminator minimises, of the same shape as its answers `real` and `fake`.
+    """What the discriminator minimizes, of the same shape as its answers `real` and `fake`.
 
     - minimax, non-saturating: −log D(x) − log(1 − D(G(z)))
     - wasserstein: f(G(z)) − f(x)
@@ -35,7 +35,7 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: str = "non-saturating")
 
 
 def generator_loss(fake: Tensor, kind: str = "non-saturating", real: Tensor | None = None) -> Tensor:
-    """What the generator minimises, of the same shape as the answers `fake` to its samples. Sources as above.
+    """What the generator minimizes, of the same shape as the answers `fake` to its samples. Sources as above.
 
     - minimax: log(1 − D(G(z)))
     - non-saturating: −log D(G(z))

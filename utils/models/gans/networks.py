@@ -12,7 +12,7 @@ from utils.models.gans.losses import MinibatchStd
 class ImageGenerator(nn.Module):
     """From noise to an image: a linear layer paints 7 × 7 places coarsely, each layer after it doubles the side.
 
-    z `(B, latent)`, and labels `(B,)` with `n_classes`, → grey values `(B, 1, 28, 28)` in (0, 1). The last layer gives
+    z `(B, latent)`, and labels `(B,)` with `n_classes`, → gray values `(B, 1, 28, 28)` in (0, 1). The last layer gives
     four values a place, which `PixelShuffle` lays out as 2 × 2 pixels: no layer works with many channels at full size.
 
     Source: Radford, Metz, Chintala, Unsupervised representation learning with deep convolutional generative adversarial

@@ -73,13 +73,13 @@ class EnsembleMLP(nn.Module):
         return out.squeeze(-1) if out.shape[-1] == 1 else out
 
 
-def grid_centres() -> Tensor:
+def grid_centers() -> Tensor:
     """The 25 points with coordinates −2, −1, 0, 1 and 2, `(25, 2)`."""
     line = torch.arange(-2.0, 3.0)
     return torch.cartesian_prod(line, line)
 
 
-def ring_centres() -> Tensor:
+def ring_centers() -> Tensor:
     """The means of `utils.toys.gaussians`, `(8, 2)`."""
     from utils.toys import GAUSSIANS_NOISE
 
@@ -87,13 +87,13 @@ def ring_centres() -> Tensor:
     return math.sqrt(2 * (1 - GAUSSIANS_NOISE**2)) * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-def mixture_points(centres: Tensor, noise: float, *shape: int, generator: Generator | None = None) -> Tensor:
+def mixture_points(centers: Tensor, noise: float, *shape: int, generator: Generator | None = None) -> Tensor:
     """Draws from equally likely round Gaussians, `(*shape, 2)`."""
-    k = torch.randint(len(centres), shape, generator=generator)
-    return centres[k] + noise * torch.randn(*shape, 2, generator=generator)
+    k = torch.randint(len(centers), shape, generator=generator)
+    return centers[k] + noise * torch.randn(*shape, 2, generator=generator)
 
 
-def modes_found(x: Tensor, centres: Tensor, noise: float, share: float = 0.2) -> tuple[Tensor, Tensor]:
+def modes_found(x: Tensor, centers: Tensor, noise: float, share: float = 0.2) -> tuple[Tensor, Tensor]:
     """How many Gaussians samples have found, and how many samples lie near any.
 
     A sample lies near a mean within 3 standard deviations. A mode is found when at least `share` of what it should get,
@@ -101,13 +101,13 @@ def modes_found(x: Tensor, centres: Tensor, noise: float, share: float = 0.2) ->
 
     Args:
         x: samples `(N, 2)`, or of M members `(N, M, 2)`.
-        centres: the K means `(K, 2)`.
+        centers: the K means `(K, 2)`.
         noise: the standard deviation around them.
 
     Returns:
         The number of modes found, and the share of samples near one: `()` each, or `(M,)`.
     """
-    distance, nearest = torch.cdist(x, centres.to(x)).min(-1)  # (N,) or (N, M)
+    distance, nearest = torch.cdist(x, centers.to(x)).min(-1)  # (N,) or (N, M)
     near = distance < 3 * noise
-    counts = torch.stack([((nearest == k) & near).sum(0) for k in range(len(centres))])
-    return (counts >= share * len(x) / len(centres)).sum(0), near.double().mean(0)
+    counts = torch.stack([((nearest == k) & near).sum(0) for k in range(len(centers))])
+    return (counts >= share * len(x) / len(centers)).sum(0), near.double().mean(0)

@@ -2,6 +2,5 @@
 
 from utils.models.mixtures.bernoulli import BernoulliMixture
 from utils.models.mixtures.gaussian import GaussianMixture
-from utils.models.mixtures.mixture import Mixture
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "Mixture"]
+__all__ = ["BernoulliMixture", "GaussianMixture"]

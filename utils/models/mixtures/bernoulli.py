@@ -35,8 +35,8 @@ class BernoulliForm(Linear):
 class BernoulliMixture(Mixture):
     """p(x) = Σ_k w_k Π_d p_kd^x_d (1 − p_kd)^(1 − x_d) for x in {0, 1}^D, fitted with EM.
 
-    After `fit`: `weights` `(K,)`, `probs` `(K, D)`, `n_iter`, `converged`, `history` and `repairs` (empty components
-    that were placed anew). Missing pixels (NaN) are handled exactly.
+    After `fit`: `weights` `(K,)`, `probs` `(K, D)`, `n_iter`, `converged`, `history_` and `reinitialized` (empty
+    components that began anew). Missing pixels (NaN) are handled exactly.
 
     Args:
         n_components: K.
@@ -86,7 +86,7 @@ class BernoulliMixture(Mixture):
 
     def _m_step(self, count: Tensor, on: Tensor) -> None:
         """n_k, Σ r x → weights, probs."""
-        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and is mended
+        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and begins anew
         probs = (on + self.alpha) / (count + 2 * self.alpha)[:, None]
         self._parameters = {"weights": count / count.sum(), "probs": probs.clamp(EDGE, 1 - EDGE)}
 
@@ -94,11 +94,11 @@ class BernoulliMixture(Mixture):
         return self._empty(n)
 
     def _reseed(self, component: int, point: Tensor) -> None:
-        self._parameters["probs"][component] = (point + self._centre) / 2
+        self._parameters["probs"][component] = (point + self._center) / 2
 
     # --- the start ---
 
-    def _survey(self, x: Tensor) -> bool:
+    def _patterns(self, x: Tensor) -> bool:
         return bool(x.isnan().any())
 
     def _start(self, x: Tensor) -> None:
@@ -107,7 +107,7 @@ class BernoulliMixture(Mixture):
         nearest = torch.cdist(rows, self._seed(rows)).argmin(1)
         member = torch.nn.functional.one_hot(nearest, self.n_components).double()  # (B, K)
         count = member.sum(0)[:, None]
-        probs = (member.T @ rows + self._centre) / (count + 1)
+        probs = (member.T @ rows + self._center) / (count + 1)
         self._set(x.dtype, (count[:, 0] + 1) / (count + 1).sum(), probs)
 
     def _set(self, dtype: torch.dtype, weights: Tensor, probs: Tensor) -> Self:
@@ -128,7 +128,7 @@ class BernoulliMixture(Mixture):
             low, high = x.nan_to_num(0).min(), x.nan_to_num(0).max()
             raise ValueError(
                 f"x holds values other than 0 and 1 (from {low:.3g} to {high:.3g}): "
-                "binarise it, such as (torch.rand_like(x) < x).float() for intensities from 0 to 1"
+                "binarize it, such as (torch.rand_like(x) < x).float() for intensities from 0 to 1"
             )
         return x
 
@@ -156,7 +156,7 @@ class BernoulliMixture(Mixture):
         Given the component, pixels are independent: only the weights change, to p(k | x_o).
         """
         row, _, unknown = self._check_given(given)
-        return self._over(unknown, self.posterior(row)[0])
+        return self._over(unknown, self.predict_proba(row)[0])
 
     def _over(self, dims: Tensor, weights: Tensor) -> BernoulliMixture:
         model = type(self)(self.n_components, alpha=self.alpha, generator=self.generator)

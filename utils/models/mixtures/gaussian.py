@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians; the mixture of Bernoullis is at hand here too."""
+"""Mixtures of Gaussians, with four shapes of covariance and with missing values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from utils.models.mixtures.bernoulli import BernoulliMixture
-from utils.models.mixtures.gaussian_forms import Expanded, Separable, Survey, Whitened, condition, survey
+from utils.models.mixtures.gaussian_forms import (
+    CholeskyForm,
+    DenseForm,
+    DiagonalForm,
+    MissingPatterns,
+    condition,
+    missing_patterns,
+)
 from utils.models.mixtures.mixture import Mixture
-
-__all__ = ["BernoulliMixture", "GaussianMixture"]
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 ROUNDING = 1e-14  # a coordinate of which less than this share of its variance is its own is a sum of the others
@@ -22,11 +26,11 @@ class GaussianMixture(Mixture):
     """p(x) = Σ_k w_k N(x; μ_k, Σ_k), fitted with EM.
 
     After `fit`: `weights` `(K,)`, `means` `(K, D)`, `covariances` (by type: full `(K, D, D)`, tied `(D, D)`, diag
-    `(K, D)`, spherical `(K,)`, a variance), `n_iter`, `converged`, `history` and `repairs`. Missing values (NaN) are
-    handled exactly; full and tied covariances take time for each distinct pattern of missing values.
+    `(K, D)`, spherical `(K,)`, a variance), `n_iter`, `converged`, `history_` and `reinitialized`. Missing values (NaN)
+    are handled exactly; full and tied covariances take time for each distinct pattern of missing values.
 
-    A component that is empty, or that lost its spread, is placed anew at a point the model explains badly; `repairs`
-    lists it, and `history` may fall at the next step. A component on a single point is moved only once.
+    A component that is empty, or that lost its spread, begins anew at a point the model explains badly;
+    `reinitialized` lists it, and `history_` may fall at the next step. One on a single point is moved only once.
 
     Args:
         n_components: K.
@@ -78,22 +82,22 @@ class GaussianMixture(Mixture):
     ) -> GaussianMixture:
         """A mixture with the given parameters; it can do all that a fitted one can."""
         model = cls(len(weights), covariance_type)
-        return model._set(means.dtype, weights=weights, means=means, covariances=covariances)
+        return model._set(means.dtype, weights, means, covariances)
 
     # --- EM ---
 
-    def _form(self, data: Survey | bool):
+    def _form(self, data: MissingPatterns | bool):
         weights, means, _ = self._parameters.values()
         if not self.dense:
-            return Separable(weights.log(), means, self._full(), weights @ means, data)
+            return DiagonalForm(weights.log(), means, self._full(), weights @ means, data)
         factors = torch.linalg.cholesky(self._full())
-        if Expanded.suits(data, means, factors, weights @ means):
-            return Expanded(weights.log(), means, factors, weights @ means)
-        return Whitened(weights.log(), means, self._full(), data.groups)
+        if DenseForm.suits(data, means, factors, weights @ means):
+            return DenseForm(weights.log(), means, factors, weights @ means)
+        return CholeskyForm(weights.log(), means, self._full(), data.groups)
 
     def _m_step(self, count: Tensor, first: Tensor, second: Tensor, origin: Tensor) -> None:
         """n_k, Σ r (x − o), Σ r (x − o)(x − o)ᵀ → weights, means, covariances."""
-        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and is mended
+        count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and begins anew
         weights, shift = count / count.sum(), first / count[:, None]
         if self.dense:
             covariances = second / count[:, None, None] - shift[:, :, None] * shift[:, None, :]
@@ -120,7 +124,7 @@ class GaussianMixture(Mixture):
             variances = full.diagonal(dim1=1, dim2=2)
             singular = (failed > 0) | (factor.diagonal(dim1=1, dim2=2).square() <= ROUNDING * variances).any(1)
         spike = (variances - self.reg_covar).sum(1) <= SPIKE * self._spread.sum()
-        moved = {repair.component for repair in self.repairs}
+        moved = {past.component for past in self.reinitialized}
         for k in range(self.n_components):
             if singular[k]:
                 found.setdefault(k, "singular covariance")
@@ -141,8 +145,8 @@ class GaussianMixture(Mixture):
 
     # --- the start ---
 
-    def _survey(self, x: Tensor) -> Survey | bool:
-        return survey(x) if self.dense else bool(x.isnan().any())
+    def _patterns(self, x: Tensor) -> MissingPatterns | bool:
+        return missing_patterns(x) if self.dense else bool(x.isnan().any())
 
     def _start(self, x: Tensor) -> None:
         """Seeds take their nearest rows; all components begin with the spread within these clusters."""
@@ -165,14 +169,14 @@ class GaussianMixture(Mixture):
         weights = (count + 1) / (count + 1).sum()
         self._set(
             self._dtype,
-            weights=weights if self.weights_init is None else self.weights_init,
-            means=means if self.means_init is None else self.means_init,
-            covariances=self._tie(weights, within) if self.covariances_init is None else self.covariances_init,
+            weights if self.weights_init is None else self.weights_init,
+            means if self.means_init is None else self.means_init,
+            self._tie(weights, within) if self.covariances_init is None else self.covariances_init,
         )
 
-    def _set(self, dtype: torch.dtype, **parameters: Tensor) -> Self:
+    def _set(self, dtype: torch.dtype, weights: Tensor, means: Tensor, covariances: Tensor) -> Self:
         """Check the parameters and take them."""
-        weights, means, covariances = (torch.as_tensor(value).double() for value in parameters.values())
+        weights, means, covariances = (torch.as_tensor(value).double() for value in (weights, means, covariances))
         k, dim = self.n_components, means.shape[-1]
         shape = {"full": (k, dim, dim), "tied": (dim, dim), "diag": (k, dim), "spherical": (k,)}[self.covariance_type]
         given = {"weights": weights, "means": means, "covariances": covariances}
@@ -241,7 +245,7 @@ class GaussianMixture(Mixture):
             z = (row[:, known] - means[:, known])[:, None] @ whiten  # (K, 1, O)
             means = means + (lift @ z.mT)[..., 0]
             covariances = rest[0] if self.covariance_type == "tied" else rest
-        return self._over(unknown, self.posterior(row)[0], means, covariances)
+        return self._over(unknown, self.predict_proba(row)[0], means, covariances)
 
     def _over(self, dims: Tensor, weights: Tensor, means: Tensor, covariances: Tensor) -> GaussianMixture:
         """A mixture of the coordinates `dims` of these Gaussians."""
@@ -250,4 +254,4 @@ class GaussianMixture(Mixture):
         elif self.covariance_type == "diag":
             covariances = covariances[:, dims]
         model = type(self)(self.n_components, self.covariance_type, generator=self.generator)
-        return model._set(self._dtype, weights=weights, means=means[:, dims], covariances=covariances)
+        return model._set(self._dtype, weights, means[:, dims], covariances)

@@ -1,7 +1,7 @@
 """Three ways to evaluate log w_k N(x; μ_k, Σ_k) for all rows and components, and to sum what the M-step needs.
 
 Each form has `blocks(x)`, `collect(posterior, features)` and `moments(total)`; the last returns n_k `(K,)`, Σ r (x − o)
-`(K, D)`, Σ r (x − o)(x − o)ᵀ `(K, D, D)` (its diagonal `(K, D)` for `Separable`) and the origin o. A missing value
+`(K, D)`, Σ r (x − o)(x − o)ᵀ `(K, D, D)` (its diagonal `(K, D)` for `DiagonalForm`) and the origin o. A missing value
 counts with its expectation given what is observed, and its conditional covariance (Ghahramani & Jordan, 1994).
 """
 
@@ -18,23 +18,23 @@ from utils.models.mixtures.linear import Linear, slices
 LOG_2PI = math.log(2 * math.pi)
 
 
-class Survey(NamedTuple):
-    """What one look at the data tells: its range, and which rows observe the same coordinates."""
+class MissingPatterns(NamedTuple):
+    """The range of the data, and which rows observe the same coordinates."""
 
     low: Tensor  # (D,)
     high: Tensor  # (D,)
     groups: list[tuple[Tensor, Tensor]] | None  # (observed coordinates, rows), or None where nothing is missing
 
 
-def survey(x: Tensor) -> Survey:
-    """Look over `x` `(B, D)` once."""
+def missing_patterns(x: Tensor) -> MissingPatterns:
+    """Those of `x` `(B, D)`, where NaN is missing."""
     missing = x.isnan()
     if not missing.any():
-        return Survey(x.amin(0), x.amax(0), None)
+        return MissingPatterns(x.amin(0), x.amax(0), None)
     patterns, kind = missing.unique(dim=0, return_inverse=True)
     rows = kind.argsort(stable=True).split(kind.bincount().tolist())
     groups = [((~pattern).nonzero().flatten(), index) for pattern, index in zip(patterns, rows, strict=True)]
-    return Survey(x.nan_to_num(math.inf).amin(0), x.nan_to_num(-math.inf).amax(0), groups)
+    return MissingPatterns(x.nan_to_num(math.inf).amin(0), x.nan_to_num(-math.inf).amax(0), groups)
 
 
 def condition(covariances: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,7 +58,7 @@ def condition(covariances: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Te
     return whiten, lift, rest
 
 
-class Expanded(Linear):
+class DenseForm(Linear):
     """The quadratic form multiplied out, φ(x) = (x, x_i x_j for i ≤ j): fastest where D is not large beside K.
 
     Multiplying out cancels digits, so x is taken about `origin`, the mean of the data, and in float64.
@@ -74,15 +74,15 @@ class Expanded(Linear):
         super().__init__(bias, torch.cat([slope, -precision[:, i, j] * torch.where(i == j, 0.5, 1.0)], dim=1))
 
     @staticmethod
-    def suits(x_survey: Survey, means: Tensor, factors: Tensor, origin: Tensor) -> bool:
+    def suits(patterns: MissingPatterns, means: Tensor, factors: Tensor, origin: Tensor) -> bool:
         """Whether nothing is missing, this form is the faster one, and float64 has digits to spare."""
         # Building D²/2 products pays when enough components share them. Measured on a CPU (D = 2 to 128, K = 5 to 50),
-        # `Whitened` overtakes near D = 3 K in float64, near D = 1.5 K in float32 (which it keeps), always above D = 64.
+        # `CholeskyForm` overtakes near D = 3 K in float64, near D = 1.5 K in float32 (which it keeps), above D = 64.
         k, dim = means.shape
-        share = 3 if x_survey.low.dtype == torch.float64 else 1.5
-        if x_survey.groups is not None or dim > min(64, share * k):
+        share = 3 if patterns.low.dtype == torch.float64 else 1.5
+        if patterns.groups is not None or dim > min(64, share * k):
             return False
-        reach = torch.maximum(x_survey.high - origin, origin - x_survey.low).square()
+        reach = torch.maximum(patterns.high - origin, origin - patterns.low).square()
         precision = torch.cholesky_inverse(factors).diagonal(dim1=1, dim2=2)
         return (reach * precision).max().item() * torch.finfo(torch.float64).eps < 1e-7
 
@@ -98,7 +98,7 @@ class Expanded(Linear):
         return total[:, 0], total[:, 1 : 1 + dim], second, self.origin
 
 
-class Whitened:
+class CholeskyForm:
     """z = whitenᵀ (x − μ) for each component: for larger D, missing values and extreme scales.
 
     Rows that observe the same coordinates are taken together. Sums over z turn into moments of all coordinates
@@ -134,8 +134,8 @@ class Whitened:
         return total[:, 0], total[:, 1 : 1 + dim], total[:, 1 + dim :].unflatten(1, (dim, dim)), self.means
 
 
-class Separable(Linear):
-    """Independent coordinates, φ(x) = (x, x², is missing), about `origin` and in float64 as in `Expanded`."""
+class DiagonalForm(Linear):
+    """Independent coordinates, φ(x) = (x, x², is missing), about `origin` and in float64 as in `DenseForm`."""
 
     def __init__(self, log_weights: Tensor, means: Tensor, variances: Tensor, origin: Tensor, missing: bool):
         self.missing = missing

@@ -1,16 +1,18 @@
-"""What all mixtures share: the EM loop, restarts, mending, and what follows from log w_k p(x | k)."""
+"""What all mixtures share: the EM loop, restarts, collapsed components, and what follows from log w_k p(x | k)."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from utils.models.estimator import Estimator
 from utils.models.mixtures.linear import slices
-from utils.models.validation import NotFittedError
+from utils.validation import whole
 
 INITS = ("k-means++", "random")
 START_ROWS = 10_000  # a start is only a guess: this many rows are enough for it, and bound its cost
@@ -18,8 +20,8 @@ KMEANS_STEPS = 10  # a few bring most of the gain
 EMPTY = 1e-6  # a component that holds less than this many examples is empty
 
 
-class Repair(NamedTuple):
-    """A component that collapsed and was placed anew at row `row` of the data, the least likely one."""
+class Reinitialization(NamedTuple):
+    """A component that collapsed and began anew at row `row` of the data, one of the least likely."""
 
     step: int
     component: int
@@ -27,33 +29,39 @@ class Repair(NamedTuple):
     row: int
 
 
-class Mixture:
+class Mixture(Estimator):
     """p(x) = Σ_k w_k p(x | k), fitted with EM (Dempster, Laird & Rubin, 1977).
 
     A family of components adds its parameters, `_form` (how log w_k p(x | k) is computed), `_m_step`, `_start` and
     the few methods named at the end. Parameters are float64 inside and are shown in the dtype of the data.
     """
 
-    names: tuple[str, ...] = ("weights",)  # the parameters
+    names = ("weights",)
+    results = ("history_", "n_iter", "converged", "reinitialized")
 
     def __init__(self, n_components, *, init, n_init, max_iter, tol, generator):
-        for name, value in (("n_components", n_components), ("n_init", n_init), ("max_iter", max_iter)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}: expected an integer of at least 1")
         if tol < 0:
             raise ValueError(f"tol is {tol}: expected 0 or more")
         if init not in INITS:
             raise ValueError(f"init is {init!r}: expected one of {', '.join(map(repr, INITS))}")
-        self.n_components, self.init, self.n_init = n_components, init, n_init
-        self.max_iter, self.tol, self.generator = max_iter, tol, generator
+        self.n_components, self.n_init = whole("n_components", n_components), whole("n_init", n_init)
+        self.max_iter, self.tol, self.init, self.generator = whole("max_iter", max_iter), tol, init, generator
         self._parameters: dict[str, Tensor] = {}
 
     def __getattr__(self, name: str):
-        if name not in type(self).names:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if not self._parameters:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(x) or from_parameters first")
-        return self._parameters[name].to(self._dtype)
+        if name in type(self).names and self._parameters:
+            return self._parameters[name].to(self._dtype)
+        return super().__getattr__(name)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The parameters in float64, and "like", an empty tensor of the type in which they are shown."""
+        like = self.weights.new_empty(0)
+        return {name: value.clone().contiguous() for name, value in self._parameters.items()} | {"like": like}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        if set(state) != {*self.names, "like"}:
+            raise ValueError(f"the state holds {', '.join(sorted(state))}: expected like, {', '.join(self.names)}")
+        self._set(state["like"].dtype, *(state[name].detach().clone() for name in self.names))
 
     @property
     def mean(self) -> Tensor:
@@ -63,37 +71,37 @@ class Mixture:
     # --- EM ---
 
     def fit(self, x: Tensor) -> Self:
-        """Maximise the likelihood of `x` `(B, D)`; NaN marks a missing value. Returns the model itself.
+        """Maximize the likelihood of `x` `(B, D)`; NaN marks a missing value. Returns the model itself.
 
-        `n_init` starts are run and the one with the best last log-likelihood is kept. `history[t]` is the mean
+        `n_init` starts are run and the one with the best last log-likelihood is kept. `history_[t]` is the mean
         log-likelihood, in nats per example, of the parameters *before* step t + 1; the parameters at the end are one
-        step ahead of `history[-1]`, as in scikit-learn. `converged` says that it changed by less than `tol`.
+        step ahead of `history_[-1]`, as in scikit-learn. `converged` says that it changed by less than `tol`.
         Rows without any value are allowed: they say nothing and have probability 1.
         """
         x = self._check(x, fitting=True).detach()
         runs = [copy.copy(self)._run(x) for _ in range(self.n_init)]
-        self.__dict__.update(max(runs, key=lambda run: run.history[-1]).__dict__)
+        self.__dict__.update(max(runs, key=lambda run: run.history_[-1]).__dict__)
         return self
 
     def _run(self, x: Tensor) -> Self:
         self._dtype, self._device = x.dtype, x.device
         self._start(x)
-        self.history, self.repairs, self.converged = [], [], False
-        survey = self._survey(x)
+        self.history_, self.reinitialized, self.converged = [], [], False
+        patterns = self._patterns(x)
         for step in range(1, self.max_iter + 1):
             self.n_iter = step
-            log_prob, sums = self._e_step(x, survey)
+            log_prob, sums = self._e_step(x, patterns)
             self._m_step(*sums)
-            mended = self._repair(x, log_prob)
-            self.history.append(log_prob.mean().item())
-            if not mended and step > 1 and abs(self.history[-1] - self.history[-2]) < self.tol:
+            again = self._reinitialize(x, log_prob)
+            self.history_.append(log_prob.mean().item())
+            if not again and step > 1 and abs(self.history_[-1] - self.history_[-2]) < self.tol:
                 self.converged = True
                 break
         return self
 
-    def _e_step(self, x: Tensor, survey) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _e_step(self, x: Tensor, patterns) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Responsibilities r_k = p(k | x), used at once: log p(x) `(B,)` and the sums over r that the M-step needs."""
-        form = self._form(survey)
+        form = self._form(patterns)
         log_prob, total = x.new_empty(len(x), dtype=torch.float64), 0.0
         for rows, joint, features in form.blocks(x):
             # e^-60 is nothing beside 1, but smaller numbers may be denormal in float32, and many times slower.
@@ -104,16 +112,16 @@ class Mixture:
             total = total + form.collect(posterior, features)
         return log_prob, form.moments(total)
 
-    def _repair(self, x: Tensor, log_prob: Tensor) -> bool:
+    def _reinitialize(self, x: Tensor, log_prob: Tensor) -> bool:
         """Place each collapsed component at one of the least likely examples, with the spread of all the data."""
         collapsed = self._collapsed(len(x))
         if collapsed:
             worst = log_prob.topk(min(len(collapsed), len(x)), largest=False).indices.tolist()
         for at, (component, reason) in enumerate(collapsed):
             row = worst[at % len(worst)]
-            self._reseed(component, torch.where(x[row].isnan(), self._centre, x[row]).double())
+            self._reseed(component, torch.where(x[row].isnan(), self._center, x[row]).double())
             self._parameters["weights"][component] = 1 / self.n_components
-            self.repairs.append(Repair(self.n_iter, component, reason, row))
+            self.reinitialized.append(Reinitialization(self.n_iter, component, reason, row))
         if collapsed:
             self._parameters["weights"] /= self._parameters["weights"].sum()
         return bool(collapsed)
@@ -128,9 +136,9 @@ class Mixture:
         missing = x.isnan()
         if missing.all(0).any():
             raise ValueError(f"column {missing.all(0).nonzero()[0].item()} of x has no value at all: leave it out")
-        self._centre = x.nanmean(0) if missing.any() else x.mean(0)  # nanmean copies the data
+        self._center = x.nanmean(0) if missing.any() else x.mean(0)  # nanmean copies the data
         rows = self._random(torch.rand, len(x), self.generator).argsort()[: max(START_ROWS, 50 * self.n_components)]
-        return torch.where(x[rows].isnan(), self._centre, x[rows]).double()
+        return torch.where(x[rows].isnan(), self._center, x[rows]).double()
 
     def _seed(self, x: Tensor) -> Tensor:
         """K places to start from: random rows of `x`, or the end of a short k-means that k-means++ began.
@@ -140,7 +148,7 @@ class Mixture:
         """
         if self.init == "random":
             return x[: self.n_components]  # the rows come in random order
-        y, chosen, distance = x - self._centre, [0], x.new_tensor(math.inf)
+        y, chosen, distance = x - self._center, [0], x.new_tensor(math.inf)
         norm = y.square().sum(1)  # (B,)
         while len(chosen) < self.n_components:
             seed = chosen[-1]
@@ -171,8 +179,10 @@ class Mixture:
             raise TypeError(f"x is a {type(x).__name__}: expected a tensor of shape (B, D); try torch.as_tensor(x)")
         if x.dtype not in (torch.float32, torch.float64):
             raise TypeError(f"x has dtype {x.dtype}: expected torch.float32 or torch.float64; try x.float()")
-        if x.ndim != 2:
-            raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, D); try x.flatten(1), or x[None] for one row")
+        if x.ndim != 2 or not len(x):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}: expected (B, D) with B > 0; try x.flatten(1), or x[None] for one row"
+            )
         for rows in slices(len(x), x.shape[1], x.device):  # in blocks: isinf makes a copy
             if (infinite := x[rows].isinf().any(1)).any():
                 row = rows.start + infinite.nonzero()[0].item()
@@ -216,21 +226,21 @@ class Mixture:
         """
         x = self._check(x)
         result = x.new_empty(len(x))
-        for rows, joint, _ in self._form(self._survey(x)).blocks(x):
+        for rows, joint, _ in self._form(self._patterns(x)).blocks(x):
             result[rows] = joint.logsumexp(0).to(x.dtype)
         return result
 
-    def posterior(self, x: Tensor) -> Tensor:
-        """p(k | x), `(B, K)`, given the values that are not NaN."""
+    def predict_proba(self, x: Tensor) -> Tensor:
+        """p(k | x), `(B, K)`, the responsibilities or posterior, given the values that are not NaN."""
         x = self._check(x)
         result = x.new_empty(len(x), self.n_components)
-        for rows, joint, _ in self._form(self._survey(x)).blocks(x):
+        for rows, joint, _ in self._form(self._patterns(x)).blocks(x):
             result[rows] = joint.softmax(0).T.to(x.dtype)
         return result
 
     def sample(self, n: int, generator: torch.Generator | None = None, *, return_component: bool = False):
         """Draw `n` examples `(n, D)`; with `return_component` also the component `(n,)` of each."""
-        generator = generator or self.generator
+        n, generator = whole("n", n), generator or self.generator
         component = self._choose(self.weights, n, generator)
         x = self._draw(component, generator).to(self._dtype)
         return (x, component) if return_component else x

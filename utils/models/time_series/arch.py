@@ -1,4 +1,4 @@
-"""Autoregressive variance: calm and stormy times of a series of which the values themselves cannot be foretold."""
+"""Autoregressive variance: calm and stormy times of a series of which the values themselves cannot be predicted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Generator, Tensor
 from torch.distributions import StudentT
 from torch.nn.functional import softplus
 
-from utils.models.validation import NotFittedError
+from utils.models.estimator import Estimator
+from utils.validation import whole
 
 INNOVATIONS = ("gaussian", "student")
-FITTED = ("mean", "intercept", "coefficients", "degrees", "log_likelihood", "n_used")
 
 
-class ARCH:
+class ARCH(Estimator):
     """ARCH(q): x_t = μ + σ_t ε_t with σ_t² = ω + Σ_i α_i (x_{t−i} − μ)², i = 1 … q, ω > 0, α_i ≥ 0.
 
     An autoregression of the squares: E[x_t | past] is always μ, the spread around it moves. ε has mean 0 and variance
@@ -38,12 +38,13 @@ class ARCH:
     inflation", 1982; with Student's t after T. Bollerslev, 1987.
     """
 
+    names = ("mean", "intercept", "coefficients", "degrees")
+    results = ("log_likelihood", "n_used")
+
     def __init__(self, order: int, innovations: str = "gaussian"):
-        if not isinstance(order, int) or order < 0:
-            raise ValueError(f"order is {order!r}: expected a whole number of at least 0")
         if innovations not in INNOVATIONS:
             raise ValueError(f"innovations is {innovations!r}: expected one of {', '.join(INNOVATIONS)}")
-        self.order, self.innovations = order, innovations
+        self.order, self.innovations = whole("order", order, 0), innovations
 
     @classmethod
     def from_parameters(
@@ -63,8 +64,8 @@ class ARCH:
             raise ValueError(
                 f"the series has {len(x)} values: an ARCH({self.order}) needs {2 * self.order + 10} or more"
             )
-        centre, scale = x.mean(), x.std()
-        z = (x - centre) / scale
+        center, scale = x.mean(), x.std()
+        z = (x - center) / scale
         # μ, log ω, α through softplus, ν − 2 through softplus; they start at a variance of which half is remembered.
         share = 0.5 / max(1, self.order)
         raw = z.new_tensor(
@@ -90,7 +91,7 @@ class ARCH:
 
         optimizer.step(loss)
         mean, intercept, coefficients, degrees = (value.detach() for value in unpack())
-        self._set(mean * scale + centre, intercept * scale.square(), coefficients, degrees)
+        self._set(mean * scale + center, intercept * scale.square(), coefficients, degrees)
         steps = self.step_log_prob(x)[self.order :]
         self.n_used, self.log_likelihood = len(steps), steps.sum().item()
         return self
@@ -113,6 +114,7 @@ class ARCH:
 
     def sample_paths(self, past: Tensor, steps: int, n: int, generator: Generator | None = None) -> Tensor:
         """n futures after `past` `(T,)`, `(n, steps)`."""
+        n, steps = whole("n", n), whole("steps", steps)
         noise = torch.rand(n, steps, generator=generator, dtype=torch.float64).clamp_min(1e-16)
         if self.innovations == "gaussian":
             noise = torch.special.ndtri(noise)
@@ -126,16 +128,17 @@ class ARCH:
             x[:, t] = self.mean + spread.sqrt() * noise[:, t - self.order]
         return x[:, self.order :]
 
-    def _variance(self, centred: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
+    def _variance(self, centered: Tensor, intercept: Tensor, coefficients: Tensor) -> Tensor:
         """σ² of x_{q+1} … x_{T+1}, `(T − q + 1,)`."""
         if not self.order:
-            return intercept.expand(len(centred) + 1)
-        return intercept + centred.square().unfold(0, self.order, 1) @ coefficients.flip(0)
+            return intercept.expand(len(centered) + 1)
+        return intercept + centered.square().unfold(0, self.order, 1) @ coefficients.flip(0)
 
     def _series(self, x: Tensor) -> Tensor:
-        if x.ndim != 1 or not x.isfinite().all() or len(x) < self.order:
+        least = max(1, self.order)
+        if x.ndim != 1 or not x.isfinite().all() or len(x) < least:
             raise ValueError(
-                f"the series has shape {tuple(x.shape)}: expected (T,) of finite values, at least {self.order} of them"
+                f"the series has shape {tuple(x.shape)}: expected (T,) of finite values, at least {least} of them"
             )
         return x.double()
 
@@ -144,14 +147,9 @@ class ARCH:
         self.mean, self.intercept, self.coefficients, self.degrees = values
         return self
 
-    def __getattr__(self, name: str):
-        if name in FITTED:
-            raise NotFittedError(f"this ARCH has no {name} yet: call fit(x) first")
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-
-def _log_density(centred: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
+def _log_density(centered: Tensor, variance: Tensor, degrees: Tensor) -> Tensor:
     """log p of a value with mean 0 and this variance."""
     if torch.isinf(degrees):
-        return -(centred.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
-    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centred)
+        return -(centered.square() / variance + variance.log() + math.log(2 * math.pi)) / 2
+    return StudentT(degrees, 0.0, (variance * (1 - 2 / degrees)).sqrt(), validate_args=False).log_prob(centered)

@@ -9,15 +9,16 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
+from utils.models.estimator import Estimator
+from utils.models.time_series.regression import known_features, regression, series
 from utils.models.time_series.stationary import autocovariance, companion, fit_exact, toeplitz
-from utils.models.validation import NotFittedError
+from utils.validation import whole
 
 LIKELIHOODS = ("conditional", "exact")
 CONSTANT = "the past tells each value of x exactly, so no noise is left to fit: x may be constant"
-FITTED = ("intercept", "weights", "coefficients", "variance", "log_likelihood", "n_used")
 
 
-class Autoregression:
+class Autoregression(Estimator):
     """AR(p): x_t = c + f_t · w + Σ_i φ_i x_{t−i} + σ ε_t with ε_t ~ N(0, 1), i = 1 … p.
 
     f_t are features known for all times, such as a trend or the waves of a season; without them f_t · w is left out.
@@ -40,12 +41,13 @@ class Autoregression:
     Source: Box and Jenkins, Time Series Analysis, 1970; Hamilton, Time Series Analysis, 1994, sections 5.2 and 5.3.
     """
 
+    names = ("intercept", "weights", "coefficients", "variance")
+    results = ("log_likelihood", "n_used")
+
     def __init__(self, order: int, likelihood: str = "conditional"):
-        if not isinstance(order, int) or order < 0:
-            raise ValueError(f"order is {order!r}: expected a whole number of at least 0")
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood is {likelihood!r}: expected one of {', '.join(LIKELIHOODS)}")
-        self.order, self.likelihood = order, likelihood
+        self.order, self.likelihood = whole("order", order, 0), likelihood
 
     @classmethod
     def from_parameters(
@@ -63,8 +65,8 @@ class Autoregression:
 
     def fit(self, x: Tensor, features: Tensor | None = None) -> Self:
         """Fit to one series `(T,)`, with features `(T, D)` if given."""
-        x, features = _series(x), _features(features, len(x))
-        rows, y, complete = _regression(x, features, self.order)
+        x, features = series(x), known_features(features, len(x))
+        rows, y, complete = regression(x, features, self.order)
         if complete.sum() <= rows.shape[1]:
             raise ValueError(
                 f"only {int(complete.sum())} values have all their {self.order} predecessors, for {rows.shape[1]}"
@@ -119,9 +121,9 @@ class Autoregression:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density of stationary series `(B, T)` → `(B,)`, in nats; of what is known where NaN is."""
-        if x.ndim != 2:
+        if x.ndim != 2 or not x.numel():
             raise ValueError(
-                f"x has shape {tuple(x.shape)}: expected (B, T), a series a row; x[None] makes one of (T,)"
+                f"x has shape {tuple(x.shape)}: expected (B, T), not empty, a series a row; x[None] makes one of (T,)"
             )
         x, covariance = x.double(), toeplitz(self.autocovariance(x.shape[1]))
         if not x.isnan().any():
@@ -131,8 +133,8 @@ class Autoregression:
 
     def step_log_prob(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """log p(x_t | x_{t−1} … x_{t−p}) for each t, `(T,)`; NaN where one of these is missing or before the start."""
-        x = _series(x)
-        rows, y, _ = _regression(x, self._checked(features, len(x)), self.order)
+        x = series(x)
+        rows, y, _ = regression(x, self._checked(features, len(x)), self.order)
         residual = y - rows @ torch.cat([self.intercept[None], self.weights, self.coefficients])
         known = -(residual.square() / self.variance + (2 * math.pi * self.variance).log()) / 2
         return torch.cat([x.new_full((self.order,), math.nan), known])
@@ -143,7 +145,7 @@ class Autoregression:
         The innovations σ ε = O x − c − F w are linear in x. So the missing part u has precision O_uᵀ O_u / σ², and its
         mean is where the sum of squared innovations is least. The first p values have a flat prior.
         """
-        x = _series(x)
+        x = series(x)
         features, missing = self._checked(features, len(x)), x.isnan()
         if not missing.any():
             raise ValueError("x has no missing value: mark what you ask for with NaN")
@@ -167,18 +169,17 @@ class Autoregression:
 
         Features, if the model has them, are of past and future, `(T + steps, D)`.
         """
-        past = _series(past)
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"steps is {steps!r}: expected a whole number of at least 1")
+        past = series(past)
+        steps = whole("steps", steps)
         features = self._checked(features, len(past) + steps)
         # All before the last p known values in a row has no say any more.
         runs = past.isnan().logical_not().unfold(0, max(1, self.order), 1).all(1).nonzero()
         start = int(runs[-1]) if len(runs) else 0
         gaps = int(past[start:].isnan().sum())
-        whole = self.conditional(torch.cat([past[start:], past.new_full((steps,), math.nan)]), features[start:])
+        both = self.conditional(torch.cat([past[start:], past.new_full((steps,), math.nan)]), features[start:])
         if not gaps:
-            return whole
-        return MultivariateNormal(whole.mean[gaps:], whole.covariance_matrix[gaps:, gaps:])
+            return both
+        return MultivariateNormal(both.mean[gaps:], both.covariance_matrix[gaps:, gaps:])
 
     def sample_paths(
         self, past: Tensor, steps: int, n: int, generator: Generator | None = None, features: Tensor | None = None
@@ -187,8 +188,9 @@ class Autoregression:
         ahead = self.forecast(past, steps, features)
         return ahead.mean + torch.randn(n, steps, generator=generator, dtype=torch.float64) @ ahead.scale_tril.mT
 
-    def sample(self, n: int, steps: int, generator: Generator | None = None) -> Tensor:
+    def sample(self, n: int, generator: Generator | None = None, *, steps: int) -> Tensor:
         """Stationary series `(n, steps)`, without features."""
+        n, steps = whole("n", n), whole("steps", steps)
         p = min(self.order, steps)
         noise = torch.randn(n, steps, generator=generator, dtype=torch.float64)
         x = torch.empty_like(noise)
@@ -207,11 +209,6 @@ class Autoregression:
         self.coefficients, self.variance = torch.as_tensor(coefficients).double(), torch.as_tensor(variance).double()
         return self
 
-    def __getattr__(self, name: str):
-        if name in FITTED:
-            raise NotFittedError(f"this Autoregression has no {name} yet: call fit(x) first")
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-
     def _check_stationary(self) -> None:
         if len(self.weights) or not self.is_stationary:
             why = "it has features" if len(self.weights) else "a root of its polynomial is not outside the unit circle"
@@ -220,49 +217,7 @@ class Autoregression:
             )
 
     def _checked(self, features: Tensor | None, length: int) -> Tensor:
-        features = _features(features, length)
+        features = known_features(features, length)
         if features.shape[1] != len(self.weights):
             raise ValueError(f"the model was fitted with {len(self.weights)} features, and got {features.shape[1]}")
         return features
-
-
-def aic_by_order(x: Tensor, max_order: int, features: Tensor | None = None) -> dict[int, float]:
-    """AIC of the conditional fit for each order 0 … max_order, all on the values that the longest one can explain.
-
-    Only then do the numbers compare: each order has the same values to explain. The smallest AIC names the order.
-    """
-    x, features = _series(x), _features(features, len(x))
-    rows, y, complete = _regression(x, features, max_order)
-    rows, y, d = rows[complete], y[complete], 1 + features.shape[1]
-    if len(y) <= rows.shape[1]:
-        raise ValueError(f"max_order is {max_order}: only {len(y)} values have so many predecessors; lower it")
-    aic = {}
-    for p in range(max_order + 1):
-        some = rows[:, : d + p]
-        residual = y - (some @ torch.linalg.lstsq(some, y[:, None], driver="gelsd").solution)[:, 0]
-        aic[p] = len(y) * (math.log(2 * math.pi * residual.square().mean()) + 1) + 2 * (d + p + 1)
-    return aic
-
-
-def _regression(x: Tensor, features: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows (1, f_t, x_{t−1}, …, x_{t−p}), what follows them, and whether nothing of it is missing; t = p … T − 1."""
-    n = len(x) - order
-    lags = [x[order - i : len(x) - i, None] for i in range(1, order + 1)]
-    rows = torch.cat([x.new_ones(n, 1), features[order:], *lags], dim=1)
-    return rows, x[order:], ~(rows.isnan().any(1) | x[order:].isnan())
-
-
-def _series(x: Tensor) -> Tensor:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"the series is of type {type(x).__name__}: expected a torch.Tensor")
-    if x.ndim != 1 or x.isinf().any():
-        raise ValueError(f"the series has shape {tuple(x.shape)}: expected finite values (T,), with NaN where missing")
-    return x.double()
-
-
-def _features(features: Tensor | None, length: int) -> Tensor:
-    if features is None:
-        return torch.zeros(length, 0, dtype=torch.float64)
-    if features.ndim != 2 or len(features) != length or not features.isfinite().all():
-        raise ValueError(f"features have shape {tuple(features.shape)}: expected ({length}, D), all finite")
-    return features.double()

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from utils.nets import start
 from utils.training import Trainer
+from utils.validation import whole
 
 INPUTS = 2  # the value, 0 where it is missing, and whether it is known
 
@@ -85,12 +86,12 @@ class NeuralForecaster(nn.Module):
 
     def __init__(self, memory: nn.Module, components: int = 3, generator: Generator | None = None):
         super().__init__()
-        self.memory, self.components = memory, components
+        self.memory, self.components = memory, whole("components", components)
         self.head = start(nn.Linear(memory.width, 3 * components), generator)
         # Components that start in one place stay in one place.
         with torch.no_grad():
             self.head.bias.view(3, components)[1] = torch.linspace(-1, 1, components) if components > 1 else 0.0
-        self.register_buffer("centre", torch.zeros(()))
+        self.register_buffer("center", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
 
     def fit(
@@ -103,21 +104,25 @@ class NeuralForecaster(nn.Module):
         lr: float = 3e-3,
         **options,
     ) -> Self:
-        """Maximise the log-density of each value given the true ones before it (teacher forcing).
+        """Maximize the log-density of each value given the true ones before it (teacher forcing).
+
+        `history_` has the means of each epoch. Returns the model itself.
 
         Args:
             x: one series `(T,)`, cut into all windows of length `window`, or several `(B, T)`.
             window: length of the pieces; at its start a piece knows nothing of what was before.
             epochs, batch_size, lr, options: of the `Trainer`.
         """
-        if x.ndim not in (1, 2) or x.isinf().any() or (x.ndim == 1 and not 1 < (window or 0) <= len(x)):
+        fits = x.ndim == 2 or (x.ndim == 1 and 1 < (window or 0) <= len(x))
+        if not fits or not x.numel() or x.isinf().any():
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, window is {window}: expected (B, T), or (T,) with a window of 2 to T"
             )
         known = x[~x.isnan()].double()
         if not known.std() > 0:
             raise ValueError("x has one value only, again and again: there is nothing to learn from a constant")
-        self.centre, self.scale = known.mean().float(), known.std().float()
+        dtype = self.head.weight.dtype
+        self.center, self.scale = known.mean().to(dtype), known.std().to(dtype)
         pieces = self._units(x).unfold(0, window, 1) if x.ndim == 1 else self._units(x)
 
         def loss(batch: Tensor, trainer: Trainer) -> Tensor:
@@ -125,12 +130,14 @@ class NeuralForecaster(nn.Module):
             density = self._density(batch.nan_to_num(0.0), *self._heads(self._shifted(batch))[0])
             return -(density * known).sum(1) / known.sum(1).clamp_min(1)
 
-        self.trainer = Trainer(self, loss, epochs=epochs, batch_size=batch_size, lr=lr, **{"clip": 1.0} | options)
-        self.trainer.fit(pieces.contiguous())
+        trainer = Trainer(self, loss, epochs=epochs, batch_size=batch_size, lr=lr, **{"clip": 1.0} | options)
+        self.history_ = trainer.fit(pieces.contiguous()).history
         return self
 
     def step_log_prob(self, x: Tensor) -> Tensor:
         """log p(x_t | x_<t) in nats for series `(B, T)`, in the same shape; NaN where x_t is missing."""
+        if x.ndim != 2 or not x.numel():
+            raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, T), not empty, a series a row")
         units = self._units(x)
         return self._density(units, *self._heads(self._shifted(units))[0]) - self.scale.log()
 
@@ -141,7 +148,7 @@ class NeuralForecaster(nn.Module):
     @torch.no_grad()
     def sample_paths(self, past: Tensor, steps: int, n: int, generator: Generator | None = None) -> Tensor:
         """n futures after `past` `(T,)`, drawn step by step, each step from what was drawn before: `(n, steps)`."""
-        units = self._units(past)[None]
+        n, steps, units = whole("n", n), whole("steps", steps), self._units(past)[None]
         parameters, state = self._heads(self._shifted(torch.cat([units, units.new_zeros(1, 1)], dim=1)))
         parameters = [value[:, -1].expand(n, -1) for value in parameters]
         state, path = state.expand(n, -1, -1), []
@@ -149,16 +156,16 @@ class NeuralForecaster(nn.Module):
             path.append(self._draw(*parameters, generator))  # (n,)
             parameters, state = self._heads(_marked(path[-1][:, None]), state)
             parameters = [value[:, -1] for value in parameters]
-        return torch.stack(path, dim=1).to(past.dtype) * self.scale + self.centre
+        return torch.stack(path, dim=1).to(past.dtype) * self.scale + self.center
 
-    def sample(self, n: int, steps: int, generator: Generator | None = None) -> Tensor:
+    def sample(self, n: int, generator: Generator | None = None, *, steps: int) -> Tensor:
         """n series from nothing, `(n, steps)`."""
-        return self.sample_paths(self.centre.new_zeros(0), steps, n, generator)
+        return self.sample_paths(self.center.new_zeros(0), steps, n, generator)
 
     # --- the network and its mixture, in units of the training series ---
 
     def _units(self, x: Tensor) -> Tensor:
-        return ((x.to(self.centre.device) - self.centre) / self.scale).float()
+        return ((x.to(self.center.device) - self.center) / self.scale).to(self.head.weight.dtype)
 
     def _shifted(self, x: Tensor) -> Tensor:
         """What is read before each value: the one before it, and for the first that nothing is known; `(B, T, 2)`."""
@@ -167,7 +174,7 @@ class NeuralForecaster(nn.Module):
     def _heads(self, x: Tensor, state: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
         """Log-weights, means and log standard deviations `(B, T, K)`, and the state."""
         h, state = self.memory(x, state)
-        logits, means, raw = self.head(h).float().chunk(3, dim=2)
+        logits, means, raw = self.head(h).to(x.dtype).chunk(3, dim=2)
         return [logits.log_softmax(2), means, raw.clamp(-7, 5)], state
 
     def _density(self, x: Tensor, log_weights: Tensor, means: Tensor, log_std: Tensor) -> Tensor:
@@ -176,7 +183,7 @@ class NeuralForecaster(nn.Module):
 
     def _draw(self, log_weights: Tensor, means: Tensor, log_std: Tensor, generator: Generator | None) -> Tensor:
         which = torch.multinomial(log_weights.exp(), 1, generator=generator)  # (B, 1)
-        noise = torch.randn(which.shape, generator=generator, device=means.device)
+        noise = torch.randn(which.shape, generator=generator, dtype=means.dtype, device=means.device)
         return (means.gather(1, which) + log_std.gather(1, which).exp() * noise)[:, 0]
 
 

@@ -64,12 +64,12 @@ def partial_autocorrelations(gamma: Tensor) -> Tensor:
 
 
 def fit_exact(x: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Maximise log N(x_1 … x_p; μ, Γ) + log p(x_{p+1} … x_T | x_1 … x_p): μ, φ `(p,)` and σ².
+    """Maximize log N(x_1 … x_p; μ, Γ) + log p(x_{p+1} … x_T | x_1 … x_p): μ, φ `(p,)` and σ².
 
     The search goes over partial autocorrelations in (−1, 1), so it sees stationary models alone.
     """
-    centre, scale = x.mean(), x.std()
-    z, n, p = (x - centre) / scale, len(x), order
+    center, scale = x.mean(), x.std()
+    z, n, p = (x - center) / scale, len(x), order
     gamma = torch.stack([(z[k:] * z[: n - k]).sum() / n for k in range(p + 1)])
     raw = torch.cat([partial_autocorrelations(gamma).atanh(), z.new_zeros(2)]).requires_grad_()  # and μ, log σ²
     lags = z.unfold(0, p, 1)[:-1].flip(1) if p else z.new_zeros(n, 0)
@@ -89,4 +89,4 @@ def fit_exact(x: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
 
     optimizer.step(loss)
     raw = raw.detach()
-    return centre + scale * raw[p], from_partial(raw[:p].tanh()), scale.square() * raw[p + 1].exp()
+    return center + scale * raw[p], from_partial(raw[:p].tanh()), scale.square() * raw[p + 1].exp()

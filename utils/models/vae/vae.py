@@ -10,7 +10,9 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
 from utils.data import binarize as draw_binary
+from utils.models.vae.gaussian import gaussian_kl, reparameterise
 from utils.training import Trainer
+from utils.validation import whole
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 LOG_2PI = math.log(2 * math.pi)
@@ -50,11 +52,8 @@ class VAE(nn.Module):
         super().__init__()
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood is {likelihood!r}: expected one of {', '.join(LIKELIHOODS)}")
-        for name, value, least in (("latent", latent, 1), ("n_classes", n_classes, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} is {value!r}: expected a whole number of at least {least}")
-        self.encoder, self.decoder, self.latent = encoder, decoder, latent
-        self.likelihood, self.n_classes = likelihood, n_classes
+        self.latent, self.n_classes = whole("latent", latent), whole("n_classes", n_classes, 0)
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         if likelihood == "gaussian":
             self.log_variance = nn.Parameter(torch.zeros(()))  # of x given z
 
@@ -102,8 +101,7 @@ class VAE(nn.Module):
         self, x: Tensor, y: Tensor | None = None, *, n_samples: int = 1, generator: Generator | None = None
     ) -> Elbo:
         """The two parts of the bound: the first an average over `n_samples` draws of z, the second exact."""
-        if n_samples < 1:
-            raise ValueError(f"n_samples is {n_samples}: expected at least 1")
+        n_samples = whole("n_samples", n_samples)
         mean, log_variance = self.encode(self._check(x))
         total = 0.0
         for _ in range(n_samples):
@@ -136,7 +134,7 @@ class VAE(nn.Module):
         n_samples: int = 1,
         generator: Generator | None = None,
     ) -> dict[str, Tensor]:
-        """What training minimises, "loss", beside "reconstruction" and "kl" as they are.
+        """What training minimizes, "loss", beside "reconstruction" and "kl" as they are.
 
         Free bits: the loss counts a latent with less KL than `free_bits` nats, in the mean of the batch, as if it had
         that much. So nothing is gained by emptying it.
@@ -151,35 +149,34 @@ class VAE(nn.Module):
     def iwae(
         self,
         x: Tensor,
-        k: int = 100,
         y: Tensor | None = None,
         *,
+        n_samples: int = 100,
         chunk: int = 5000,
         generator: Generator | None = None,
     ) -> Tensor:
-        """log (1/k) Σ_s p(x | z_s) p(z_s) / q(z_s | x) with z_s ~ q(z | x), `(B,)`, in nats.
+        """log (1/S) Σ_s p(x | z_s) p(z_s) / q(z_s | x) with z_s ~ q(z | x), s = 1 … S = `n_samples`: `(B,)`, in nats.
 
-        On average at most log p(x), no worse with each more k, and in the limit equal to it. With k = 1 it is an ELBO.
-        Uses memory for `chunk` decoded rows at a time.
+        On average at most log p(x), no worse with each more sample, and in the limit equal to it. One sample is
+        an ELBO. Uses memory for `chunk` decoded rows at a time.
 
         Source: Burda, Grosse, Salakhutdinov, Importance weighted autoencoders, 2015, arXiv 1509.00519.
         """
-        if k < 1 or chunk < 1:
-            raise ValueError(f"k is {k} and chunk {chunk}: expected at least 1 sample and 1 row")
+        n_samples, chunk = whole("n_samples", n_samples), whole("chunk", chunk)
         starts = range(0, len(self._check(x)), chunk)
         labels = [None if y is None else y[at : at + chunk] for at in starts]
         blocks = zip(x.split(chunk), labels, strict=True)
-        return torch.cat([self._iwae(rows, k, own, max(1, chunk // len(rows)), generator) for rows, own in blocks])
+        return torch.cat([self._iwae(*block, n_samples, max(1, chunk // len(block[0])), generator) for block in blocks])
 
-    def _iwae(self, x: Tensor, k: int, y: Tensor | None, at_once: int, generator: Generator | None) -> Tensor:
+    def _iwae(self, x: Tensor, y: Tensor | None, n_samples: int, at_once: int, generator: Generator | None) -> Tensor:
         mean, log_variance = self.encode(x)
-        total, left = torch.full_like(mean[:, 0], -math.inf), k
+        total, left = torch.full_like(mean[:, 0], -math.inf), n_samples
         while left:
             times = min(left, at_once)
             repeat = [value.repeat(times, *[1] * (value.ndim - 1)) for value in (x, mean, log_variance)]
             log_weights = self._log_weights(*repeat, None if y is None else y.repeat(times), generator)
             total, left = torch.logaddexp(total, log_weights.view(times, len(x)).logsumexp(0)), left - times
-        return total - math.log(k)
+        return total - math.log(n_samples)
 
     def _log_weights(
         self, x: Tensor, mean: Tensor, log_variance: Tensor, y: Tensor | None, generator: Generator | None
@@ -190,17 +187,17 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z, y) - 0.5 * squares.sum(1)
 
     def log_prob(
-        self, x: Tensor, y: Tensor | None = None, *, k: int = 100, generator: Generator | None = None
+        self, x: Tensor, y: Tensor | None = None, *, n_samples: int = 100, generator: Generator | None = None
     ) -> Tensor:
-        """log p(x) `(B,)` in nats, estimated by `iwae` with `k` samples: too low on average, and less so with more."""
-        return self.iwae(x, k, y, generator=generator)
+        """log p(x) `(B,)` in nats, estimated by `iwae`: too low on average, and less so with more samples."""
+        return self.iwae(x, y, n_samples=n_samples, generator=generator)
 
     # --- what a trained model can do ---
 
     @torch.no_grad()
     def sample(self, n: int, generator: Generator | None = None, y: Tensor | None = None) -> Tensor:
         """`n` draws: z ~ N(0, I), then x ~ p(x | z). For images without the noise of the last step: `decode`."""
-        place = next(self.parameters())
+        n, place = whole("n", n), next(self.parameters())
         z = torch.randn(n, self.latent, generator=generator, dtype=place.dtype, device=place.device)
         x = self.decode(z, y)
         if self.likelihood == "bernoulli":
@@ -225,13 +222,13 @@ class VAE(nn.Module):
         validation: Tensor | tuple[Tensor, Tensor] | None = None,
         **options,
     ) -> Self:
-        """Maximise the bound on the rows of `x`; `history_` has the means of each epoch. Returns the model itself.
+        """Maximize the bound on the rows of `x`; `history_` has the means of each epoch. Returns the model itself.
 
         Args:
             x, y: the data, and labels for a conditional model.
             beta, free_bits: see `loss`.
             warm_up: the share of the training in which β rises from 0 to its value.
-            binarize: draw each batch of grey images anew as zeros and ones.
+            binarize: draw each batch of gray images anew as zeros and ones.
             validation: see `utils.training.Trainer.fit`.
             options: of `utils.training.Trainer`, such as epochs, batch_size, lr, seed.
         """
@@ -251,18 +248,9 @@ class VAE(nn.Module):
         if not isinstance(x, Tensor):
             raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
         if not x.is_floating_point() or x.ndim < 2 or not len(x):
-            raise ValueError(f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (B, ...) in floating point")
+            raise ValueError(
+                f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (B, ...) with B > 0 in floating point"
+            )
         if self.likelihood == "bernoulli" and not (x * (x - 1) == 0).all():
             raise ValueError("x holds values other than 0 and 1: use utils.data.binarize, or likelihood='gaussian'")
         return x
-
-
-def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²) of each latent, in nats."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-
-
-def reparameterise(mean: Tensor, log_variance: Tensor, generator: Generator | None = None) -> Tensor:
-    """z = μ + σ ε with ε ~ N(0, 1): random as N(μ, σ²), differentiable in μ and σ."""
-    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-    return mean + (0.5 * log_variance).exp() * noise
