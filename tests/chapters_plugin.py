@@ -110,7 +110,7 @@ def pytest_configure(config):
     if chapters or since:
         try:
             config.stash[SELECTION] = Selection(chapters, since)
-        except CourseError as error:
+        except (CourseError, SyntaxError) as error:
             raise pytest.UsageError(str(error)) from None
 
 

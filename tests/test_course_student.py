@@ -247,7 +247,7 @@ def test_the_pages_are_renewed_between_their_markers_only(tiny):
 # --- the command
 
 
-@pytest.mark.parametrize("verb", ["list", "start", "run", "sync", "results", "doctor"])
+@pytest.mark.parametrize("verb", ["list", "start", "run", "sync", "new", "test", "results", "doctor"])
 def test_every_command_has_help_with_an_example(tiny, verb):
     shown = course(tiny, verb, "--help")
     assert shown.returncode == 0

@@ -25,7 +25,7 @@ def run_tests(register: Register, chapters: list[Chapter], since: str | None, qu
         raise CourseError("pytest is not installed: run `make test`, which installs what tests need")
     options = [f"--chapter={chapter.slug}" for chapter in chapters] if since is None else [f"--since={since}"]
     # Two processes with one thread each: with two threads each they would be slower than one after the other.
-    runs = [(["-m", "not lesson", "-n", "2", "--dist", "loadfile"], {"OMP_NUM_THREADS": "1"})]
+    runs = [(["-m", "not lesson", "-n", "2", "--dist", "worksteal"], {"OMP_NUM_THREADS": "1"})]
     if not quick:
         runs.append((["-m", "lesson"], {}))
     statuses = []
