@@ -103,10 +103,14 @@ def test_rows_of_images_carry_labels_at_their_middle():
 
 
 def test_a_long_label_is_not_cut_off():
+    rows = ["noise", "shuffled", "inverted", "patches of a photograph", "upside down", "half as dark", "the mean digit"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.5))
-    rows = ["noise", "pixels shuffled", "patches of a photograph", "the mean digit"]
-    images(black_and_white(20, 8, 8), columns=5, axes=left, rows=rows)
-    right.set_yticks(range(4), rows)
+    images(black_and_white(35, 8, 8), columns=5, axes=left, rows=rows)
+    for name in ("density p(x)", "confidence, same model", "confidence, logistic", "distance to the mean"):
+        right.plot(range(7), range(7), "D", label=name)
+    right.set(xlabel="AUROC")
+    right.set_yticks(range(7), rows)
+    figure.legend(loc="outside upper center", ncols=4)
     dots = drawn(figure)
     for border in (dots[:, :6], dots[:, -6:], dots[:6], dots[-6:]):
         assert (border == 255).all()
