@@ -48,15 +48,16 @@ def pytest_terminal_summary(terminalreporter, config):
             lessons[properties["lesson"]] = properties
     if len(seconds) < MANY and not lessons:
         return
-    line = terminalreporter.write_line
+    line, cache = terminalreporter.write_line, getattr(config, "cache", None)
     terminalreporter.section("tests and seconds")
     row = f"{len(seconds):5} tests, {sum(seconds.values()):6.0f} s"
     if lessons:  # the tests without lessons ran before, on their own
-        line(config.cache.get("summary/quick", ""))
+        line(cache.get("summary/quick", "") if cache else "")
         line(f"{row} (lessons)")
     else:
         line(row)
-        config.cache.set("summary/quick", f"{row} (without lessons, last time)")
+        if cache:
+            cache.set("summary/quick", f"{row} (without lessons, last time)")
     for name, lesson in sorted(lessons.items()):
         line(f"{lesson['seconds']:6.0f} s {lesson['memory_mb']:6.0f} MB  {name}")
     line("the slowest:")

@@ -136,7 +136,9 @@ def log_gaussian(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
     """log N(x_i; μ_k, Σ_k) for all points i and components k, (B, K)."""
     factors = torch.linalg.cholesky(covariances)  # Σ = L Lᵀ, (K, D, D)
     centered = (x[:, None] - means).permute(1, 2, 0)  # (K, D, B)
-    standardized = torch.linalg.solve_triangular(factors, centered, upper=False)  # L⁻¹ (x − μ)
+    standardized = torch.linalg.solve_triangular(
+        factors, centered, upper=False
+    )  # L⁻¹ (x − μ)
     log_det = 2 * factors.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
     dim = x.shape[1]
     return -0.5 * (standardized.square().sum(1).T + log_det + dim * math.log(2 * math.pi))
