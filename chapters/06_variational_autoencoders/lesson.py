@@ -824,7 +824,7 @@ totals = np.add(rates, distortions)
 assert totals.argmin() == prices.index(1)
 
 # %% jupyter={"source_hidden": true}
-figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 5.6), width_ratios=(1, 1.15))
+figure, (left, right) = plt.subplots(1, 2, figsize=(11.2, 5.8), width_ratios=(1, 1.4))
 left.plot(rates, distortions, marker="o")
 for beta, rate, distortion in zip(prices, rates, distortions, strict=True):
     left.annotate(
@@ -884,7 +884,7 @@ with torch.no_grad():
     places = flatland.encode(x_test[:400])[0]
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(10.6, 6.8), width_ratios=(1.9, 1))
+figure, (left, right) = plt.subplots(1, 2, figsize=(11.4, 7), width_ratios=(2.1, 1))
 images(sheet.reshape(-1, 28, 28), columns=9, axes=left)
 colors = plt.get_cmap("tab10")(np.arange(10))
 for digit in range(10):

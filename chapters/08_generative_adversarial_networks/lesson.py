@@ -637,11 +637,13 @@ samples = gan.sample(judged, generator)
 some = torch.randperm(len(mnist.x_train), generator=generator)[:64]
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
-images(mnist.x_train[some], columns=8, title="real", axes=left)
-images(samples[:64], columns=8, title="made by the GAN, not chosen", axes=right)
+images(
+    torch.cat([mnist.x_train[some[:60]], samples[:60]]),
+    columns=12,
+    rows=["real", "made by the GAN,\nnot chosen"],
+)
 caption(
-    "Right: the first 64 samples. Most strokes are sharp and whole. Some are no digits: "
+    "Below: the first 60 samples. Most strokes are sharp and whole. Some are no digits: "
     "nothing forbids a shape between two digits."
 )
 
@@ -835,9 +837,12 @@ assert curve[0][2].recall < curve[-1][2].recall
 assert curve[0][0] > curve[-1][0]
 
 # %% jupyter={"source_hidden": true}
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.4, 3.4))
-images(drawn_named[0.3][:60], columns=10, title="truncated at 0.3", axes=left)
-images(drawn_named[math.inf][:60], columns=10, title="not truncated", axes=middle)
+figure, axes = plt.subplot_mosaic(
+    [["above", "right"], ["below", "right"]], figsize=(11.6, 5.6), width_ratios=(2.6, 1)
+)
+images(drawn_named[0.3][:30], columns=10, title="truncated at 0.3", axes=axes["above"])
+images(drawn_named[math.inf][:30], columns=10, title="not truncated", axes=axes["below"])
+right = axes["right"]
 precision, recall, _ = zip(*(some for *_, some in curve), strict=True)
 right.plot(recall, precision, marker="o", color=PALETTE[0])
 for t, x, y in zip(limits, recall, precision, strict=True):
@@ -846,7 +851,7 @@ for t, x, y in zip(limits, recall, precision, strict=True):
     )
 right.set(xlabel="recall", ylabel="precision")
 caption(
-    "A column is a label. Left: one digit of each kind, over and over. Middle: varied, "
+    "A column is a label. Above: one digit of each kind, over and over. Below: varied, "
     "with some failures. Right: precision and recall for each truncation."
 )
 

@@ -1331,7 +1331,7 @@ assert plain < 0.3 < 0.7 < corrected
 assert correlation > 0.8
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 3, figsize=(12, 4.8), width_ratios=(1, 1, 1.25))
+figure, axes = plt.subplots(1, 3, figsize=(12.2, 5.2), width_ratios=(1, 1, 1.75))
 for kind, name in enumerate(("clothes", "digits")):
     mine = torch.as_tensor(is_strange == kind)
     axes[0].hist(costs_both[mine].numpy(), bins=40, alpha=0.6, label=name)

@@ -816,9 +816,11 @@ record("sampling_speedup", sampling_speedup, kind="score")
 print(f"64 images: {fast_seconds:.2f} s with memory, {7 * two_rows:.1f} s without")
 
 # %% jupyter={"source_hidden": true} tags=["picture"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4))
-images(test[:64], columns=8, title="test images", axes=left)
-images(drawn, columns=8, title="samples of PixelCNN", axes=right)
+images(
+    torch.cat([test[:60], drawn[:60]]).reshape(-1, 28, 28),
+    columns=12,
+    rows=["test images", "samples of\nPixelCNN"],
+)
 caption(
     "Drawn two pixels by two, from the upper left. Most are digits; some change their mind "
     "halfway."
