@@ -215,7 +215,7 @@ def test_a_notebook_without_ids_is_given_some_and_keeps_its_outputs(tiny):
 
 def test_line_ends_of_windows_and_a_byte_order_mark_are_no_edit(tiny):
     before = state(tiny)
-    for path in (tiny / "chapters" / "01_tiny" / "lesson.ipynb", tiny / "solutions" / "01_tiny_exercises.ipynb"):
+    for path in (tiny / "chapters" / "01_tiny" / "lesson.ipynb", tiny / "solutions" / "01_tiny" / "exercises.ipynb"):
         notebook = raw(path)
         for cell in notebook["cells"]:
             cell["source"] = [line.replace("\n", "\r\n") for line in cell["source"]]
@@ -228,7 +228,11 @@ def test_line_ends_of_windows_and_a_byte_order_mark_are_no_edit(tiny):
 
 CONFLICT = """{
  "cells": [
+<<<<<<< HEAD
+  {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["ours"]}
+=======
   {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["theirs"]}
+>>>>>>> branch
  ],
 """
 
@@ -389,3 +393,14 @@ def test_pictures_keep_their_looks_and_lose_weight():
     grays = picture(np.repeat(shades, 3, axis=2).astype(np.uint8))
     assert colors(smaller(grays)) <= 64 < colors(grays), "such small steps of gray are not seen"
     assert colors(after) > 200, "where many colors are, as many as there may be are kept"
+
+
+def test_a_lesson_over_its_budget_is_told_and_refused_beyond_what_a_slow_machine_explains(tiny):
+    toml = tiny / "chapters" / "01_tiny" / "chapter.toml"
+    notebook = tiny / "chapters" / "01_tiny" / "lesson.ipynb"
+    seconds = json.loads(notebook.read_text())["metadata"]["course"]["seconds"]
+    for budget, found in ((0.9 * seconds, []), (0.4 * seconds, ["over 2 times its budget"])):
+        edit(toml, toml.read_text(), re.sub(r"budget = .*", f"budget = {budget}", toml.read_text()))
+        told = [line for line in problems(Register(tiny)) if "budget" in line]
+        assert len(told) == len(found) and all(part in line for part, line in zip(found, told, strict=True))
+    assert "over its budget" in "\n".join(run_sync(tiny, force=True))

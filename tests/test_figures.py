@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import symtable
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,43 @@ def test_a_picture_without_alternative_text_is_seen():
         "A line.",
         "",
     ]
+
+
+def global_names(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell reads, also inside of functions, and those that it binds."""
+    table, read_, waiting = symtable.symtable(source, "cell", "exec"), set(), []
+    bound = {
+        one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported() or one.is_namespace()
+    }
+    read_ |= {one.get_name() for one in table.get_symbols() if one.is_referenced()}
+    waiting += table.get_children()
+    while waiting:
+        inner = waiting.pop()
+        read_ |= {one.get_name() for one in inner.get_symbols() if one.is_global() and one.is_referenced()}
+        waiting += inner.get_children()
+    return read_, bound
+
+
+def overwritten(cells: list) -> set[str]:
+    """The names that a collapsed cell took from an earlier cell, and that a later one reads without binding them anew."""
+    binder: dict[str, bool] = {}  # name → whether a collapsed cell bound it over that of another
+    lost = set()
+    for cell in cells:
+        read_, bound = global_names(cell.source)
+        lost |= {one for one in read_ - bound if binder.get(one)}
+        for one in bound:
+            binder[one] = is_hidden(cell) and one in binder
+    return lost
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if path.name == "lesson.py"], ids=name)
+def test_drawing_takes_no_name_that_is_still_needed(path):
+    assert not overwritten(code_cells(path)), "a cell that only draws gives these names another meaning: rename them"
+
+
+def test_a_name_that_drawing_takes_is_found():
+    hidden = '# %% jupyter={"source_hidden": true}\n'
+    texts = ["# %%\npaths = 500\n", hidden + "for paths in (1, 2): pass\n", "# %%\ndef f(): return paths\n"]
+    assert overwritten(from_text("\n".join(texts)).cells) == {"paths"}
+    texts[1] = hidden + "for six in (1, 2): pass\n"
+    assert not overwritten(from_text("\n".join(texts)).cells)

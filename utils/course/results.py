@@ -160,5 +160,6 @@ def _cost_table(register: Register) -> str:
         if chapter.lesson.exists():
             cost = read(chapter.lesson).metadata.get("course", {})
             seconds, memory = cost.get("seconds", 0), cost.get("memory_mb", 0)
-            rows.append(f"| {chapter.number} | {seconds:.0f} s | {chapter.budget} s | {memory:,.0f} MB |")
+            over = " (over)" if seconds > chapter.budget else ""
+            rows.append(f"| {chapter.number} | {seconds:.0f} s{over} | {chapter.budget} s | {memory:,.0f} MB |")
     return "\n".join(rows) + "\n"
