@@ -115,7 +115,7 @@ def global_names(source: str) -> tuple[set[str], set[str]]:
 
 
 def overwritten(cells: list) -> set[str]:
-    """The names that a collapsed cell took from an earlier cell, and that a later one reads without binding them anew."""
+    """The names that a collapsed cell took from an earlier cell and that a later cell reads."""
     binder: dict[str, bool] = {}  # name → whether a collapsed cell bound it over that of another
     lost = set()
     for cell in cells:

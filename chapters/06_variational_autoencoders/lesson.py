@@ -602,7 +602,11 @@ assert torch.allclose(ours, theirs, atol=1e-10)
 
 # %%
 for k in (1, 3, 10, 100, 1000):
-    gap = (exact["log_p"] - library.iwae(x_new, n_samples=k, generator=generator)).mean().item()
+    gap = (
+        (exact["log_p"] - library.iwae(x_new, n_samples=k, generator=generator))
+        .mean()
+        .item()
+    )
     print(f"k = {k:4}: log p(x) minus the bound is {gap:+.5f} nats")
 assert abs(gap) < 0.01
 
@@ -747,7 +751,10 @@ assert amortization > 0
 assert gaussian > 0
 
 ks = [1, 5, 50, iwae_samples]
-curve = [vae.iwae(x_test[chosen], n_samples=k, generator=generator).mean().item() for k in ks[:-1]]
+curve = [
+    vae.iwae(x_test[chosen], n_samples=k, generator=generator).mean().item()
+    for k in ks[:-1]
+]
 curve.append(iwae.mean().item())
 assert (np.diff(curve) > 0).all()
 
@@ -1403,7 +1410,9 @@ with record_table():
                 model.encode(x)[0] for x in (small.x_train, small.x_test)
             )
             two = model.parts(small.x_test, n_samples=10, generator=generator)
-        nlls[name] = -model.iwae(small.x_test, n_samples=100, generator=generator).mean().item()
+        nlls[name] = (
+            -model.iwae(small.x_test, n_samples=100, generator=generator).mean().item()
+        )
         kls[name] = two.kl.sum(1).mean().item()
         reader = LogisticRegression(max_iter=2000).fit(codes_train, small.y_train)
         told[name] = reader.score(codes_test, small.y_test)

@@ -162,7 +162,9 @@ def loss_of(answers: Tensor, real: bool) -> Tensor:
     return F.binary_cross_entropy_with_logits(answers, truth)
 
 
-def play(maker: nn.Module, discriminator: nn.Module, steps: int, batch: int = 256) -> Tensor:
+def play(
+    maker: nn.Module, discriminator: nn.Module, steps: int, batch: int = 256
+) -> Tensor:
     """The game; returns μ and σ of each step, (steps, 2)."""
     players = [
         torch.optim.Adam(player.parameters(), lr=lr, betas=(0.0, 0.99))
@@ -242,7 +244,9 @@ discriminator = mlp(1, 64, 64, 1, activation=nn.Tanh)
 fake = frozen_mean + frozen_std * torch.randn(100_000, 1, generator=generator)
 Trainer(
     discriminator,
-    lambda real, fake, training: F.softplus(-discriminator(real)) + F.softplus(discriminator(fake)),
+    lambda real, fake, training: (
+        F.softplus(-discriminator(real)) + F.softplus(discriminator(fake))
+    ),
     epochs=4,
     batch_size=500,
     lr=5e-3,
@@ -732,8 +736,10 @@ assert measured["gan"][0] < measured["mixture"][0]
 
 # %% jupyter={"source_hidden": true}
 names = ["GAN", "VAE, means", "VAE, binary draws", "mixture, means"]
-sheet = [sets[key][:36] for key in ("gan", "vae", "vae_binary", "mixture")]
-images(torch.cat(sheet).reshape(-1, 28, 28), columns=12, rows=names)
+sheet = [
+    sets[key][:36].reshape(-1, 28, 28) for key in ("gan", "vae", "vae_binary", "mixture")
+]
+images(torch.cat(sheet), columns=12, rows=names)
 caption(
     "The first 36 samples of each. The GAN's strokes are whole; the VAE's are often torn; "
     "the mixture's are averages."

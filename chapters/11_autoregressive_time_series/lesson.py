@@ -289,9 +289,9 @@ for phi in (0.9, 1.0, 1.03):
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9))
-for ax, (phi, (model, ahead, paths)) in zip(axes, walks.items(), strict=True):
+for ax, (phi, (model, ahead, six)) in zip(axes, walks.items(), strict=True):
     steps = range(1, 61)
-    ax.plot(steps, paths.T, linewidth=0.8)
+    ax.plot(steps, six.T, linewidth=0.8)
     for z in (1.28, -1.28):
         ax.plot(steps, ahead.mean + z * ahead.stddev, "--", color="0.3")
     root_size = model.roots.abs().item()
@@ -611,8 +611,8 @@ with record_table():
             kind: [coverage(*results[kind], level).nanmean().item() for level in levels]
             for kind in ("AR", "seasonal-naive")
         }
-        for kind, shares in held_by[name].items():
-            for level, share in zip(levels, shares, strict=True):
+        for kind, held_shares in held_by[name].items():
+            for level, share in zip(levels, held_shares, strict=True):
                 print(
                     f"{name:9s} {kind:15s} {100 * level:.0f} % interval holds {100 * share:.1f} %"
                 )
@@ -631,8 +631,8 @@ assert covered["co2"][0] < 0.8 < covered["sunspots"][0]
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for ax, (name, shares_of) in zip(axes, held_by.items(), strict=True):
-    for (kind, shares), marker in zip(shares_of.items(), "os", strict=True):
-        ax.plot(levels, shares, marker=marker, label=kind)
+    for (kind, held_shares), marker in zip(shares_of.items(), "os", strict=True):
+        ax.plot(levels, held_shares, marker=marker, label=kind)
     ax.plot((0.45, 1), (0.45, 1), color="0.6", linewidth=1, zorder=0)
     ax.set(title=name, xlabel="the interval should hold", xticks=levels)
     ax.legend()

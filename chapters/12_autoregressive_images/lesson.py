@@ -934,7 +934,9 @@ tops = pixelcnn.sample(1000, generator)
 pasted = digits.repeat(100, 1, 1, 1)
 pasted[:, :, :14] = tops[:, :, :14]
 with torch.no_grad():
-    fit = pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
+    fit = (
+        pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)
+    )  # of the lower half
 best = fit.argmin(0)
 chosen = pasted.view(100, 10, 1, 28, 28)[best, torch.arange(10)]
 given_top = pixelcnn.nll_per_patch(digits)[:, 7:].sum((1, 2)).mean().item()
