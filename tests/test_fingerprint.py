@@ -391,7 +391,7 @@ def test_a_record_is_valid_until_its_own_checks_change(small):
 
 
 def test_the_key_of_a_submission_is_made_of_its_cells_and_its_checks(monkeypatch):
-    from utils.course.grading.handed_in import Assignment
+    from utils.course.grading.submissions import Assignment
 
     from utils.course.grading import grade
     from utils.course.release import Task
