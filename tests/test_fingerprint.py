@@ -391,10 +391,9 @@ def test_a_record_is_valid_until_its_own_checks_change(small):
 
 
 def test_the_key_of_a_submission_is_made_of_its_cells_and_its_checks(monkeypatch):
-    from utils.course.grading.submissions import Assignment
-
     from utils.course.grading import grade
-    from utils.course.release import Task
+    from utils.course.grading.submissions import Assignment
+    from utils.course.tasks import Task
 
     def key(*ids: str, cells: tuple[str, ...] = ("x = 1",)) -> str:
         tasks = tuple(Task(id, "core", 5, 1, 0, "") for id in ids)
