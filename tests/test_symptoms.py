@@ -121,6 +121,14 @@ def test_mistakes_that_coincide_are_told_as_all_of_them():
     assert caught.value.hint == "Look."
 
 
+def test_a_general_mistake_gives_way_to_a_special_one():
+    general, special = Mistake(2 * X, "This is no density.", general=True), Mistake(2 * X, "You lost ½.")
+    for mistakes, says in (([general, special], "You lost ½."), ([general], "This is no density.")):
+        with pytest.raises(Wrong) as caught:
+            close(2 * X, X, mistakes)
+        assert caught.value.message == says
+
+
 def test_a_mistake_of_tiny_numbers_is_not_that_of_zero():
     tiny = [Mistake(1e-8 * P, "You return the joint.")]
     with pytest.raises(Wrong, match="You return the joint"):

@@ -20,11 +20,15 @@ from utils.checks.symptoms import ATOL, RTOL, same, symptom, where
 
 
 class Mistake(NamedTuple):
-    """A wrong value that a student may well compute, the sentence that names it, and a hint."""
+    """A wrong value that a student may well compute, the sentence that names it, and a hint.
+
+    One that is `general`, such as "this is no distribution", is told only where no other explains the value.
+    """
 
     value: Any
     says: str
     hint: str = ""
+    general: bool = False
 
 
 def repeatable(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
@@ -185,6 +189,7 @@ def close(
 def name_mistake(value: Tensor, mistakes: Sequence[Mistake]) -> None:
     """Raise if `value` is the value of one of `mistakes`; where that of several is the same, tell all of them."""
     made = [one for one in mistakes if same(value.double(), torch.as_tensor(one.value).double())]
+    made = [one for one in made if not one.general] or made
     says = list(dict.fromkeys(one.says for one in made))
     hints = list(dict.fromkeys(one.hint for one in made if one.hint))
     if len(says) > 1:
