@@ -45,7 +45,7 @@ def numbers(name: str, x, *, missing: bool = False) -> Tensor:
     if wrong.any():
         at = tuple(wrong.nonzero()[0].tolist())
         where = f"{name}[{', '.join(map(str, at))}]" if at else name
-        rule = "finite numbers, and NaN where a value is missing" if missing else "finite numbers; leave such rows out"
+        rule = "finite numbers, and NaN where a value is missing" if missing else "finite numbers: remove or replace it"
         raise ValueError(f"{where} is {x[at].item()}: expected {rule}")
     return x
 
