@@ -41,9 +41,12 @@ class BayesianNetwork(Network):
 
     @classmethod
     def from_bif(cls, path: str | Path) -> BayesianNetwork:
-        """The network of a file in the Bayesian interchange format, plain or compressed by gzip."""
+        """The network of a file in the Bayesian interchange format, plain or compressed by gzip; see `read_bif`."""
         parents, states, tables = read_bif(path)
-        return cls(parents, {name: states[name] for name in topological(parents)}, tables)
+        try:
+            return cls(parents, {name: states[name] for name in topological(parents)}, tables)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     # --- learning and sampling: forward along the arrows ---
 

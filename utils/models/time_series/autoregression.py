@@ -106,7 +106,7 @@ class Autoregression(Estimator):
     def autocovariance(self, n: int) -> Tensor:
         """γ_k = cov(x_t, x_{t−k}) of the stationary series, k = 0 … n − 1."""
         self._check_stationary()
-        return autocovariance(self.coefficients, self.variance, n)
+        return autocovariance(self.coefficients, self.variance, whole("n", n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density of stationary series `(B, T)` → `(B,)`, in nats; of what is known where NaN is."""

@@ -23,7 +23,7 @@ class GRUMemory(nn.Module):
 
     def __init__(self, hidden: int = 32, generator: Generator | None = None):
         super().__init__()
-        self.width = hidden
+        self.width = hidden = whole("hidden", hidden)
         self.cell = nn.GRU(INPUTS, hidden, batch_first=True)
         for parameter in self.cell.parameters():
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
@@ -45,6 +45,7 @@ class CausalConv(nn.Module):
 
     def __init__(self, channels: int = 24, layers: int = 5, generator: Generator | None = None):
         super().__init__()
+        channels, layers = whole("channels", channels), whole("layers", layers)
         self.width, self.field = channels, 2**layers
         self.first = start(nn.Conv1d(INPUTS, channels, 1), generator)
         self.gated = nn.ModuleList(
@@ -86,7 +87,7 @@ class NeuralForecaster(nn.Module):
 
     def __init__(self, memory: nn.Module, components: int = 3, generator: Generator | None = None):
         super().__init__()
-        self.memory, self.components = memory, whole("components", components)
+        self.memory, self.components = memory, (components := whole("components", components))
         self.head = start(nn.Linear(memory.width, 3 * components), generator)
         # Components that start in one place stay in one place.
         with torch.no_grad():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.models.vae.vae import VAE
+from utils.validation import numbers, whole
 
 
 def ppca_log_prob(x: Tensor, mean: Tensor, weights: Tensor, variance: Tensor | float) -> Tensor:
@@ -41,6 +42,7 @@ def fit_ppca(x: Tensor, latent: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Source: Tipping and Bishop, Probabilistic principal component analysis, 1999, equations 7 and 8.
     """
+    x, latent = numbers("x", x).detach(), whole("latent", latent, 0)
     if x.ndim != 2 or not 0 < latent < x.shape[-1] or len(x) < 2:
         raise ValueError(f"x has shape {tuple(x.shape)} and latent is {latent}: expected (B, D), B > 1, 0 < latent < D")
     mean = x.mean(0)
