@@ -72,3 +72,13 @@ def as_parameters(name: str, x, module: torch.nn.Module) -> Tensor:
             f" model.to({x.dtype})"
         )
     return x if x.is_floating_point() else x.to(dtype or torch.get_default_dtype())
+
+
+def through(name: str, network: torch.nn.Module, x: Tensor) -> Tensor:
+    """`network(x)`, or a ValueError that says which part of a model does not take this shape."""
+    try:
+        return network(x)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(f"the {name} does not take x of shape {tuple(x.shape)}: expected another; {error}") from error

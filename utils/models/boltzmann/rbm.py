@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid, softplus
 from utils.models.boltzmann.contrastive_divergence import ContrastiveDivergence
 from utils.models.boltzmann.options import check_options
 from utils.models.boltzmann.partition import LogPartition, anneal, estimate, exact, expectations
-from utils.validation import whole
+from utils.validation import tensor, whole
 
 
 class Gradient(NamedTuple):
@@ -226,9 +226,7 @@ class RBM(ContrastiveDivergence):
         return self.weights, self.visible_bias, self.hidden_bias
 
     def _check(self, x: Tensor, name: str = "x", fitting: bool = False) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name} is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor({name})")
-        if x.ndim != 2 or not len(x):
+        if tensor(name, x).ndim != 2 or not x.numel():
             raise ValueError(f"{name} has shape {tuple(x.shape)}: expected (B, D) with B > 0; use {name}.flatten(1)")
         width = x.shape[1] if fitting else self.n_hidden if name == "h" else len(self.weights)
         if x.shape[1] != width:

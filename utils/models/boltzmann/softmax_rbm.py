@@ -85,6 +85,9 @@ class SoftmaxRBM(Estimator):
     def fit(self, ratings: Ratings) -> Self:
         """Learn from ratings; they are kept, for `predict` to condition on. Returns the model itself."""
         users, films, level = ratings.users, ratings.films, self._level(ratings.stars)
+        check_pairs(users, films, ratings.n_users, ratings.n_films)
+        if level.shape != users.shape:
+            raise ValueError(f"stars have shape {tuple(level.shape)}: expected {tuple(users.shape)}, one for each pair")
         count = torch.bincount(level, minlength=len(self.levels)).float()
         mean = (count @ self.levels) / len(level)
         deviation = ((count @ (self.levels - mean).square()) / len(level)).sqrt()

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from utils.nets import start
 from utils.training import Trainer
-from utils.validation import whole
+from utils.validation import numbers, tensor, whole
 
 INPUTS = 2  # the value, 0 where it is missing, and whether it is known
 
@@ -114,13 +114,15 @@ class NeuralForecaster(nn.Module):
             window: length of the pieces; at its start a piece knows nothing of what was before.
             epochs, batch_size, lr, options: of the `Trainer`.
         """
+        x = numbers("x", x, missing=True).detach()
+        window = None if window is None else whole("window", window)
         fits = x.ndim == 2 or (x.ndim == 1 and 1 < (window or 0) <= len(x))
-        if not fits or not x.numel() or x.isinf().any():
+        if not fits or not x.numel():
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, window is {window}: expected (B, T), or (T,) with a window of 2 to T"
             )
         known = x[~x.isnan()].double()
-        if not known.std() > 0:
+        if not (len(known) > 1 and known.max() > known.min()):  # the computed deviation of a constant need not be 0
             raise ValueError("x has one value only, again and again: there is nothing to learn from a constant")
         dtype = self.head.weight.dtype
         self.center, self.scale = known.mean().to(dtype), known.std().to(dtype)
@@ -137,7 +139,7 @@ class NeuralForecaster(nn.Module):
 
     def step_log_prob(self, x: Tensor) -> Tensor:
         """log p(x_t | x_<t) in nats for series `(B, T)`, in the same shape; NaN where x_t is missing."""
-        if x.ndim != 2 or not x.numel():
+        if tensor("x", x).ndim != 2 or not x.numel():
             raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, T), not empty, a series a row")
         units = self._units(x)
         return self._density(units, *self._heads(self._shifted(units))[0]) - self.scale.log()
@@ -166,6 +168,7 @@ class NeuralForecaster(nn.Module):
     # --- the network and its mixture, in units of the training series ---
 
     def _units(self, x: Tensor) -> Tensor:
+        x = numbers("x", x, missing=True)
         return ((x.to(self.center.device) - self.center) / self.scale).to(self.head.weight.dtype)
 
     def _shifted(self, x: Tensor) -> Tensor:
