@@ -126,6 +126,10 @@ class NeuralForecaster(nn.Module):
             raise ValueError("x has one value only, again and again: there is nothing to learn from a constant")
         dtype = self.head.weight.dtype
         self.center, self.scale = known.mean().to(dtype), known.std().to(dtype)
+        if abs(self.center - known.mean()) > 0.01 * known.std():
+            raise ValueError(
+                f"x lies so far from 0 that {dtype} cannot hold its mean: subtract it, or use model.double()"
+            )
         pieces = self._units(x).unfold(0, window, 1) if x.ndim == 1 else self._units(x)
 
         def loss(batch: Tensor, trainer: Trainer) -> Tensor:
