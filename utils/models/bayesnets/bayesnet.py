@@ -60,7 +60,7 @@ class BayesianNetwork(Network):
         With α = 0 a row whose parents never have these states in `x` says nothing: it becomes uniform.
         """
         columns = self.columns(x)
-        if not alpha >= 0:
+        if not 0 <= alpha < math.inf:
             raise ValueError(f"alpha is {alpha}: expected a count of 0 or more")
         tables = {}
         for name in self.variables:

@@ -216,7 +216,14 @@ class RBM(ContrastiveDivergence):
             raise ValueError("clamp keeps entries of start: give start too")
         if start is None:
             start = self._draw(self.weights.new_full((n, len(self.weights)), 0.5), generator)
-        v = start = self._check(start, "start").expand(n, -1)
+        start = self._check(start, "start")
+        if len(start) not in (1, n) or (
+            clamp is not None and clamp.shape not in (start.shape[1:], (n, start.shape[1]))
+        ):
+            mask = "" if clamp is None else f" and clamp {tuple(clamp.shape)}"
+            expected = f"({n}, {start.shape[1]}), or one row for all{mask and ', and a mask of the same width'}"
+            raise ValueError(f"start has shape {tuple(start.shape)}{mask}: expected {expected}")
+        v = start = start.expand(n, -1)
         for _ in range(steps):
             v = self.gibbs_step(v, generator)
             v = v if clamp is None else torch.where(clamp, start, v)

@@ -155,6 +155,8 @@ class NeuralForecaster(nn.Module):
     @torch.no_grad()
     def sample_paths(self, past: Tensor, steps: int, n: int, generator: Generator | None = None) -> Tensor:
         """n futures after `past` `(T,)`, drawn step by step, each step from what was drawn before: `(n, steps)`."""
+        if tensor("past", past).ndim != 1:
+            raise ValueError(f"past has shape {tuple(past.shape)}: expected one series (T,)")
         n, steps, units = whole("n", n), whole("steps", steps), self._units(past)[None]
         parameters, state = self._heads(self._shifted(torch.cat([units, units.new_zeros(1, 1)], dim=1)))
         parameters = [value[:, -1].expand(n, -1) for value in parameters]

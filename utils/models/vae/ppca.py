@@ -22,6 +22,7 @@ def ppca_log_prob(x: Tensor, mean: Tensor, weights: Tensor, variance: Tensor | f
 
     Source: Tipping and Bishop, Probabilistic principal component analysis, 1999.
     """
+    x = numbers("x", x)
     if weights.ndim != 2 or x.ndim != 2 or not x.shape[1] == len(weights) == len(mean):
         shapes = ", ".join(str(tuple(value.shape)) for value in (x, mean, weights))
         raise ValueError(f"x, mean and weights have shapes {shapes}: expected (B, D), (D,) and (D, L)")

@@ -249,7 +249,6 @@ class VAE(nn.Module):
             raise ValueError(
                 f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (B, ...) with B > 0 in floating point"
             )
-        as_parameters("x", numbers("x", x), self)
         if self.likelihood == "bernoulli" and not (x * (x - 1) == 0).all():
             raise ValueError("x holds values other than 0 and 1: use utils.data.binarize, or likelihood='gaussian'")
-        return x
+        return as_parameters("x", numbers("x", x), self)
