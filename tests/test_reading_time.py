@@ -40,7 +40,7 @@ def test_a_lesson_can_be_read_in_the_time_on_its_card(chapter):
     assert card and int(card[1]) == chapter.minutes, "the card and chapter.toml say different times to read"
     needed = reading_minutes(text)
     assert needed <= chapter.minutes, (
-        f"about {needed:.0f} minutes to read, {chapter.minutes} on the card: mark parts with (*optional*) in their heading"
+        f"about {needed:.0f} minutes to read, {chapter.minutes} on the card: put (*optional*) into some headings"
     )
 
 
