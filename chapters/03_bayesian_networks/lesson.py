@@ -873,7 +873,7 @@ caption(
 )
 
 # %% [markdown]
-# Tree and graph are both far ahead of independent columns. Between the two no winner can be named: their difference is small, and its standard error (printed above) is not much smaller. A few hundred rows cannot tell finer dependencies from chance, and BIC adds few arrows that a tree has not.
+# Tree and graph are both far ahead of independent columns. Between the two no winner can be named: their difference, printed above with its standard error, may be chance. A few hundred rows cannot tell finer dependencies from chance, and BIC adds few arrows that a tree has not.
 #
 # And now the generative use: **voters who never existed**. A useful test of synthetic rows: train a classifier on them alone, and test it on real people.
 
