@@ -1324,9 +1324,10 @@ right.bar(
     label="chains at the end",
 )
 right.set(xticks=range(10), xlabel="digit", ylabel="share")
-right.legend()
+right.margins(y=0.4)  # room for the legend
+right.legend(ncols=2, loc="upper center", fontsize=8)
 caption(
-    "Left: how many chains still show the digit they began with; gray: each digit. Right: the digits that they show at the end, beside those of the data. The machine prefers one by far, and its likelihood alone does not tell."
+    "Left: how many chains still show the digit they began with; gray: each digit. Right: the digits that they show at the end, beside those of the data. The chains gather at some digits and avoid others, and the likelihood alone does not tell."
 )
 
 # %% [markdown]
