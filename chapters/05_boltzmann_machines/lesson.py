@@ -552,7 +552,7 @@ three = all_states(3)
 even = three[three.sum(1) % 2 == 0]  # (4, 3)
 assert torch.equal(even.T @ even / 4, three.T @ three / 8), "their pairs tell them apart"
 W, b, c = small_weights(3, 4)
-W, b, c = train(even, [10 * W, b, c], exact_dream, steps=4 * tiny_steps)[-1]
+W, b, c = train(even, [10 * W, b, c], exact_dream, steps=2 * tiny_steps)[-1]
 even_nll = (free_energy(even, W, b, c).mean() + log_partition(W, b, c)).item()
 with record_table():
     record("even_nll_pairs", math.log(8), unit="nats", kind="exact")
