@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from utils.data import load
 from utils.models.vae import (
     VAE,
     conv_decoder,
@@ -17,6 +18,8 @@ from utils.models.vae import (
     fit_ppca,
     gaussian_kl,
     linear_vae,
+    mnist_conv_vae,
+    mnist_map_vae,
     ppca_log_prob,
     reparameterise,
 )
@@ -465,3 +468,15 @@ def test_a_linear_vae_reaches_ppca(seed):
 def test_bad_input_gets_a_clear_error(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+# --- the models that come with the course
+
+
+@pytest.mark.parametrize(("make", "highest"), [(mnist_conv_vae, 112), (mnist_map_vae, 152)])
+def test_a_trained_convolutional_model_uses_its_whole_code(make, highest):
+    mnist = load("mnist").binarized()
+    with torch.no_grad():
+        parts = make().parts(mnist.x_test[mnist.test_part(500)], generator=generator())
+    assert -(parts.reconstruction - parts.kl.sum(1)).mean() < highest
+    assert parts.kl.mean(0).min() > 0.2

@@ -80,7 +80,9 @@ def wave(z: Tensor) -> Tensor:
 def log_mixture(x: Tensor, means: Tensor, sigma: float) -> Tensor:
     """log of the mean over k of N(x; means_k, σ² I), (B,)."""
     squares = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist").square()
-    log_each = -0.5 * squares / sigma**2 - x.shape[1] * math.log(sigma * math.sqrt(2 * math.pi))
+    log_each = -0.5 * squares / sigma**2 - x.shape[1] * math.log(
+        sigma * math.sqrt(2 * math.pi)
+    )
     return log_each.logsumexp(1) - math.log(len(means))
 
 
@@ -148,7 +150,9 @@ def shortfalls(size: int, n: int = 5000, points: int = 20) -> tuple[Tensor, Tens
 
 
 sizes = (1, 2, 4, 8, 16)
-shortfall = {size: shortfalls(size) for size in sizes}  # L → from the prior, near the posterior
+shortfall = {
+    size: shortfalls(size) for size in sizes
+}  # L → from the prior, near the posterior
 both = shortfall[sizes[-1]]
 with record_table():
     for name, curve in zip(("prior", "posterior"), both, strict=True):
@@ -160,7 +164,9 @@ figure, axes = plt.subplots(1, 2, sharey=True, figsize=(8, 2.8))
 for (size, curves), color in zip(shortfall.items(), PALETTE, strict=False):
     for ax, curve in zip(axes, curves, strict=True):
         ax.semilogx(range(1, len(curve) + 1), curve, color=color, label=f"L = {size}")
-axes[0].set(ylabel="estimate − log p(x), nats", title="draws from the prior", xlabel="draws")
+axes[0].set(
+    ylabel="estimate − log p(x), nats", title="draws from the prior", xlabel="draws"
+)
 axes[1].set(title="draws from near the posterior", xlabel="draws", ylim=(-80, 5))
 axes[0].legend(fontsize=8)
 caption(
@@ -407,7 +413,9 @@ assert abs(drawn.mean() - exact["elbo"].mean()) < 0.02
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(7.8, 2.3))
 order = exact["kl"].argsort()
-for ax, i, name in zip(axes, order[[0, 250, 499]], ("smallest", "median", "largest"), strict=True):
+for ax, i, name in zip(
+    axes, order[[0, 250, 499]], ("smallest", "median", "largest"), strict=True
+):
     ax.plot(grid, exact["log_posterior"][i].exp(), label="posterior", color="0.3")
     ax.plot(grid, exact["log_q"][i].exp(), "--", label="q(z | x)", color=PALETTE[4])
     middle = grid[exact["log_q"][i].argmax()]
@@ -455,7 +463,9 @@ from sklearn.decomposition import PCA
 from utils.models.vae import fit_ppca, linear_vae, ppca_log_prob
 
 W = randn(5, 2) * torch.tensor([2.0, 1.0], dtype=torch.float64)
-flat = 1 + randn(500, 2) @ W.T + 0.5 * randn(500, 5)  # a plane in five dimensions, with noise
+flat = (
+    1 + randn(500, 2) @ W.T + 0.5 * randn(500, 5)
+)  # a plane in five dimensions, with noise
 best = ppca_log_prob(flat, *fit_ppca(flat, 2)).mean().item()
 sklearn_best = PCA(2).fit(flat.numpy()).score(flat.numpy())
 
@@ -468,9 +478,13 @@ with torch.no_grad():
     columns = linear.decoder.weight.square().sum(0)  # |w_l|², (L,)
     squares = (flat - linear.decoder(mean)).square().sum(1) + log_variance.exp() @ columns
     likelihood = -0.5 * (squares / variance + 5 * (2 * math.pi * variance).log())
-    elbo = (likelihood - kl_divergence(Normal(mean, (0.5 * log_variance).exp()), normal).sum(1)).mean()
+    elbo = (
+        likelihood - kl_divergence(Normal(mean, (0.5 * log_variance).exp()), normal).sum(1)
+    ).mean()
 record("ppca_gap", best - elbo.item(), unit="nats/point", kind="exact")
-print(f"log-likelihood: closed form {best:.5f}, scikit-learn {sklearn_best:.5f}; ELBO {elbo:.5f}")
+print(
+    f"log-likelihood: closed form {best:.5f}, scikit-learn {sklearn_best:.5f}; ELBO {elbo:.5f}"
+)
 assert 0 <= best - elbo < 0.01
 assert abs(best - sklearn_best) < 1e-4  # scikit-learn divides by N − 1, we by N
 
@@ -578,7 +592,9 @@ print(inspect.getsource(VAE._log_weights))
 # %%
 library = VAE(tiny.encoder, tiny.decoder, latent=1, likelihood="gaussian")
 library.log_variance = tiny.log_variance
-noise = torch.randn(500, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+noise = torch.randn(
+    500, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+)
 with torch.no_grad():
     ours = tiny.elbo(x_new, noise)
     theirs = library.elbo(x_new, generator=torch.Generator().manual_seed(seed))
@@ -594,7 +610,11 @@ assert torch.allclose(ours, theirs, atol=1e-10)
 
 # %%
 for k in (1, 3, 10, 100, 1000):
-    gap = (exact["log_p"] - library.iwae(x_new, n_samples=k, generator=generator)).mean().item()
+    gap = (
+        (exact["log_p"] - library.iwae(x_new, n_samples=k, generator=generator))
+        .mean()
+        .item()
+    )
     print(f"k = {k:4}: log p(x) minus the bound is {gap:+.5f} nats")
 assert abs(gap) < 0.01
 
@@ -624,12 +644,16 @@ vae.fit(
 )
 
 with torch.no_grad():
-    parts = [vae.parts(rows, n_samples=10, generator=generator) for rows in x_test.split(2000)]
+    parts = [
+        vae.parts(rows, n_samples=10, generator=generator) for rows in x_test.split(2000)
+    ]
 reconstruction = torch.cat([part.reconstruction for part in parts]).double()
 kl = torch.cat([part.kl for part in parts]).double()  # (10000, latent)
 bounds = reconstruction - kl.sum(1)
 used = kl.mean(0) > 0.05
-print(f"reconstruction {-reconstruction.mean():.1f} nats + code {kl.sum(1).mean():.1f} nats")
+print(
+    f"reconstruction {-reconstruction.mean():.1f} nats + code {kl.sum(1).mean():.1f} nats"
+)
 print(f"{used.sum()} of {latent} numbers of the code are in use")
 record("vae_neg_elbo", -bounds.mean().item(), unit="nats/image", kind="bound")
 
@@ -662,7 +686,8 @@ from utils.models.mixtures import BernoulliMixture
 pixels = BernoulliMixture(1, alpha=1.0, max_iter=1).fit(binary.x_train)
 mixture = BernoulliMixture(100, max_iter=8, generator=generator).fit(binary.x_train)
 rivals = {
-    name: -model.log_prob(x_test).double().mean().item() for name, model in (("pixel", pixels), ("mixture", mixture))
+    name: -model.log_prob(x_test).double().mean().item()
+    for name, model in (("pixel", pixels), ("mixture", mixture))
 }
 with record_table():
     for name, value in rivals.items():
@@ -734,12 +759,14 @@ caption(
 # A convolution costs more time than a lesson has, so this model was trained beforehand (`data/make/pretrained.py`), with the call of `fit` that you saw above, for more epochs. Its code has only 12 numbers. A short code is the easier one to draw from: the fewer numbers there are, the smaller is the share of the prior in which no image has its code.
 
 # %%
-from utils.models.vae import mnist_conv_vae
+from utils.models.vae import mnist_conv_vae, mnist_map_vae
 
-convolutional = mnist_conv_vae(12)
+convolutional = mnist_conv_vae()
 pictures = x_test.view(-1, 1, 28, 28)
 with torch.no_grad():
-    conv_bound = torch.cat([convolutional.elbo(rows, generator=generator) for rows in pictures.split(1000)])
+    conv_bound = torch.cat(
+        [convolutional.elbo(rows, generator=generator) for rows in pictures.split(1000)]
+    )
     drawn = convolutional.decode(torch.randn(64, 12, generator=generator))
 record("conv_vae_neg_elbo", -conv_bound.mean().item(), unit="nats/image", kind="bound")
 
@@ -792,7 +819,10 @@ assert amortization > 0
 assert gaussian > 0
 
 ks = [1, 5, 50, iwae_samples]
-curve = [vae.iwae(x_test[chosen], n_samples=k, generator=generator).mean().item() for k in ks[:-1]]
+curve = [
+    vae.iwae(x_test[chosen], n_samples=k, generator=generator).mean().item()
+    for k in ks[:-1]
+]
 curve.append(iwae.mean().item())
 assert (np.diff(curve) > 0).all()
 
@@ -801,7 +831,9 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
 left.semilogx(ks, curve, marker="o")
 left.set(xlabel="k", ylabel="IWAE-k, nats/image", xticks=ks, xticklabels=ks)
 left.minorticks_off()
-right.barh(["best Gaussian misses", "encoder misses"], [gaussian, amortization], color=PALETTE[:2])
+right.barh(
+    ["best Gaussian misses", "encoder misses"], [gaussian, amortization], color=PALETTE[:2]
+)
 right.set(xlabel="nats/image")
 caption(
     "Left: the bound rises with k towards log p(x). Right: the gap between the ELBO and "
@@ -860,7 +892,9 @@ for beta in prices:
     rebuilt.append(model.reconstruct(x_test[chosen[:6]]))
     rates.append(two.kl.sum(1).mean().item())
     distortions.append(-two.reconstruction.mean().item())
-    print(f"β = {beta:5}: rate {rates[-1]:6.1f}, distortion {distortions[-1]:6.1f}, mean σ of a number {sigma:.2f}")
+    print(
+        f"β = {beta:5}: rate {rates[-1]:6.1f}, distortion {distortions[-1]:6.1f}, mean σ of a number {sigma:.2f}"
+    )
 assert (np.diff(rates) < 0).all()
 assert (np.diff(distortions) > 0).all()
 totals = np.add(rates, distortions)
@@ -870,7 +904,9 @@ assert totals.argmin() == prices.index(1)
 figure, (left, right) = plt.subplots(1, 2, figsize=(11.2, 5.8), width_ratios=(1, 1.4))
 left.plot(rates, distortions, marker="o")
 for beta, rate, distortion in zip(prices, rates, distortions, strict=True):
-    left.annotate(f"β = {beta}", (rate, distortion), xytext=(6, 5), textcoords="offset points")
+    left.annotate(
+        f"β = {beta}", (rate, distortion), xytext=(6, 5), textcoords="offset points"
+    )
 ends = np.array([0, totals.min()])
 left.plot(ends, totals.min() - ends, "--", color="0.6", label="the lowest sum of the two")
 left.set(xlabel="rate, nats", ylabel="distortion, nats", ylim=(0, None))
@@ -898,14 +934,18 @@ caption(
 # With a code of two numbers the whole space fits on a page. A second convolutional model, trained beforehand like the one of section 7, has such a code. We decode a grid of codes, spaced so that each has an equal share of the prior.
 
 # %%
-flatland = mnist_conv_vae(2)
+flatland = mnist_map_vae()
 with torch.no_grad():
-    flat_bound = torch.cat([flatland.elbo(rows, generator=generator) for rows in pictures.split(1000)])
+    flat_bound = torch.cat(
+        [flatland.elbo(rows, generator=generator) for rows in pictures.split(1000)]
+    )
 record("vae2_neg_elbo", -flat_bound.mean().item(), unit="nats/image", kind="bound")
 assert -flat_bound.mean() < rivals["pixel"] - 20
 
 line = even_draws(20)[:, 0].float()
-rows, columns = torch.meshgrid(line.flip(0), line, indexing="ij")  # the second number points up
+rows, columns = torch.meshgrid(
+    line.flip(0), line, indexing="ij"
+)  # the second number points up
 with torch.no_grad():
     sheet = flatland.decode(torch.stack([columns, rows], dim=2).reshape(-1, 2))
     places = flatland.encode(pictures[chosen])[0]
@@ -925,7 +965,9 @@ for digit in range(10):
     ax.scatter(*own.T, s=7, color=colors[digit], label=digit)
 ax.set(aspect="equal", xlim=(-4, 4), ylim=(-4, 4), xlabel="$z_1$", ylabel="$z_2$")
 ax.legend(markerscale=2, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-caption("The addresses of test images on the same map, colored by labels the model never saw.")
+caption(
+    "The addresses of test images on the same map, colored by labels the model never saw."
+)
 
 # %% [markdown]
 # Drag the sliders: each position is an address, decoded while you drag. They need a running kernel, so start this notebook in Jupyter. On a page that is only shown, the strip below tells what they do.
@@ -937,7 +979,9 @@ from ipywidgets import FloatSlider, Image, VBox
 
 from utils.output import show
 
-sliders = [FloatSlider(0.0, min=-2.5, max=2.5, step=0.05, description=f"z{i}") for i in (1, 2)]
+sliders = [
+    FloatSlider(0.0, min=-2.5, max=2.5, step=0.05, description=f"z{i}") for i in (1, 2)
+]
 screen = Image(format="png", width=168, height=168)
 
 
@@ -974,11 +1018,15 @@ assert screen.value == before
 steps = torch.linspace(-2.5, 2.5, 11)
 still = torch.zeros_like(steps)
 with torch.no_grad():
-    strip = flatland.decode(torch.cat([torch.stack([steps, still], 1), torch.stack([still, steps], 1)]))
+    strip = flatland.decode(
+        torch.cat([torch.stack([steps, still], 1), torch.stack([still, steps], 1)])
+    )
 
 # %% jupyter={"source_hidden": true}
 images(strip, columns=11, rows=["$z_1$ changes", "$z_2$ changes"])
-caption("What the sliders do. Top: z1 goes from −2.5 to 2.5 while z2 stays 0. Bottom: the other way round.")
+caption(
+    "What the sliders do. Top: z1 goes from −2.5 to 2.5 while z2 stays 0. Bottom: the other way round."
+)
 
 # %% [markdown]
 # ### From one image to another
@@ -1049,8 +1097,12 @@ with torch.no_grad():
     base = vae.encode(x_test[chosen])[0]
     for name, direction in directions.items():
         low, high = (attributes(vae.decode(base + sign * direction)) for sign in (-1, 1))
-        change = {key: ((high[key] - low[key]) / known[key].std()).mean().item() for key in known}
-        print(f"{name:6} − → +: slant {change['slant']:+.2f}, weight {change['weight']:+.2f} standard deviations")
+        change = {
+            key: ((high[key] - low[key]) / known[key].std()).mean().item() for key in known
+        }
+        print(
+            f"{name:6} − → +: slant {change['slant']:+.2f}, weight {change['weight']:+.2f} standard deviations"
+        )
         record(f"{name}_moved", change.pop(name), unit="standard deviations", kind="score")
         assert high[name].mean() - low[name].mean() > known[name].std()
     steps = torch.linspace(-1, 1, 7)[:, None]
@@ -1121,10 +1173,14 @@ with torch.no_grad():
             curves[name].append((length, (back - x_test).square().sum(1).mean().item()))
             if f"{name}, 70 bits" not in shown and length < 70:
                 shown[f"{name}, 70 bits"] = back[chosen[:6]]
-at_60 = {name: np.interp(60, *np.array(curve[::-1]).T).item() for name, curve in curves.items()}
+at_60 = {
+    name: np.interp(60, *np.array(curve[::-1]).T).item() for name, curve in curves.items()
+}
 with record_table():
     for name, value in at_60.items():
-        record(f"error_{name.lower()}_60_bits", value, unit="squared error/image", kind="score")
+        record(
+            f"error_{name.lower()}_60_bits", value, unit="squared error/image", kind="score"
+        )
 assert at_60["VAE"] < at_60["PCA"] - 5
 
 # %% jupyter={"source_hidden": true}
@@ -1161,7 +1217,9 @@ optimizer = torch.optim.Adam([z], lr=0.05)
 for _ in range(150):
     p = vae.decode(z)
     p = 0.9 * p + 0.1 * (1 - p)
-    log_joint = (noisy * p.log() + (1 - noisy) * (1 - p).log()).sum() - 0.5 * z.square().sum()
+    log_joint = (
+        noisy * p.log() + (1 - noisy) * (1 - p).log()
+    ).sum() - 0.5 * z.square().sum()
     optimizer.zero_grad()
     (-log_joint).backward()
     optimizer.step()
@@ -1175,7 +1233,10 @@ restored = {
     "encoder": one_pass,
     "search": searched,
 }
-wrong = {name: ((p > 0.5) != (clean > 0.5)).double().mean().item() for name, p in restored.items()}
+wrong = {
+    name: ((p > 0.5) != (clean > 0.5)).double().mean().item()
+    for name, p in restored.items()
+}
 with record_table():
     for name, value in wrong.items():
         record(f"wrong_pixels_{name}", value, unit="share of pixels", kind="score")
@@ -1225,7 +1286,9 @@ digits = torch.arange(10)
 def all_labels(z: Tensor) -> Tensor:
     """Each code decoded under each label, (B, 10, 784)."""
     with torch.no_grad():
-        return conditional.decode(z.repeat_interleave(10, 0), digits.repeat(len(z))).view(-1, 10, 784)
+        return conditional.decode(z.repeat_interleave(10, 0), digits.repeat(len(z))).view(
+            -1, 10, 784
+        )
 
 
 styles = torch.randn(2, style, generator=generator)
@@ -1271,7 +1334,9 @@ with record_table():
             known, unknown = (model.encode(x)[0] for x in (binary.x_train[:5000], x_test))
         reader = LogisticRegression(max_iter=2000).fit(known, binary.y_train[:5000])
         told[name] = reader.score(unknown, binary.y_test)
-        record(f"digit_read_from_code_{name}", told[name], unit="share of images", kind="score")
+        record(
+            f"digit_read_from_code_{name}", told[name], unit="share of images", kind="score"
+        )
 assert obeyed > 0.65
 assert told["conditional"] < told["plain"] - 0.3
 
@@ -1319,7 +1384,9 @@ assert sharp["pca_2"] < sharp["vae_2"] < 0.9
 assert sharp[f"pca_{latent}"] < sharp[f"vae_{latent}"] < 0.95
 
 # %% jupyter={"source_hidden": true}
-names = [name.replace("pca", "PCA").replace("vae", "VAE").replace("_", ", ") for name in views]
+names = [
+    name.replace("pca", "PCA").replace("vae", "VAE").replace("_", ", ") for name in views
+]
 images(
     torch.cat([view[:8] for view in (real, *views.values())]).reshape(-1, 28, 28),
     columns=8,
@@ -1352,7 +1419,9 @@ with torch.no_grad():
 near = torch.cdist(corners, places).topk(100, largest=False).indices  # (8, 100)
 averages = gray.x_train[near].mean(1)
 alike = np.corrcoef(drawn.flatten(), averages.flatten())[0, 1]
-alone = np.mean([np.corrcoef(d, n)[0, 1] for d, n in zip(drawn, gray.x_train[near[:, 0]], strict=True)])
+alone = np.mean(
+    [np.corrcoef(d, n)[0, 1] for d, n in zip(drawn, gray.x_train[near[:, 0]], strict=True)]
+)
 record("decoder_is_an_average", alike, unit="correlation", kind="score")
 assert alike > 0.9
 assert alike > alone
@@ -1399,7 +1468,10 @@ class PeekingVAE(VAE):
 
 cures = {"plain": {}, "warm_up": {"warm_up": 0.5}, "free_bits": {"free_bits": 0.5}}
 kls, nlls, histories = {}, {}, {}
-told = {"mean": {}, "draw": {}}  # the share of digits read from the mean of q, and from a draw
+told = {
+    "mean": {},
+    "draw": {},
+}  # the share of digits read from the mean of q, and from a draw
 with record_table():
     for name, options in cures.items():
         torch.manual_seed(seed)
@@ -1421,14 +1493,18 @@ with record_table():
                 codes["mean", part] = mean
                 codes["draw", part] = mean + (0.5 * log_variance).exp() * noise
             two = model.parts(small.x_test, n_samples=10, generator=generator)
-        nlls[name] = -model.iwae(small.x_test, n_samples=100, generator=generator).mean().item()
+        nlls[name] = (
+            -model.iwae(small.x_test, n_samples=100, generator=generator).mean().item()
+        )
         kls[name] = two.kl.sum(1).mean().item()
         for what, shares in told.items():
             reader = LogisticRegression(max_iter=2000)
             reader.fit(codes[what, "train"], small.y_train)
             shares[name] = reader.score(codes[what, "test"], small.y_test)
         bound = (two.reconstruction - two.kl.sum(1)).mean()
-        print(f"{name:9} −ELBO {-bound:.2f}, IWAE-100 estimate of the NLL {nlls[name]:.2f} nats")
+        print(
+            f"{name:9} −ELBO {-bound:.2f}, IWAE-100 estimate of the NLL {nlls[name]:.2f} nats"
+        )
         record(f"collapse_kl_{name}", kls[name], unit="nats/image", kind="score")
         record(f"collapse_accuracy_{name}", told["mean"][name], kind="score")
         record(f"collapse_accuracy_draw_{name}", told["draw"][name], kind="score")
@@ -1446,7 +1522,9 @@ axes[0].set(xlabel="epoch", ylabel="KL, nats")
 axes[0].legend()
 for i, (what, shares) in enumerate(told.items()):
     place = np.arange(3) + 0.4 * i - 0.2
-    axes[1].bar(place, shares.values(), 0.38, color=PALETTE[3 + i], label=f"from the {what}")
+    axes[1].bar(
+        place, shares.values(), 0.38, color=PALETTE[3 + i], label=f"from the {what}"
+    )
 axes[1].set_xticks(range(3), list(histories))
 axes[1].legend(fontsize=8)
 axes[1].axhline(0.1, color="0.5", linestyle="--")
@@ -1464,7 +1542,7 @@ caption(
 # - **Warm-up** (`warm_up=0.5`): raise $\beta$ from 0 to 1 over the first half of the training. The code is free at first, so the decoder learns to use it before the price comes.
 # - **Free bits** (`free_bits=0.5`): do not charge for the first half nat of each number. So nothing is gained by emptying it.
 #
-# Look at the likelihoods printed above: they hardly differ. A strong decoder can be just as likely without a code, and the objective does not miss it. Whoever wants a *code*, and not only a likelihood, must say so. And always look at the KL term: a collapsed model has a fine ELBO and a code that says nothing.
+# Look at the likelihoods printed above: they hardly differ, and the collapsed model is not behind. A strong decoder can be just as likely without a code, and the objective does not miss it. Whoever wants a *code*, and not only a likelihood, must say so. And always look at the KL term: a collapsed model has a fine ELBO and a code that says nothing.
 
 # %% [markdown]
 # ## 13 · What this family is good and bad at
