@@ -3,11 +3,12 @@
     python data/make/pretrained.py
 
 `data/mnist_classifier.safetensors`: the classifier in whose features samples are judged. `data/mnist_vae.safetensors`:
-the variational autoencoder of chapter 6, trained half as long again. `data/mnist_conv_vae.safetensors` and
-`data/mnist_map_vae.safetensors`: the convolutional ones, for samples and for a map. `data/mnist_flow.safetensors`:
-the pixel flow of chapter 10. All are stored as float16 and take some minutes each to train. Sums in floating point
-differ between machines, so another machine makes weights that are as good, but not the same bytes: the sums in
-`data/README.md` then have to be renewed by hand, and a test says so. Names of models limit the run to them:
+the variational autoencoder of chapter 6, trained half as long again. `data/mnist_conv_vae.safetensors`: one with
+convolutions, for samples. `data/mnist_map_vae.safetensors`: one with two latent numbers, for a map.
+`data/mnist_flow.safetensors`: the pixel flow of chapter 10. All are stored as float16 and take some minutes each to
+train. Sums in floating point differ between machines, so another machine makes weights that are as good, but not the
+same bytes: the sums in `data/README.md` then have to be renewed by hand, and a test says so. Names of models limit the
+run to them:
 
     python data/make/pretrained.py classifier flow
 """
@@ -19,12 +20,12 @@ import sys
 import torch
 from files import DATA, register
 from safetensors.torch import save_file
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from utils.data import load
 from utils.models.classifiers import DigitClassifier
 from utils.models.flows import pixel_flow
-from utils.models.vae import VAE, conv_vae
+from utils.models.vae import VAE, conv_vae, map_vae
 from utils.nets import mlp
 from utils.training import Trainer
 
@@ -53,25 +54,27 @@ def vae() -> nn.Module:
     return model
 
 
-def convolutional(model: VAE, epochs: int) -> nn.Module:
-    """The same recipe for convolutions. β rises at first: without that half of the latents collapsed at once."""
-    mnist = load("mnist")
-    model.to(memory_format=torch.channels_last).fit(
-        mnist.x_train, binarize=True, epochs=epochs, batch_size=128, lr=3e-3, ema=0.999, warmup=200, warm_up=0.3, seed=0
-    )
-    bounds = torch.cat([model.elbo(x).detach() for x in load("mnist").binarized().x_test.split(1000)])
+def autoencoder(model: VAE, x: Tensor, epochs: int, warm_up: float) -> VAE:
+    """The same recipe for another model; β rises over the share `warm_up` of the training."""
+    options = {"batch_size": 128, "lr": 3e-3, "ema": 0.999, "warmup": 200, "seed": 0}
+    model.fit(x, binarize=True, epochs=epochs, warm_up=warm_up, **options)
+    test = load("mnist").binarized().x_test.reshape(-1, *x.shape[1:])
+    bounds = torch.cat([model.elbo(rows).detach() for rows in test.split(1000)])
     print(f"{model.latent} latents: a negative bound of {-bounds.mean().item():.2f} nats on the binary test digits")
     return model
 
 
-def conv_vae_for_samples() -> nn.Module:
+def vae_for_samples() -> nn.Module:
+    """With β = 1 from the start: half of the latents collapse, and what is left is a short code, good to draw from."""
     torch.manual_seed(0)
-    return convolutional(conv_vae(12), epochs=7)
+    model = conv_vae().to(memory_format=torch.channels_last)  # faster on processors
+    return autoencoder(model, load("mnist").x_train, epochs=9, warm_up=0.0)
 
 
-def conv_vae_for_a_map() -> nn.Module:
+def vae_for_a_map() -> nn.Module:
+    """With a rise of β, so that neither of the two latents collapses."""
     torch.manual_seed(0)
-    return convolutional(conv_vae(2, hidden=64), epochs=5)
+    return autoencoder(map_vae(), load("mnist").flat().x_train, epochs=10, warm_up=0.2)
 
 
 def flow() -> nn.Module:
@@ -80,7 +83,7 @@ def flow() -> nn.Module:
     x, x_test = ((images * 255).round() for images in (mnist.x_train, mnist.x_test))
     model = pixel_flow(x[:2000], generator=Generator().manual_seed(0))
 
-    def loss(x: torch.Tensor, training: Trainer) -> torch.Tensor:
+    def loss(x: Tensor, training: Trainer) -> Tensor:
         return -model.log_prob(x)
 
     options = {"epochs": 1, "batch_size": 32, "lr": 3e-3, "warmup": 100, "clip": 100.0, "ema": 0.999}
@@ -94,8 +97,8 @@ def flow() -> nn.Module:
 MODELS = {
     "classifier": classifier,
     "vae": vae,
-    "conv_vae": conv_vae_for_samples,
-    "map_vae": conv_vae_for_a_map,
+    "conv_vae": vae_for_samples,
+    "map_vae": vae_for_a_map,
     "flow": flow,
 }
 

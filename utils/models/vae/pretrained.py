@@ -15,24 +15,23 @@ def mnist_vae() -> VAE:
     return filled(VAE(mlp(784, 500, 64), mlp(32, 500, 784), 32), "mnist_vae.safetensors")
 
 
-def conv_vae(latent: int = 12, hidden: int = 0) -> VAE:
-    """A convolutional variational autoencoder of binary images `(B, 1, 28, 28)`, not trained yet.
+def conv_vae(latent: int = 12, hidden: int = 64) -> VAE:
+    """A convolutional variational autoencoder of binary images `(B, 1, 28, 28)`, not trained yet."""
+    encoder = nn.Sequential(conv_encoder(hidden, width=16), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+    decoder = nn.Sequential(mlp(latent, hidden, hidden), nn.ReLU(), conv_decoder(hidden, width=16))
+    return VAE(encoder, decoder, latent)
 
-    Args:
-        latent: L.
-        hidden: units of two layers between the code and the decoder's convolutions; 0 for none.
-    """
-    decoder = conv_decoder(hidden or latent, width=16)
-    if hidden:
-        decoder = nn.Sequential(mlp(latent, hidden, hidden, activation=nn.SiLU), nn.SiLU(), decoder)
-    return VAE(conv_encoder(2 * latent, width=16), decoder, latent)
+
+def map_vae() -> VAE:
+    """A variational autoencoder of binary images `(B, 784)` with a code of two numbers, not trained yet."""
+    return VAE(mlp(784, 400, 100, 4, activation=nn.SiLU), mlp(2, 100, 400, 784, activation=nn.SiLU), 2)
 
 
 def mnist_conv_vae() -> VAE:
     """A trained `conv_vae` with 12 latent numbers, for samples: binary images `(B, 1, 28, 28)`."""
-    return filled(conv_vae(12), "mnist_conv_vae.safetensors")
+    return filled(conv_vae(), "mnist_conv_vae.safetensors")
 
 
 def mnist_map_vae() -> VAE:
-    """A trained `conv_vae` with 2 latent numbers, for a map of the digits: binary images `(B, 1, 28, 28)`."""
-    return filled(conv_vae(2, hidden=64), "mnist_map_vae.safetensors")
+    """A trained `map_vae` with 2 latent numbers, for a map of the digits: binary images `(B, 784)`."""
+    return filled(map_vae(), "mnist_map_vae.safetensors")
