@@ -128,7 +128,8 @@ caption(
 
 # %%
 def shortfalls(size: int, n: int = 5000, points: int = 20) -> tuple[Tensor, Tensor]:
-    """Estimate − truth of log p(x), mean over the points, after 1 … n draws: from p(z), from q(z)."""
+    """Estimate − truth of log p(x), mean over the points, after 1 … n draws: from p(z), "
+    "from q(z)."""
     dim, sigma = 2 * size, 0.3
     W = torch.linalg.qr(randn(dim, size)).Q  # (D, L), columns of length 1
     x = randn(points, size) @ W.T + sigma * randn(points, dim)
@@ -258,7 +259,8 @@ arrows = [
 ]
 diagram(ax, boxes, arrows)
 caption(
-    "A variational autoencoder: the encoder gives each image a Gaussian of codes, one code is drawn "
+    "A variational autoencoder: the encoder gives each image a Gaussian of codes, one "
+    "code is drawn "
     "from it, and the decoder gives each pixel of the image a probability."
 )
 
@@ -725,16 +727,16 @@ caption(
 # Our two networks do not know that pixels have neighbors. **Convolutions** do: the same small filter runs over the whole image. The encoder halves the side twice while the number of feature maps grows; the decoder is its way back. The mathematics stays as it was, and so does the class `VAE`: only the two networks are others.
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(10.4, 2.6))
+figure, ax = plt.subplots(figsize=(10.4, 3.2))
 boxes = {
     "x": Maps(0, 1, (1, 28, 28)),
-    "e1": Maps(1.25, 1, (32, 14, 14)),
-    "e2": Maps(2.5, 1, (64, 7, 7)),
+    "e1": Maps(1.25, 1, (16, 14, 14)),
+    "e2": Maps(2.5, 1, (32, 7, 7)),
     "h": Box(3.6, 1, "64 numbers", "network"),
     "q": Box(4.8, 1, "$\\mu$, $\\log \\sigma^2$", "latent"),
     "p": Maps(0, 0, (1, 28, 28), "log-odds"),
-    "d1": Maps(1.25, 0, (32, 14, 14)),
-    "d2": Maps(2.5, 0, (64, 7, 7)),
+    "d1": Maps(1.25, 0, (16, 14, 14)),
+    "d2": Maps(2.5, 0, (32, 7, 7)),
     "g": Box(3.6, 0, "64 numbers,\ntwice", "network"),
     "z": Box(4.8, 0, "$z = \\mu + \\sigma\\varepsilon$", "latent"),
 }
@@ -750,8 +752,11 @@ arrows = [
     ("d1", "p", "upsample"),
 ]
 diagram(ax, boxes, arrows)
+for name, y, offset in (("encoder", 1, 36), ("decoder", 0, -44)):
+    ax.annotate(name, (2.4, y), (0, offset), textcoords="offset points", ha="center")
 caption(
-    "The convolutional autoencoder: the encoder above, from left to right, the decoder below, from "
+    "The convolutional autoencoder: the encoder above, from left to right, the decoder "
+    "below, from "
     "right to left. Shapes are feature maps × height × width."
 )
 
@@ -775,7 +780,8 @@ record("conv_vae_neg_elbo", -conv_bound.mean().item(), unit="nats/image", kind="
 # %% jupyter={"source_hidden": true}
 images(drawn, columns=8)
 caption(
-    "64 draws from the convolutional model, as probabilities of the pixels: not chosen, the first 64 "
+    "64 draws from the convolutional model, as probabilities of the pixels: not chosen, "
+    "the first 64 "
     "draws. Most can be read; some lie between two digits."
 )
 
@@ -955,7 +961,8 @@ with torch.no_grad():
 # %% jupyter={"source_hidden": true} tags=["picture"]
 images(sheet.reshape(-1, 28, 28), columns=20)
 caption(
-    "A map that nobody drew: the image at each address of a grid of 20 × 20. Neighbors are alike, "
+    "A map that nobody drew: the image at each address of a grid of 20 × 20. Neighbors "
+    "are alike, "
     "and the way from one digit to another leads through shapes between them."
 )
 
@@ -1027,7 +1034,8 @@ with torch.no_grad():
 # %% jupyter={"source_hidden": true}
 images(strip.reshape(-1, 28, 28), columns=11, rows=["$z_1$ changes", "$z_2$ changes"])
 caption(
-    "What the sliders do. Top: z1 goes from −2.5 to 2.5 while z2 stays 0. Bottom: the other way round."
+    "What the sliders do. Top: z1 goes from −2.5 to 2.5 while z2 stays 0. Bottom: the "
+    "other way round."
 )
 
 # %% [markdown]
@@ -1304,7 +1312,8 @@ titles = "codes from the prior", "codes of the images in front"
 for ax, sheet, title in zip(axes, (all_labels(styles), front), titles, strict=True):
     images(sheet.reshape(-1, 28, 28), columns=sheet.shape[1], axes=ax, title=title)
 caption(
-    "Each row is one code, decoded under the labels 0 to 9. Slant and weight stay along the "
+    "Each row is one code, decoded under the labels 0 to 9. Slant and weight stay along "
+    "the "
     "row, the digit changes: the code holds the hand."
 )
 
@@ -1435,7 +1444,8 @@ images(
     rows=["decoder", "mean of 100", "nearest", "second nearest"],
 )
 caption(
-    "Eight addresses. From the top: what the decoder draws there; the mean of the 100 nearest "
+    "Eight addresses. From the top: what the decoder draws there; the mean of the 100 "
+    "nearest "
     "training images; two of them. The decoder draws the mean."
 )
 
@@ -1531,7 +1541,8 @@ axes[1].legend(fontsize=8)
 axes[1].axhline(0.1, color="0.5", linestyle="--")
 axes[1].set(ylabel="digits read from the code", ylim=(0, 1))
 caption(
-    "Left: without a cure the code is empty after a few epochs. Right: how often a linear classifier "
+    "Left: without a cure the code is empty after a few epochs. Right: how often a "
+    "linear classifier "
     "reads the digit from the code, from its mean and from a draw; dashed: guessing."
 )
 

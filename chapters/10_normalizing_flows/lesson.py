@@ -102,7 +102,8 @@ plane(axes[2], lambda x: normal(unbend(x)) + math.log(2), (-3, -2), (3, 4))
 for ax, title in zip(axes, ("z: the base", "x = bend(z)", "the density p(x)"), strict=True):
     ax.set(title=title, xlim=(-3, 3), ylim=(-3, 4), aspect="equal")
 caption(
-    "The same points before and after, color by $z_1$. The density on the right is not a fit: one formula gives it."
+    "The same points before and after, color by $z_1$. The density on the right is not a "
+    "fit: one formula gives it."
 )
 
 # %% [markdown]
@@ -148,7 +149,8 @@ for ax, (at, density, edges, low, high), name in zip(axes, curves, "zx", strict=
     ax.plot(at, density, color="black")
     ax.set(xlabel=name, ylabel=f"p({name})", ylim=(0, None))
 caption(
-    "Ten strips, a tenth of the probability each, before and after $x = e^z$. Where a strip "
+    "Ten strips, a tenth of the probability each, before and after $x = e^z$. Where a "
+    "strip "
     "gets narrow, it must get high."
 )
 
@@ -235,7 +237,8 @@ diagram(
 left.set_title("forward: x → z")
 right.set_title("inverse: z → x")
 caption(
-    "An affine coupling, both ways. The half a passes unchanged, so the same network is asked "
+    "An affine coupling, both ways. The half a passes unchanged, so the same network is "
+    "asked "
     "for the same s and t in both directions."
 )
 
@@ -420,7 +423,8 @@ plane(axes[2], scratch.log_prob, (-2.5, -2.5), (2.5, 2.5), steps=100)
 for ax, title in zip(axes[1:], ("true density", "our flow"), strict=True):
     ax.set_title(title)
 caption(
-    "Left: the loss falls towards the entropy of the moons, which is the floor. Right: forty "
+    "Left: the loss falls towards the entropy of the moons, which is the floor. Right: "
+    "forty "
     "lines against the truth. Look between the moons: section 9 comes back to that."
 )
 
@@ -596,7 +600,8 @@ axes[0].set(title="z = f(x)", xlabel="x")
 axes[1].set(title="p(x) when z is N(0, 1)", xlabel="x")
 axes[2].set(title="a histogram", xlabel="x")
 caption(
-    "Left: two rising curves. Middle: what they make of a Gaussian base; steep means dense, so "
+    "Left: two rising curves. Middle: what they make of a Gaussian base; steep means "
+    "dense, so "
     "one spline gives two peaks. Right: straight pieces make a bar chart."
 )
 
@@ -795,7 +800,8 @@ for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
 axes[0, 0].set_title("the truth", fontsize=9)
 caption(
-    "Densities, darker is likelier. A kernel estimate is lumpy, a mixture paints with ellipses, "
+    "Densities, darker is likelier. A kernel estimate is lumpy, a mixture paints with "
+    "ellipses, "
     "the flow bends one Gaussian. Each title says how far below the truth on new points."
 )
 
@@ -829,7 +835,8 @@ def bits(nats: Tensor | float, dims: int = 64) -> float:
 
 
 def pixel_tables(x: Tensor, levels: int, extra: float) -> Tensor:
-    """log P(value) of each pixel on its own (D, levels), from counts and a little for all."""
+    """log P(value) of each pixel on its own (D, levels), from counts and a little for "
+    "all."""
     values = x.flatten(1).long() + levels * torch.arange(x[0].numel())
     counts = torch.bincount(values.flatten(), minlength=levels * x[0].numel()).double()
     counts = counts.view(-1, levels) + extra
@@ -934,8 +941,10 @@ arrows = [
 ]
 diagram(ax, boxes, arrows)
 caption(
-    "A multiscale flow with two levels, for an image of 8 × 8 pixels. Shapes are channels × "
-    "height × width. A squeeze moves numbers about; half of what the first level made goes to z at once."
+    "A multiscale flow with two levels, for an image of 8 × 8 pixels. Shapes are "
+    "channels × "
+    "height × width. A squeeze moves numbers about; half of what the first level made "
+    "goes to z at once."
 )
 
 # %%
@@ -1036,7 +1045,8 @@ glow_drawn = candidates["glow_variational"].sample(40, generator)
 sheet = torch.cat([gray_test[:24], glow_drawn[:24], drawn[:24]]) / (levels - 1)
 images(sheet, columns=12, rows=["real", "Glow in small", "coarse to fine"])
 caption(
-    "Digits drawn by two flows that saw a thousand images. Real ones of this size are hard to read, "
+    "Digits drawn by two flows that saw a thousand images. Real ones of this size are "
+    "hard to read, "
     "and few of the drawn ones can be read at all."
 )
 
@@ -1079,7 +1089,8 @@ for row in range(8):
         )
 ax.set(xticks=[], yticks=[])
 caption(
-    "A corner of 8 × 8 pixels, and the step in which each is drawn. The pixels of step 1 come one "
+    "A corner of 8 × 8 pixels, and the step in which each is drawn. The pixels of step 1 "
+    "come one "
     "after the other; each later step draws all of its pixels at once."
 )
 
@@ -1089,7 +1100,8 @@ caption(
 
 # %%
 def log_bars(coupling: nn.Module, moved: list[Tensor], seen: list[Tensor]) -> Tensor:
-    """Log-density of the pixels `moved`, summed: a bar chart each, drawn by a network from the pixels `seen`."""
+    """Log-density of the pixels `moved`, summed: a bar chart each, drawn by a network "
+    "from the pixels `seen`."""
     heights = coupling.net(torch.stack(seen, 1))  # (B, moved · bins, H, W)
     heights = heights.unflatten(1, (len(moved), -1)).movedim(
         2, -1
@@ -1099,7 +1111,8 @@ def log_bars(coupling: nn.Module, moved: list[Tensor], seen: list[Tensor]) -> Te
 
 
 def readable(v: Tensor, couplings: list[nn.Module], last: nn.Module) -> Tensor:
-    """log p(v) of noisy pixels v (B, H, W) in [0, 1], from the finest pixels to the coarsest, (B,)."""
+    """log p(v) of noisy pixels v (B, H, W) in [0, 1], from the finest pixels to the "
+    "coarsest, (B,)."""
     total = 0.0
     for diagonal, single in zip(
         couplings[0::2], couplings[1::2], strict=True
@@ -1245,8 +1258,10 @@ images(
     rows=["samples", *4 * [""], "7 × 7 coarse", "fine 1", "fine 2", "fine 3"],
 )
 caption(
-    "Top five rows: samples, not chosen; many can be read, and in others the strokes do not fit together. Below: "
-    "the coarse grid decides where the ink is; the fine numbers draw the strokes, and may change the digit."
+    "Top five rows: samples, not chosen; many can be read, and in others the strokes do "
+    "not fit together. Below: "
+    "the coarse grid decides where the ink is; the fine numbers draw the strokes, and "
+    "may change the digit."
 )
 
 # %% [markdown]
@@ -1314,7 +1329,8 @@ images(
     rows=[f"codes from {name}" for name in decoded],
 )
 caption(
-    "One decoder, three sources of codes: the prior of chapter 6, the flow that learned the codes, "
+    "One decoder, three sources of codes: the prior of chapter 6, the flow that learned "
+    "the codes, "
     "and the codes of real test images. None of the images was chosen."
 )
 
@@ -1350,7 +1366,8 @@ axes[0].set(xlabel="z", ylabel="x", title="from Gaussian to blobs", xlim=(-3, 3)
 axes[0].legend(fontsize=8)
 axes[1].set(xlabel="x", title="p(x)")
 caption(
-    "The exact map from one Gaussian to two blobs. The narrower the blobs, the more it wants to "
+    "The exact map from one Gaussian to two blobs. The narrower the blobs, the more it "
+    "wants to "
     "jump; a continuous map cannot."
 )
 
@@ -1396,7 +1413,8 @@ for ax, (name, drawn) in zip(axes, samples.items(), strict=True):
     ax.scatter(*drawn[bridge].T, s=4, color=PALETTE[4])
     ax.set(title=f"base: {name}", xlim=(-3, 3), ylim=(-2.7, 2.7), aspect="equal")
 caption(
-    "Orange: samples in the strip, where there should be none. One Gaussian leaves a bridge "
+    "Orange: samples in the strip, where there should be none. One Gaussian leaves a "
+    "bridge "
     "between the moons; two Gaussians leave strays, far fewer."
 )
 
@@ -1500,7 +1518,8 @@ axes[1].set(xlabel="bits/dim of zlib", ylabel="bits/dim of the flow")
 dreams = shown["its own samples"][:36] / 255
 images(dreams, columns=6, title="its own samples", axes=axes[2])
 caption(
-    "Left: never-seen digits get fewer bits, so more likelihood, than clothes. Middle: a file "
+    "Left: never-seen digits get fewer bits, so more likelihood, than clothes. Middle: a "
+    "file "
     "packer agrees. Right: what the flow draws is no digit."
 )
 
