@@ -1267,7 +1267,7 @@ caption(
 # %% [markdown]
 # ### A flow for codes (optional)
 #
-# A flow needs a $z$ as large as the data, and that is a waste where the data fill only a thin sheet of their space. Chapter 6 ends with the opposite trouble: its autoencoder has a short code, and draws badly, because the codes of real images are not spread like the prior from which it draws. Put the two together. Keep encoder and decoder as they are, and let a **coupling flow** learn $p(z)$ from the codes of the training images. The bound of chapter 6 changes in one term,
+# A flow needs a $z$ as large as the data, and that is a waste where the data fill only a thin sheet of their space. Chapter 6 has the opposite trouble: its autoencoder has a short code, and draws less well than it rebuilds, because the codes of real images are not spread like the prior from which it draws. Put the two together. Keep encoder and decoder as they are, and let a **coupling flow** learn $p(z)$ from the codes of the training images. The bound of chapter 6 changes in one term,
 #
 # $$\log p(x) \ge \mathbb E_{q(z \mid x)}\big[\log p(x \mid z) + \log p_\text{flow}(z) - \log q(z \mid x)\big],$$
 #
