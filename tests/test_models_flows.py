@@ -9,6 +9,7 @@ import zuko
 from torch import nn
 from zuko.transforms import MonotonicRQSTransform
 
+from utils.data import load
 from utils.models.flows import (
     ActNorm,
     Affine,
@@ -33,6 +34,8 @@ from utils.models.flows import (
     convnet,
     glow,
     maf,
+    mnist_flow,
+    pixel_flow,
     real_nvp,
     spline_autoregressive,
     spline_coupling,
@@ -614,6 +617,29 @@ def test_a_flow_from_coarse_to_fine_starts_uniform_and_moves_all_but_one_pixel_b
     drawn = model.sample(5, generator())
     assert drawn.shape == (5, 1, 8, 8)
     assert_inverts(model, drawn)
+
+
+def gray_mnist(part):
+    mnist = load("mnist")
+    return ((mnist.x_train[:2000] if part == "train" else mnist.x_test[mnist.test_part(200)]) * 255).round()
+
+
+def test_a_flow_of_pixels_starts_with_the_gray_values_of_its_images():
+    x = gray_mnist("train")
+    flow = pixel_flow(x, hidden=4, generator=generator())
+    with torch.no_grad():
+        nats = -flow.log_prob(x[:100]).mean() / 784
+    share = torch.bincount(x.flatten().long(), minlength=256).double() / x.numel()
+    entropy = -(share * share.clamp(min=1e-12).log()).sum()
+    assert abs(nats - entropy) < 0.1  # wide bins cost a little, and 100 images are not all
+    black = (flow.sample(20, generator()) == 0).double().mean()
+    assert abs(black - share[0]) < 0.02
+
+
+def test_the_trained_flow_of_pixels_is_far_better_than_its_start():
+    with torch.no_grad():
+        bits = -mnist_flow(generator()).log_prob(gray_mnist("test")).mean() / 784 / math.log(2)
+    assert bits < 1.25
 
 
 @pytest.mark.parametrize("name", ["glow", "coarse to fine", "spline_coupling"])
