@@ -193,7 +193,9 @@ caption(
 # %%
 table = lag_table(x, 2)
 errors = (variance * torch.linalg.inv(table.T @ table)).diagonal().sqrt()
-for name, found, true, error in zip(("c", "φ1", "φ2"), solution, truth, errors, strict=True):
+for name, found, true, error in zip(
+    ("c", "φ1", "φ2"), solution, truth, errors, strict=True
+):
     print(f"{name}: true {true:+.3f}, found {found:+.3f} ± {error:.3f}")
 largest = ((solution - truth).abs() / errors).max().item()
 record("largest_error_in_standard_errors", largest, kind="score")
@@ -319,7 +321,9 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(2, 3))
 circle = torch.linspace(0, 2 * math.pi, 200)
 left.plot(circle.cos(), circle.sin(), color="0.6")
 left.scatter(zeros.real, zeros.imag, color=PALETTE[4], zorder=3)
-left.set(aspect="equal", title="zeros of the polynomial", xlim=(-1.35, 1.35), ylim=(-1.35, 1.35))
+left.set(
+    aspect="equal", title="zeros of the polynomial", xlim=(-1.35, 1.35), ylim=(-1.35, 1.35)
+)
 right.plot(sunspots.values[-200:], color="0.3", label="the Sun, 1809 to 2008")
 right.plot(drawn - 260, color=PALETTE[0], label="drawn from the AR(9)")
 right.set(yticks=(), xlabel="years")
@@ -375,7 +379,9 @@ def most_likely(x: Tensor, solution: Tensor) -> Tensor:
     operator = torch.eye(len(x), dtype=x.dtype)[p:]  # row of x_t: 1 at t, −φ_i at t − i
     for i in range(1, p + 1):
         operator.diagonal(p - i).sub_(solution[i])
-    rest = solution[0] - operator[:, ~missing] @ x[~missing]  # what the unknown part must give
+    rest = (
+        solution[0] - operator[:, ~missing] @ x[~missing]
+    )  # what the unknown part must give
     return torch.linalg.lstsq(operator[:, missing], rest[:, None]).solution[:, 0]
 
 
@@ -467,7 +473,10 @@ forecasters = {
     "seasonal-naive": lambda past, h: repeat_season(past, h, 11).clamp(min=0),
     "naive": lambda past, h: repeat_season(past, h, 1).clamp(min=0),
 }
-sun = {name: rolling_origin(forecaster, sunspots.values, origins, horizon) for name, forecaster in forecasters.items()}
+sun = {
+    name: rolling_origin(forecaster, sunspots.values, origins, horizon)
+    for name, forecaster in forecasters.items()
+}
 sun_crps = {name: crps_samples(*result) for name, result in sun.items()}  # (O, H) each
 print(f"{len(origins)} origins, {horizon} steps ahead from each")
 for name, score in sun_crps.items():
@@ -487,10 +496,14 @@ def ratio_interval(model: Tensor, baseline: Tensor, block: int) -> tuple[Tensor,
         return torch.cat([each, each.mean(-1, keepdim=True)], dim=-1)
 
     ends = torch.tensor([0.05, 0.95], dtype=model.dtype)
-    return ratios(model, baseline), ratios(model[rows], baseline[rows]).quantile(ends, dim=0)
+    return ratios(model, baseline), ratios(model[rows], baseline[rows]).quantile(
+        ends, dim=0
+    )
 
 
-def compare(name: str, crps: dict[str, Tensor], block: int) -> tuple[Tensor, Tensor, Tensor]:
+def compare(
+    name: str, crps: dict[str, Tensor], block: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Record the mean ratio of AR to seasonal-naive; return it at each horizon, and its ends."""
     ratio, (low, high) = ratio_interval(crps["AR"], crps["seasonal-naive"], block)
     ends = low[-1].item(), high[-1].item()
@@ -579,7 +592,10 @@ forecasters = {
     "seasonal-naive": lambda past, h: repeat_season(past, h, 52, memory=520),
     "naive": lambda past, h: repeat_season(past, h, 1, memory=520),
 }
-air = {name: rolling_origin(forecaster, co2.values, co2_origins, horizon) for name, forecaster in forecasters.items()}
+air = {
+    name: rolling_origin(forecaster, co2.values, co2_origins, horizon)
+    for name, forecaster in forecasters.items()
+}
 air_crps = {name: crps_samples(*result) for name, result in air.items()}
 print(f"{len(co2_origins)} origins, {horizon} steps ahead from each")
 for name, score in air_crps.items():
@@ -617,7 +633,9 @@ with record_table():
         }
         for kind, held_shares in held_by[name].items():
             for level, share in zip(levels, held_shares, strict=True):
-                print(f"{name:9s} {kind:15s} {100 * level:.0f} % interval holds {100 * share:.1f} %")
+                print(
+                    f"{name:9s} {kind:15s} {100 * level:.0f} % interval holds {100 * share:.1f} %"
+                )
         held = coverage(*results["AR"], 0.8).nanmean(1)
         rows = bootstrap_blocks(len(held), block, bootstrap, generator)
         covered[name] = held.nanmean().item(), held[rows].nanmean(1)
@@ -657,7 +675,9 @@ def fan(ax, dates, draws: Tensor, color: str) -> None:
     """Shade the middle 95, 80 and 50 %, the median on top."""
     for level, alpha in ((0.95, 0.15), (0.8, 0.25), (0.5, 0.35)):
         ends = torch.tensor([0.5 - level / 2, 0.5 + level / 2], dtype=draws.dtype)
-        ax.fill_between(dates, *draws.quantile(ends, dim=0), color=color, alpha=alpha, linewidth=0)
+        ax.fill_between(
+            dates, *draws.quantile(ends, dim=0), color=color, alpha=alpha, linewidth=0
+        )
     ax.plot(dates, draws.median(0).values, color=color, linewidth=1.5)
     ax.axvline(dates[0], color="0.6", linewidth=0.8, linestyle=":")
 
@@ -700,7 +720,9 @@ daily = 100 * returns.nanmean(1).log1p()  # the index, (days,)
 
 def autocorrelation(x: Tensor, lags: int) -> Tensor:
     x = x - x.mean()
-    return torch.stack([(x[k:] * x[:-k]).sum() / x.square().sum() for k in range(1, lags + 1)])
+    return torch.stack(
+        [(x[k:] * x[:-k]).sum() / x.square().sum() for k in range(1, lags + 1)]
+    )
 
 
 sizes = autocorrelation(daily.abs(), 10).mean().item()
@@ -792,11 +814,16 @@ models = {
     "ARCH(10), Gaussian": ARCH(10),
     "ARCH(10), Student": ARCH(10, "student"),
 }
-held_out = {name: model.fit(daily[:start_2006]).step_log_prob(daily)[start_2006:] for name, model in models.items()}
-variance_so_far = daily.square().cumsum(0)[start_2006 - 1 : -1] / count - mean_so_far.square()
-held_out["constant, Gaussian, fitted daily"] = torch.distributions.Normal(mean_so_far, variance_so_far.sqrt()).log_prob(
-    tested
+held_out = {
+    name: model.fit(daily[:start_2006]).step_log_prob(daily)[start_2006:]
+    for name, model in models.items()
+}
+variance_so_far = (
+    daily.square().cumsum(0)[start_2006 - 1 : -1] / count - mean_so_far.square()
 )
+held_out["constant, Gaussian, fitted daily"] = torch.distributions.Normal(
+    mean_so_far, variance_so_far.sqrt()
+).log_prob(tested)
 for name, score in sorted(held_out.items(), key=lambda item: item[1].mean()):
     print(f"{name:33s} {score.mean().item():.3f} nats/day")
 
@@ -804,7 +831,9 @@ with record_table():
     for tails in ("Gaussian", "Student"):
         gain = held_out[f"ARCH(10), {tails}"] - held_out[f"constant, {tails}"]
         rows = bootstrap_blocks(len(gain), 60, bootstrap, generator)
-        low, high = gain[rows].mean(1).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+        low, high = (
+            gain[rows].mean(1).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+        )
         record(
             f"arch_gain_{tails.lower()}",
             gain.mean().item(),
@@ -851,12 +880,16 @@ caption(
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9, 2.6))
-boxes = {f"0 {at}": Box(at, 0, f"$x_{{t-{7 - at}}}$" if at < 7 else "$x_t$") for at in range(8)}
+boxes = {
+    f"0 {at}": Box(at, 0, f"$x_{{t-{7 - at}}}$" if at < 7 else "$x_t$") for at in range(8)
+}
 arrows = []
 for layer in (1, 2, 3):
     for at in range(2**layer - 1, 8, 2**layer):
         boxes[f"{layer} {at}"] = Box(at, layer, "$h$", "network", circle=True)
-        arrows += [(f"{layer - 1} {at - back}", f"{layer} {at}") for back in (0, 2 ** (layer - 1))]
+        arrows += [
+            (f"{layer - 1} {at - back}", f"{layer} {at}") for back in (0, 2 ** (layer - 1))
+        ]
 boxes["next"] = Box(8.6, 3, "mixture for\n$x_{t+1}$", "latent")
 diagram(ax, boxes, [*arrows, ("3 7", "next")])
 caption(
@@ -877,7 +910,10 @@ for name, memory in (
     ("causal convolution, 3 layers", CausalConv(8, 3, generator)),
 ):
     read = memory(probe)[0]
-    rows = [torch.autograd.grad(read[0, t].square().sum(), probe, retain_graph=True) for t in range(14)]
+    rows = [
+        torch.autograd.grad(read[0, t].square().sum(), probe, retain_graph=True)
+        for t in range(14)
+    ]
     maps[name] = torch.stack([row[0][0].abs().sum(1) > 0 for row in rows])
     assert not maps[name].triu(1).any(), "an output looks into the future"
 
@@ -917,7 +953,11 @@ def true_log_density(x: Tensor, one: Tensor, two: Tensor) -> Tensor:
 def world(n: int, steps: int, past: Tensor | None = None) -> Tensor:
     """n series from the middle of nowhere, or n futures of one past, (n, steps)."""
     skip = 50 if past is None else 0
-    x = [torch.zeros(n), torch.zeros(n)] if past is None else [v.expand(n) for v in past[-2:]]
+    x = (
+        [torch.zeros(n), torch.zeros(n)]
+        if past is None
+        else [v.expand(n) for v in past[-2:]]
+    )
     for _ in range(steps + skip):
         side = 1.6 * torch.randint(0, 2, (n,), generator=generator) - 0.8
         noise = 0.25 * torch.randn(n, generator=generator)
@@ -926,12 +966,18 @@ def world(n: int, steps: int, past: Tensor | None = None) -> Tensor:
 
 
 seen, unseen = world(800, 40), world(500, 40)
-true_score = true_log_density(unseen[:, 2:], unseen[:, 1:-1], unseen[:, :-2])[:, 8:].mean().item()
+true_score = (
+    true_log_density(unseen[:, 2:], unseen[:, 1:-1], unseen[:, :-2])[:, 8:].mean().item()
+)
 record("world_truth", true_score, unit="nats/value", kind="score")
 
-separated = torch.cat([seen, torch.full((len(seen), 1), math.nan)], dim=1).flatten().double()
+separated = (
+    torch.cat([seen, torch.full((len(seen), 1), math.nan)], dim=1).flatten().double()
+)
 linear = Autoregression(8).fit(separated)  # NaN between series: no row crosses a border
-scores = {"AR(8)": torch.stack([linear.step_log_prob(row)[10:].mean() for row in unseen]).mean()}
+scores = {
+    "AR(8)": torch.stack([linear.step_log_prob(row)[10:].mean() for row in unseen]).mean()
+}
 networks = {
     "conv": NeuralForecaster(CausalConv(24, 3, generator), 3, generator),
     "GRU": NeuralForecaster(GRUMemory(32, generator), 3, generator),
@@ -957,11 +1003,20 @@ together = torch.cat([history.expand(300, 20), line[:, None]], dim=1)
 ahead = linear.forecast(history, 8)
 true_density = true_log_density(line, history[-1], history[-2]).exp()
 with torch.no_grad():
-    densities = {name: network.step_log_prob(together)[:, -1].exp() for name, network in networks.items()}
+    densities = {
+        name: network.step_log_prob(together)[:, -1].exp()
+        for name, network in networks.items()
+    }
 truth_paths = world(20_000, 8, history)
-draws = {name: network.sample_paths(history, 8, 5000, generator) for name, network in networks.items()}
+draws = {
+    name: network.sample_paths(history, 8, 5000, generator)
+    for name, network in networks.items()
+}
 draws["AR(8)"] = linear.sample_paths(history, 8, 5000, generator)
-distance = {name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic for name, drawn in draws.items()}
+distance = {
+    name: ks_2samp(drawn[:, 1], truth_paths[:, 1]).statistic
+    for name, drawn in draws.items()
+}
 for name, value in distance.items():
     print(f"{name:6s} draws, 2 steps ahead: {value:.3f} from the truth")
 assert distance["conv"] < distance["AR(8)"]
@@ -1021,10 +1076,14 @@ sun_networks = {
     "conv": NeuralForecaster(CausalConv(16, 4, generator), 2, generator),
 }
 linear_score, linear_cover = judged(once.sample_paths)
-print(f"AR({order}): CRPS {linear_score:.2f}, 80 % interval holds {100 * linear_cover:.0f} %")
+print(
+    f"AR({order}): CRPS {linear_score:.2f}, 80 % interval holds {100 * linear_cover:.0f} %"
+)
 with record_table():
     for name, network in sun_networks.items():
-        network.fit(early, window=60, epochs=sunspot_epochs, batch_size=16, lr=5e-3, seed=seed)
+        network.fit(
+            early, window=60, epochs=sunspot_epochs, batch_size=16, lr=5e-3, seed=seed
+        )
         score, cover = judged(network.sample_paths)
         print(f"{name}: CRPS {score:.2f}, 80 % interval holds {100 * cover:.0f} %")
         record(f"sunspots_{name.lower()}_over_ar", score / linear_score, kind="score")
@@ -1066,8 +1125,12 @@ co2_fit = Autoregression(co2_order).fit(before, features[:start_1980])
 between = co2_fit.conditional(hidden, features[when])
 model_error = (between.mean - answer[gaps]).abs().mean().item()
 line_error = (torch.as_tensor(filled(hidden))[gaps] - answer[gaps]).abs().mean().item()
-inside = ((between.mean - answer[gaps]).abs() < 1.28 * between.stddev).double().mean().item()
-print(f"hidden weeks: error of the model {model_error:.3f}, of straight lines {line_error:.3f}")
+inside = (
+    ((between.mean - answer[gaps]).abs() < 1.28 * between.stddev).double().mean().item()
+)
+print(
+    f"hidden weeks: error of the model {model_error:.3f}, of straight lines {line_error:.3f}"
+)
 print(f"the model's 80 % intervals hold {100 * inside:.0f} % of {len(gaps)} hidden weeks")
 
 assert model_error < line_error
@@ -1082,7 +1145,9 @@ assert np.mean(estimates["straight lines"]) > 0.83
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(2, 3))
-left.boxplot(list(estimates.values()), tick_labels=["left out", "mean", "lines"], widths=0.6)
+left.boxplot(
+    list(estimates.values()), tick_labels=["left out", "mean", "lines"], widths=0.6
+)
 left.axhline(0.8, color=PALETTE[4])
 left.set(title="estimates of φ = 0.8", ylabel="φ")
 part = slice(int(starts[3]) - 12, int(starts[3]) + 40)
@@ -1098,7 +1163,9 @@ right.errorbar(
     color=PALETTE[0],
     label="model, 80 %",
 )
-right.plot(gaps[in_part], answer[gaps][in_part], "x", color=PALETTE[4], label="hidden truth")
+right.plot(
+    gaps[in_part], answer[gaps][in_part], "x", color=PALETTE[4], label="hidden truth"
+)
 right.set(title="carbon dioxide with weeks hidden", xlabel="week")
 right.legend()
 caption(
@@ -1178,7 +1245,9 @@ assert abs(growth - math.log(2)) < 0.05
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.9))
 for name, marker in (("fed with itself", "o"), ("direct", "s")):
     left.plot(range(1, 13), scores[name], marker=marker, label=name)
-left.plot(range(1, 13), sun_crps["AR"].mean(0), color="0.6", label=f"AR({order}), for comparison")
+left.plot(
+    range(1, 13), sun_crps["AR"].mean(0), color="0.6", label=f"AR({order}), for comparison"
+)
 left.set(xlabel="years ahead", ylabel="CRPS in sunspots", ylim=(0, None), title="two lags")
 left.legend()
 steps = np.arange(1, 41)

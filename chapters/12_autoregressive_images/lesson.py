@@ -124,7 +124,9 @@ drawn = torch.multinomial(truth, 14, replacement=True, generator=generator)
 
 # %% jupyter={"source_hidden": true}
 images(every[drawn].reshape(-1, 3, 3), columns=14, frames=True)
-caption("Fourteen images of the little world. The third row is black where exactly one of the two pixels above is.")
+caption(
+    "Fourteen images of the little world. The third row is black where exactly one of the two pixels above is."
+)
 
 # %% [markdown]
 # **A logistic regression for each pixel.** The simplest $f_\theta$ is a weighted sum of the earlier pixels. This is the **fully visible sigmoid belief network** (FVSBN):
@@ -182,7 +184,10 @@ shapes = {
 }
 parameters, curves = {}, {}
 for name, (model, sizes) in shapes.items():
-    weights = [(0.5 * torch.randn(size, generator=generator, dtype=torch.float64)).requires_grad_() for size in sizes]
+    weights = [
+        (0.5 * torch.randn(size, generator=generator, dtype=torch.float64)).requires_grad_()
+        for size in sizes
+    ]
     optimizer = torch.optim.Adam(weights, lr=0.03)
     curves[name] = []
     for _ in range(toy_steps):
@@ -271,7 +276,10 @@ def dependence(model, x: Tensor) -> Tensor:
     """Σ over images of |∂ log-odds i / ∂ pixel j|, (D, D), for images (B, 1, H, W)."""
     x = x.clone().requires_grad_()
     log_odds = model(x).flatten(1)
-    rows = [torch.autograd.grad(column.sum(), x, retain_graph=True)[0].abs().sum(0).flatten() for column in log_odds.T]
+    rows = [
+        torch.autograd.grad(column.sum(), x, retain_graph=True)[0].abs().sum(0).flatten()
+        for column in log_odds.T
+    ]
     return torch.stack(rows)
 
 
@@ -376,10 +384,15 @@ from utils.nets import MADE
 def masks_from(degrees: list[Tensor]) -> list[Tensor]:
     """1 where a weight may stand, from the degrees of the inputs and of each hidden layer."""
     masks = [later[:, None] >= earlier for earlier, later in itertools.pairwise(degrees)]
-    return [*masks, degrees[0][:, None] > degrees[-1]]  # the last: outputs from hidden units
+    return [
+        *masks,
+        degrees[0][:, None] > degrees[-1],
+    ]  # the last: outputs from hidden units
 
 
-with torch.random.fork_rng(devices=[]):  # its first weights take no random number from others
+with torch.random.fork_rng(
+    devices=[]
+):  # its first weights take no random number from others
     six_pixels = MADE(6, hidden=(8, 8))
 masks = masks_from([torch.arange(6), torch.arange(8) % 5, torch.arange(8) % 5])
 assert all(mask.equal(getattr(six_pixels, f"mask{i}")) for i, mask in enumerate(masks))
@@ -414,7 +427,9 @@ boxes = {
     **{f"a{i}": Box(2.6, 3 - i, f"$a_{i}$", "latent", circle=True) for i in (1, 2, 3)},
     **{
         f"p{i}": Box(3.9, 3 - i, text, "operation")
-        for i, text in enumerate(("$p(x_1)$", "$p(x_2 \\mid x_1)$", "$p(x_3 \\mid x_1, x_2)$"), 1)
+        for i, text in enumerate(
+            ("$p(x_1)$", "$p(x_2 \\mid x_1)$", "$p(x_3 \\mid x_1, x_2)$"), 1
+        )
     },
 }
 arrows = [
@@ -558,7 +573,9 @@ def drawn_weights(model):
 
 side, row, column = 15, 11, 7
 seen = {
-    layers + 1: reach(drawn_weights(PixelCNN((side, side), channels=8, layers=layers)), row, column)
+    layers + 1: reach(
+        drawn_weights(PixelCNN((side, side), channels=8, layers=layers)), row, column
+    )
     for layers in (0, 1, 3, 11)
 }
 before = torch.arange(side * side).view(side, side) < row * side + column
@@ -592,10 +609,14 @@ caption(
 figure, ax = plt.subplots(figsize=(9.6, 1.9))
 boxes = {
     "v": Box(0, 1, "vertical $v$", "latent"),
-    "above": Box(1.5, 1, "convolution over this row of $v$\nand the one above, ReLU", "network"),
+    "above": Box(
+        1.5, 1, "convolution over this row of $v$\nand the one above, ReLU", "network"
+    ),
     "next v": Box(3, 1, "next $v$", "latent"),
     "h": Box(0, 0, "horizontal $h$", "latent"),
-    "left": Box(1.5, 0, "convolution over this place of $h$\nand the one at its left", "network"),
+    "left": Box(
+        1.5, 0, "convolution over this place of $h$\nand the one at its left", "network"
+    ),
     "gate": Box(3, 0, "sum, gate, 1 × 1", "operation"),
     "next h": Box(4.1, 0, "next $h$", "latent"),
 }
@@ -621,7 +642,9 @@ print(inspect.getsource(GatedLayer))
 
 # %%
 seen_by_gated = {
-    layers + 1: reach(drawn_weights(GatedPixelCNN((side, side), channels=8, layers=layers)), row, column)
+    layers + 1: reach(
+        drawn_weights(GatedPixelCNN((side, side), channels=8, layers=layers)), row, column
+    )
     for layers in (0, 1, 3, 11)
 }
 assert (seen_by_gated[12] == before).all()
@@ -630,7 +653,9 @@ assert (seen_by_gated[12] == before).all()
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
 for ax, (layers, pixels) in zip(axes, seen_by_gated.items(), strict=True):
     draw_reach(ax, pixels, row, column, f"{layers} layer{'s' * (layers > 1)}")
-caption("The same with two stacks: in the end everything before is seen, and nothing after.")
+caption(
+    "The same with two stacks: in the end everything before is seen, and nothing after."
+)
 
 # %% [markdown]
 # ### Does it matter?
@@ -685,7 +710,10 @@ assert blind_nll["two_stacks"] < halfway - 5 < halfway + 5 < blind_nll["one_stac
 quarter = ((torch.arange(2**16)[:, None] >> torch.arange(16)) & 1).float()
 symbols = drawn_weights(GatedPixelCNN((4, 4), channels=4, layers=1, patch=2)).double()
 with torch.no_grad():
-    total = sum(symbols.log_prob(rows.double().view(-1, 1, 4, 4)).exp().sum().item() for rows in quarter.split(4096))
+    total = sum(
+        symbols.log_prob(rows.double().view(-1, 1, 4, 4)).exp().sum().item()
+        for rows in quarter.split(4096)
+    )
 record("probability_sum_4x4", total, kind="exact")
 assert abs(total - 1) < 1e-9
 
@@ -880,8 +908,12 @@ caption(
 # %%
 film = [1, 49, 77, 98, 119, 147, 196]  # symbols drawn so far
 place = torch.arange(196).view(1, 1, 14, 14)
-place = place.repeat_interleave(2, 2).repeat_interleave(2, 3)  # of each pixel, (1, 1, 28, 28)
-frames = torch.stack([drawn[:5].where(place < count, torch.nan) for count in film], dim=1)  # (5, 7, 1, 28, 28)
+place = place.repeat_interleave(2, 2).repeat_interleave(
+    2, 3
+)  # of each pixel, (1, 1, 28, 28)
+frames = torch.stack(
+    [drawn[:5].where(place < count, torch.nan) for count in film], dim=1
+)  # (5, 7, 1, 28, 28)
 
 # %% jupyter={"source_hidden": true}
 images(frames.flatten(0, 1), columns=len(film))
@@ -897,7 +929,9 @@ ink, hot = {}, {}
 for temperature in (0.5, 0.8, 1.0, 1.4):
     hot[temperature] = pixelcnn.sample(36, generator, temperature=temperature)
     ink[temperature] = pixelcnn.nll(hot[temperature])
-    print(f"temperature {temperature}: the model's own mean −log p {ink[temperature]:.1f} nats")
+    print(
+        f"temperature {temperature}: the model's own mean −log p {ink[temperature]:.1f} nats"
+    )
 assert ink[0.5] < ink[1.0] < ink[1.4]
 
 # %% jupyter={"source_hidden": true}
@@ -976,14 +1010,18 @@ tops = pixelcnn.sample(1000, generator)
 pasted = digits.repeat(100, 1, 1, 1)
 pasted[:, :, :14] = tops[:, :, :14]
 with torch.no_grad():
-    fit = pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)  # of the lower half
+    fit = (
+        pixelcnn.nll_per_patch(pasted)[:, 7:].sum((1, 2)).view(100, 10)
+    )  # of the lower half
 best = fit.argmin(0)
 chosen = pasted.view(100, 10, 1, 28, 28)[best, torch.arange(10)]
 given_top = pixelcnn.nll_per_patch(digits)[:, 7:].sum((1, 2)).mean().item()
 with record_table():
     record("lower_half_own_top", given_top, unit="nats", kind="score")
     record("lower_half_random_top", fit.mean().item(), unit="nats", kind="score")
-    record("lower_half_best_top", fit.min(0).values.mean().item(), unit="nats", kind="score")
+    record(
+        "lower_half_best_top", fit.min(0).values.mean().item(), unit="nats", kind="score"
+    )
 assert given_top < fit.min(0).values.mean() + 5 < fit.mean()
 
 # %% jupyter={"source_hidden": true}
