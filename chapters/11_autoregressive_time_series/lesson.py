@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 120 minutes; what is marked *optional* takes 40 more | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with intervals and check how often they hold; judge a forecaster that gets nothing but the past; know what cannot be predicted |
+# | 100 minutes; what is marked *optional* takes 30 more | under a minute, two cores | Python, a little calculus, Gaussians (chapter 2) | fit, test and extend autoregressions; forecast with intervals and check how often they hold; judge a forecaster that gets nothing but the past; know what cannot be predicted |
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
