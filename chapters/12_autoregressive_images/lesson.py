@@ -765,7 +765,7 @@ for ax, (name, mean) in zip(axes, maps.items(), strict=True):
 figure.colorbar(picture, ax=axes, shrink=0.8, label="nats a square")
 caption(
     "Mean negative log-likelihood of each square of 2 × 2 pixels, 2,000 test images. All models pay "
-    "most where strokes begin, at the upper edge; PixelCNN pays less than the others everywhere else."
+    "much at the upper edge, where strokes begin. PixelCNN saves most in the middle."
 )
 
 # %% [markdown]
