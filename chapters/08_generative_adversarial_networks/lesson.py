@@ -595,7 +595,7 @@ for name, network, example in (
     shapes[name] = [shape for shape in dict.fromkeys(table.output) if len(shape) == 3]
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9.6, 3.6))
+figure, ax = plt.subplots(figsize=(9.6, 2.8))
 boxes = {"z": Box(0, 1, "noise $z$\n64 numbers", "latent")}
 boxes |= {
     f"g{i}": Maps(1.2 * i + 1.3, 1, shape) for i, shape in enumerate(shapes["generator"])
@@ -612,6 +612,7 @@ arrows += [
     ("d3", "answer", "linear"),
 ]
 diagram(ax, boxes, arrows)
+ax.set_ylim(-0.4, 1.4)
 caption(
     "The two networks (channels × height × width). Above, the generator: the last step lays out four "
     "channels as squares of 2 × 2 pixels. Below, the discriminator: between its second and third "
