@@ -549,9 +549,9 @@ for ax, (name, samples) in zip(axes, panels.items(), strict=True):
     ax.spines[:].set_visible(True)
     ax.set_title(name, fontsize=9)
 caption(
-    "The first seed of each run at its end. With momentum few samples are near the data. Without it "
-    "they cover the square. With a penalty on the slope they lie on the grid, and threads remain "
-    "between the modes: a continuous function cannot tear its noise apart."
+    "The first seed of each run at its end. With momentum the samples lie beside the grid. Without it "
+    "they lie on a part of it, with a penalty on the slope on nearly all of it. Threads remain between "
+    "the modes: a continuous function cannot tear its noise apart."
 )
 
 # %% jupyter={"source_hidden": true}
@@ -570,7 +570,7 @@ caption(
 )
 
 # %% [markdown]
-# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing alone adds little. **The two penalties on the discriminator's slope are the cure**: R1 and WGAN-GP, each alone, find nearly all modes. They do so without momentum only, as far as we have tried: the two belong together.
+# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing adds little. **The two penalties on the discriminator's slope are the cure**: R1 and WGAN-GP, each alone, find nearly all modes. (A smaller share of their samples lies near a mode than in the plain game. The others lie on threads between modes, and more modes are connected by more threads.) R1 needs the first cure as well: with momentum it finds no more modes than the game without any cure.
 #
 # Why does it help? Where the samples already lie on the data, an unpenalized discriminator can still be steep, because it answers to chance differences between two batches. The generator follows that slope away from the modes that it has found. A penalty keeps the discriminator flat there. The order of the cures holds for this task and these learning rates; on another task it has to be measured again.
 
