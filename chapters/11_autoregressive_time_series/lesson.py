@@ -1087,11 +1087,11 @@ with record_table():
         score, cover = judged(network.sample_paths)
         print(f"{name}: CRPS {score:.2f}, 80 % interval holds {100 * cover:.0f} %")
         record(f"sunspots_{name.lower()}_over_ar", score / linear_score, kind="score")
-        assert score / linear_score > 1
+        assert score / linear_score > 0.9
         assert cover < linear_cover
 
 # %% [markdown]
-# Both networks lose against the linear model: with two hundred values a weighted sum of nine lags is hard to beat. Their intervals hold less often than those of the AR, and less often than they say: they fit the few years of training too closely and are too certain afterwards. Networks pay off with many data, or when many series train one network.
+# Neither network gains anything here. With two hundred values a weighted sum of nine lags is hard to beat: the GRU loses against it, and the convolution loses or comes level, depending on the seed. Their intervals hold less often than those of the AR, and less often than they say: they fit the few years of training too closely and are too certain afterwards. Networks pay off with many data, or when many series train one network.
 
 # %% [markdown]
 # ## 12 · Where it fails, and the cures
