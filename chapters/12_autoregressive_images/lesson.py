@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 120 minutes | about two minutes, two cores | chapters 2 and 4, a little of neural networks | turn any classifier of pixels into a distribution over images; mask a network so that it cannot cheat, and prove it; train MADE and PixelCNN; draw and complete digits; make sampling fast |
+# | 120 minutes; what is marked *optional* takes 10 more | about two minutes, two cores | chapters 2 and 4, a little of neural networks | turn any classifier of pixels into a distribution over images; mask a network so that it cannot cheat, and prove it; train MADE and PixelCNN; draw and complete digits; make sampling fast |
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
@@ -901,7 +901,7 @@ caption(
 )
 
 # %% [markdown]
-# ### Watch it draw
+# ### Watch it draw (*optional*)
 #
 # A pixel that is drawn is never changed. So a finished image shows every stage of its own drawing: we only have to cover what came later.
 
@@ -920,7 +920,7 @@ images(frames.flatten(0, 1), columns=len(film))
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
 
 # %% [markdown]
-# ### Temperature
+# ### Temperature (*optional*)
 #
 # Divide all log-odds by a number, the **temperature**, before drawing. Below 1, likely symbols become likelier, and the images plainer and cleaner. Above 1, rare symbols are drawn more often. The temperature is a matter of taste and no better model of the data. And it is *not* the same as raising $p(x)$ to a power and normalizing, because each place is sharpened on its own, without regard to what it leads to.
 
