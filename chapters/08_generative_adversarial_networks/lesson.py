@@ -814,7 +814,7 @@ with torch.no_grad():
     strolls = gan.generator(walk.transpose(0, 1).reshape(-1, 64))
 
 # %% jupyter={"source_hidden": true}
-images(strolls, columns=12)
+images(strolls, columns=12, rows=[f"walk {i}" for i in range(1, 6)])
 caption(
     "Five walks between two draws of noise. One digit turns into another through shapes that are half digits."
 )

@@ -916,7 +916,7 @@ frames = torch.stack(
 )  # (5, 7, 1, 28, 28)
 
 # %% jupyter={"source_hidden": true}
-images(frames.flatten(0, 1), columns=len(film))
+images(frames.flatten(0, 1), columns=len(film), rows=[f"image {i}" for i in range(1, 6)])
 caption(f"Five images after {', '.join(map(str, film))} symbols. Blue is not yet drawn.")
 
 # %% [markdown]
