@@ -55,13 +55,16 @@ class Sandbox:
 
     Raises:
         CourseError: where bubblewrap is missing, or may not do its work.
+
+    Attributes:
+        walled: whether each submission gets namespaces of its own, inside of one sandbox for all.
     """
 
     def __init__(self, limits: Limits = Limits(), unsafe: bool = False):
         if not unsafe and not shutil.which("bwrap"):
             raise CourseError(UNPROTECTED)
         self.limits, self.unsafe = limits, unsafe
-        self._wall = not unsafe
+        self.walled = not unsafe
         self._process: subprocess.Popen | None = None
         self._watch: Watch | None = None
         self._ready = False
@@ -82,7 +85,7 @@ class Sandbox:
             raise CourseError("the sandbox cannot make namespaces for submissions: grade as a user who is not root")
         if ours is None:
             # No namespaces inside namespaces here: a whole sandbox for each submission, some seconds slower.
-            self._wall = False
+            self.walled = False
             self.close()
             ours = self._fork()
         self._watch.begin()
@@ -117,13 +120,13 @@ class Sandbox:
         self._watch = Watch(self._process, self.limits.memory_mb, self.limits.processes)
         ours, theirs = socket.socketpair()
         with theirs:
-            options = json.dumps(asdict(self.limits) | {"wall": self._wall, "user": USERS + os.getpid()}).encode()
+            options = json.dumps(asdict(self.limits) | {"wall": self.walled, "user": USERS + os.getpid()}).encode()
             socket.send_fds(self._control, [options], [theirs.fileno()])
         reply = self._control.recv(4096)
         if not reply:
             ours.close()
             raise CourseError("the sandbox ended when it was to start a submission: is the machine short of memory?")
-        if self._wall and not json.loads(reply)["walled"]:
+        if self.walled and not json.loads(reply)["walled"]:
             ours.close()
             return None
         return ours
@@ -136,7 +139,7 @@ class Sandbox:
             self._control.settimeout(None)
         except OSError:
             ended = False
-        if not ended or not (self._wall or self.unsafe):
+        if not ended or not (self.walled or self.unsafe):
             self.close()
 
     def scope(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from utils.course.grading import system_calls
 from utils.course.grading.notebook_runner import run
+from utils.course.grading.stream import packed
 
 SCRATCH = "/scratch"
 NEW_MOUNTS, NEW_USER, NEW_IPC, NEW_PIDS = 0x00020000, 0x10000000, 0x08000000, 0x20000000
@@ -149,14 +150,21 @@ def _limit(options: dict) -> None:
 
 
 def _serve(grader: socket.socket) -> None:
-    """Run the cells that the grader sends, a byte back for each, then answer its calls."""
+    """Run the numbered cells that the grader sends, a frame back for each, then answer its calls."""
     from utils.course.grading.remote import serve
 
     with grader.makefile("rb") as stream:
         size = int.from_bytes(stream.read(8), "big")
         cells = json.loads(stream.read(size))
-    namespace = run(cells, after=lambda through: grader.sendall(b"." if through else b"!"))
-    serve(grader, namespace)
+    left, failed = iter(cells), {}
+
+    def after(said: str) -> None:
+        number, source = next(left)
+        if said:
+            failed[number] = source
+        grader.sendall(packed(["cell", said]))
+
+    serve(grader, run([source for _, source in cells], after), failed)
 
 
 def _call(outcome: int) -> None:
