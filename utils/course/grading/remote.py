@@ -44,7 +44,7 @@ def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float]
     return replace(verdict, message=message, hint=hint, printed=link.end())
 
 
-def serve(connection: socket.socket, namespace: Mapping[str, Any], failed: Mapping[int, str] = {}) -> None:  # noqa: B006
+def serve(connection: socket.socket, namespace: Mapping[str, Any], failed: Mapping[int, str] | None = None) -> None:
     """Let whoever grades call the functions of `namespace`, until they hang up; `failed` are cells with an error."""
     student = _Student(namespace, failed)
     link = GradientLink(connection, student)
@@ -68,8 +68,8 @@ class _Answer(Elsewhere):
 class _Student(Side):
     trusts = True
 
-    def __init__(self, namespace: Mapping[str, Any], failed: Mapping[int, str]):
-        self.namespace, self.failed = namespace, failed
+    def __init__(self, namespace: Mapping[str, Any], failed: Mapping[int, str] | None = None):
+        self.namespace, self.failed = namespace, failed or {}
         self.services = {  # what the grader's side may ask for by name
             "begin": self.begin,
             "end": self.end,
