@@ -54,7 +54,7 @@ def run(sources: Sequence[str], after: Callable[[str], object] | None = None) ->
     """Run the cells in a fresh namespace, going on after errors as a reader would, and return that namespace.
 
     `check` is silent meanwhile: what the cells are worth is for the caller to find out. `after` is told at the end of
-    each cell in which exception it ended, or nothing; then tracebacks are not printed, which takes longer than the cell.
+    each cell in which exception it ended, or nothing; then no tracebacks are printed, which takes longer than a cell.
     """
     import matplotlib
     import matplotlib.pyplot as plt

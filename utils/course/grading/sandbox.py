@@ -155,6 +155,7 @@ class Sandbox:
         self._folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
         environment = _environment(self._folder.name if self.unsafe else SCRATCH)
         walls = [] if self.unsafe else [*self.scope(), *bubblewrap.command(environment, self.limits.files_mb)]
+        outside = {"PATH": os.defpath} | {name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ}
         with theirs, Path(self._folder.name, "errors").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*walls, sys.executable, "-m", "utils.course.grading.sandbox_server", str(theirs.fileno())],
@@ -162,7 +163,9 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=environment if self.unsafe else {name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ} | {"PATH": os.defpath},
+                env=environment
+                if self.unsafe
+                else {name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ} | {"PATH": os.defpath},
                 cwd=self._folder.name,
                 start_new_session=True,
             )

@@ -124,7 +124,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _memory(process: psutil.Process) -> int:
-    """Bytes of a process that are no file's, its part of each page that it shares; whole pages where that is unknown."""
+    """Bytes of a process that are no file's, a part of each page that it shares; whole pages where that is unknown."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
         if sizes := [int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))]:
