@@ -16,7 +16,7 @@ from utils.course import CourseError
 from utils.course.grading import notebook_code
 
 MAX_BYTES, SMALL_BYTES = 100_000_000, 1_000_000  # of a file, and of one that can be read at once
-READ_SECONDS = 60
+READ_SECONDS, READ_MEMORY = 60, 2**30  # of the process that reads a large file
 MAX_TOLD = 200  # characters of an exception
 
 
@@ -41,7 +41,7 @@ def sources(notebook: Path | bytes) -> list[str]:
 
 def _read_apart(content: bytes) -> tuple[list[str], str]:
     """The code cells of a large file, read in a process of bounded memory and time."""
-    command = [sys.executable, "-I", "-S", notebook_code.__file__]
+    command = [sys.executable, "-I", "-S", notebook_code.__file__, str(READ_MEMORY)]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=READ_SECONDS, check=True)
     except subprocess.SubprocessError:

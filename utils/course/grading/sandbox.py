@@ -163,9 +163,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=environment
-                if self.unsafe
-                else {name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ} | {"PATH": os.defpath},
+                env=environment if self.unsafe else outside,
                 cwd=self._folder.name,
                 start_new_session=True,
             )

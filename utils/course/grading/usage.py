@@ -1,7 +1,7 @@
 """The memory and processes of a whole submission, where the kernel itself limits one process at a time.
 
 Where systemd gives out control groups, the kernel limits their sum, too (`scope`). Everywhere a thread looks several
-times a second, and ends a sandbox that is over (`Watch`).
+times a second, and ends a submission that is over (`Watch`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SELDOM, OFTEN = 0.2, 0.05  # seconds between two looks, the second where memory 
 WARM, WARM_PROCESSES = 2**30, 16  # what a sandbox needs before it runs a submission
 PROBE_SECONDS = 5
 # The limit of the group that it runs in, written to a file that was open before: so both are known to work.
-PROBE = "cat /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/memory.max >&{}"
+PROBE = "cat /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/memory.max > /dev/fd/{}"
 
 
 @functools.cache
@@ -42,7 +42,7 @@ def scope(memory: int, processes: int) -> tuple[str, ...]:
     with os.fdopen(read, "rb") as told, contextlib.suppress(OSError, subprocess.SubprocessError):
         try:
             subprocess.run(
-                [*words, "sh", "-c", PROBE.format(f"/dev/fd/{write}")],
+                [*words, "sh", "-c", PROBE.format(write)],
                 pass_fds=[write],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -59,19 +59,20 @@ def scope(memory: int, processes: int) -> tuple[str, ...]:
 
 
 class Watch:
-    """Counts what a sandbox takes beyond what it took before, and ends it when that is too much.
+    """Counts what a sandbox takes beyond what it took before, and ends a submission that takes too much.
 
     A page that several processes share counts once (PSS): the warm interpreter's in all forks, and shared memory.
 
     Attributes:
         processor_seconds: what all inside have spent so far, at the last look.
-        exceeded: why the sandbox was ended, or nothing.
+        exceeded: why the submission was ended, or nothing.
     """
 
     def __init__(self, process: subprocess.Popen, memory_mb: int, processes: int):
         self._process, self._memory_mb, self._processes = process, memory_mb, processes
         self.processor_seconds, self.exceeded = 0.0, ""
         inside = self._inside()
+        self._known = {process.pid for process in inside}
         self._before = sum(map(_memory, inside))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look_on, daemon=True)
@@ -91,11 +92,11 @@ class Watch:
                 inside = self._inside()
                 self.processor_seconds = sum(map(_processor_seconds, inside[1:]))
                 if len(inside) > self._processes + WARM_PROCESSES:
-                    self._stop(f"It had more than {self._processes} processes.")
+                    self._stop(inside, f"It had more than {self._processes} processes.")
                 # Pages that are shared count in each process here, so that the truth is below, and found quickly.
                 resident, most = sum(map(_resident, inside)) - self._before, self._memory_mb * 2**20
                 if resident > most and sum(map(_memory, inside)) - self._before > most:
-                    self._stop(f"All its processes together took more than {self._memory_mb:,} MB of memory.")
+                    self._stop(inside, f"All its processes together took more than {self._memory_mb:,} MB of memory.")
                 pause = max(OFTEN if resident > most // 2 else SELDOM, time.monotonic() - begin)
 
     def _inside(self) -> list[psutil.Process]:
@@ -104,10 +105,12 @@ class Watch:
             return [first, *first.children(recursive=True)]
         return []
 
-    def _stop(self, why: str) -> None:
-        self.exceeded = why
-        self._process.kill()
-        self._over.set()
+    def _stop(self, inside: list[psutil.Process], why: str) -> None:
+        """End what was not there before; the second time, the whole sandbox."""
+        again, self.exceeded = self.exceeded, why
+        for process in [self._process] if again else [one for one in inside if one.pid not in self._known]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def _processor_seconds(process: psutil.Process) -> float:
