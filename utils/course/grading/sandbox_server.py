@@ -96,6 +96,7 @@ def _submission(file: int, report: int, options: dict) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
+        os.close(nothing)
         if system_calls.known():
             system_calls.refuse()
         _serve(socket.socket(fileno=3))
