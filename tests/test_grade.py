@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 import textwrap
 import time
 from dataclasses import asdict

@@ -135,7 +135,8 @@ def test_other_names_with_numbers_are_taken_as_they_are(tmp_path, names):
 def test_junk_of_systems_is_nobody(tmp_path):
     put(tmp_path / "ada.ipynb")
     for name in (
-        ".DS_Store", "._ada.ipynb", "Thumbs.db", "desktop.ini", "~$ada.ipynb", ".ipynb_checkpoints/ada-checkpoint.ipynb",
+        ".DS_Store", "._ada.ipynb", "Thumbs.db", "desktop.ini", "~$ada.ipynb",
+        ".ipynb_checkpoints/ada-checkpoint.ipynb",
         "__MACOSX/._ada.ipynb", "__MACOSX/bob/x.ipynb", ".hidden/x.ipynb", "cy/.ipynb_checkpoints/x.ipynb",
         "dan/__MACOSX/x.ipynb", "empty/.DS_Store",
     ):  # fmt: skip
@@ -317,7 +318,7 @@ def test_the_layout_of_nbgrader(tmp_path):
     put(tmp_path / "source" / "ps4" / "x.ipynb", REGISTER.find("03").exercises.read_bytes())
     assert handed_in(tmp_path, REGISTER)[0].assignment.exercises[0].id.startswith("bayesnet.")
     put(tmp_path / "submitted" / "ann" / "ps5" / "x.ipynb")
-    with pytest.raises(CourseError, match="--chapter states one assignment, and .* holds ps4, ps5"):
+    with pytest.raises(CourseError, match=r"--chapter states one assignment, and .* holds ps4, ps5"):
         handed_in(tmp_path, REGISTER, assignment())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def write_reports(
     What an instructor entered into grades.csv stays; a file that was edited otherwise is kept beside it.
     """
     ledger = Ledger(out / ".written.json")
+    handed_in = [_readable(one) for one in handed_in]
     grades, told = _grades(handed_in, results, out)
     ours, questions = _released(register, tuple(dict.fromkeys(one.assignment for one in handed_in)))
     texts = [_written(one, ours) for one in handed_in]
@@ -233,6 +235,12 @@ def _released(register: Register, assignments: tuple[Assignment, ...]) -> tuple[
                 solution = solved[task.id].derivation if solved else ""
                 questions[task.id] = Question("\n\n".join(asked[:1]), solution)
     return frozenset(ours), questions
+
+
+def _readable(one: HandedIn) -> HandedIn:
+    """The submission; without a path, if its notebook cannot be read."""
+    problem = one.cells()[1]
+    return replace(one, path=None, problem=problem) if problem else one
 
 
 def _written(one: HandedIn, ours: frozenset[str]) -> Written:
