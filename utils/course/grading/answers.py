@@ -111,7 +111,8 @@ def essence(code: str) -> str:
             is_used = (before and before.string == ".") or (after and after.string == "(")
             if is_own and not is_used:
                 text = names.setdefault(text, f"name{len(names)}")
-            found.append(text if now.type not in (token.NEWLINE, token.INDENT, token.DEDENT) else str(now.type))
+            if now.type != token.NEWLINE:
+                found.append(token.tok_name[now.type] if now.type in (token.INDENT, token.DEDENT) else text)
     return " ".join(found) if len(found) >= LONG_ENOUGH and "NotImplementedError" not in found else ""
 
 

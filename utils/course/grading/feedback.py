@@ -18,14 +18,6 @@ WORDS = {name: name for name in ("passed", "wrong", "raised", "timed out", "not 
 UNTOUCHED = "The exercise was left as it was handed out."
 
 
-@dataclass
-class Written:
-    """What a student wrote, and what there is to say about it."""
-
-    answers: dict[str, Answer]
-    notes: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Question:
     """The text of an exercise with a derivation, and the worked one, where there is one."""
@@ -35,7 +27,7 @@ class Question:
     pictures: Mapping[str, str] = field(default_factory=dict)
 
 
-def feedback(grade: Grade, written: Written) -> str:
+def feedback(grade: Grade, answers: Mapping[str, Answer]) -> str:
     """The page that one student gets back."""
     one, by_id = grade.one, {verdict["id"]: verdict for verdict in grade.result["verdicts"]}
     most = sum(task.points for task in one.assignment.exercises)
@@ -48,12 +40,12 @@ def feedback(grade: Grade, written: Written) -> str:
     body.append(_sum(grade))
     if comment := grade.entered.get("comment", "").strip():
         body.append(f'<div class="comment"><p>{_lines(comment)}</p></div>')
-    notes = [*filter(None, [one.problem]), *one.notes, *grade.result["notes"], *written.notes]
+    notes = [*filter(None, [one.problem]), *one.notes, *grade.result["notes"]]
     if notes := list(dict.fromkeys(notes)):
         body.append(f"<ul>{''.join(f'<li>{sentence(note)}</li>' for note in notes)}</ul>")
     if one.path:
         for task in one.assignment.exercises:
-            body.append(_exercise(task, by_id[task.id], grade, written.answers.get(task.id, Answer())))
+            body.append(_exercise(task, by_id[task.id], grade, answers.get(task.id, Answer())))
     return page(f"{one.student} · {one.assignment.name}", *body)
 
 
@@ -64,14 +56,16 @@ def says(verdict: Mapping[str, str]) -> str:
     return f"{verdict['message']} {verdict['hint']}".strip()
 
 
-def derivations(grades: Sequence[Grade], written: Sequence[Written], questions: Mapping[str, Question]) -> str:
+def derivations(
+    grades: Sequence[Grade], answers: Sequence[Mapping[str, Answer]], questions: Mapping[str, Question]
+) -> str:
     """All derivations, exercise after exercise, student after student, with where their points are to be entered."""
     groups: dict[tuple[str, Task], list[tuple[Grade, Answer]]] = {}
-    for grade, texts in zip(grades, written, strict=True):
+    for grade, own in zip(grades, answers, strict=True):
         for task in grade.one.assignment.exercises:
             if task.by_hand and grade.one.path:
                 key = grade.one.assignment.name, task
-                groups.setdefault(key, []).append((grade, texts.answers.get(task.id, Answer())))
+                groups.setdefault(key, []).append((grade, own.get(task.id, Answer())))
     contents, sections = [], []
     for (assignment, task), own in groups.items():
         column, start = task.id + BY_HAND, file_name(f"{assignment}--{task.id}")

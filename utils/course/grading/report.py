@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from utils.course.files import Ledger, write
-from utils.course.grading.answers import answers_of, cells_of, copied, essence
-from utils.course.grading.feedback import WORDS, Question, Written, derivations, feedback, zipped
+from utils.course.grading.answers import Answer, answers_of, cells_of, copied, essence
+from utils.course.grading.feedback import WORDS, Question, derivations, feedback, zipped
 from utils.course.grading.grades import Grade, merged
 from utils.course.grading.names import file_name
 from utils.course.grading.pages import markdown_sentence
@@ -37,21 +37,20 @@ def write_reports(
     What an instructor entered into grades.csv stays; a file that was edited otherwise is kept beside it.
     """
     ledger = Ledger(out / ".written.json")
-    handed_in = [_readable(one) for one in handed_in]
-    grades, told = _grades(handed_in, results, out)
     ours, questions = _released(register, tuple(dict.fromkeys(one.assignment for one in handed_in)))
-    texts = [_written(one, ours) for one in handed_in]
-    alike = identical(grades, texts)
+    handed_in, answers = zip(*(_looked_at(one, ours) for one in handed_in), strict=True)
+    grades, told = _grades(handed_in, results, out)
+    alike = identical(grades, answers)
     pages: dict[Path, str | bytes] = {
         out / "summary.md": summary(grades, alike),
         out / "canvas.csv": canvas_csv(grades, dict(who or {})),
         out / "moodle.csv": moodle_csv(grades, dict(who or {})),
     }
     if any(task.by_hand for one in handed_in for task in one.assignment.exercises):
-        pages[out / "derivations.html"] = derivations(grades, texts, questions)
+        pages[out / "derivations.html"] = derivations(grades, answers, questions)
     for assignment in dict.fromkeys(one.assignment for one in handed_in):
         folder, returned = out / "feedback" / file_name(assignment.name), {}
-        for grade, own in zip(grades, texts, strict=True):
+        for grade, own in zip(grades, answers, strict=True):
             if grade.one.assignment == assignment:
                 content = pages[folder / f"{file_name(grade.one.student)}.html"] = feedback(grade, own)
                 if grade.one.place:
@@ -65,14 +64,16 @@ def write_reports(
     return [*told, *_news(grades, alike)]
 
 
-def identical(grades: Sequence[Grade], texts: Sequence[Written]) -> list[tuple[list[str], str, list[str]]]:
+def identical(
+    grades: Sequence[Grade], answers: Sequence[Mapping[str, Answer]]
+) -> list[tuple[list[str], str, list[str]]]:
     """Students, assignment, exercises: where the code is the same but for comments, layout and names of variables.
 
     Students whose answers are the same in the same exercises stand together. What is short is not looked at.
     """
     by_code = defaultdict(set)
-    for grade, own in zip(grades, texts, strict=True):
-        for id, answer in own.answers.items():
+    for grade, own in zip(grades, answers, strict=True):
+        for id, answer in own.items():
             if same := essence(answer.code):
                 by_code[grade.one.assignment.name, id, same].add(grade.one.student)
     groups = defaultdict(list)
@@ -237,17 +238,12 @@ def _released(register: Register, assignments: tuple[Assignment, ...]) -> tuple[
     return frozenset(ours), questions
 
 
-def _readable(one: HandedIn) -> HandedIn:
-    """The submission; without a path, if its notebook cannot be read."""
-    problem = one.cells()[1]
-    return replace(one, path=None, problem=problem) if problem else one
-
-
-def _written(one: HandedIn, ours: frozenset[str]) -> Written:
-    if one.path is None:
-        return Written({})
+def _looked_at(one: HandedIn, ours: frozenset[str]) -> tuple[HandedIn, dict[str, Answer]]:
+    """The submission with what can be seen without running it, and its answers; no path, if it cannot be read."""
+    if problem := one.cells()[1]:
+        return replace(one, path=None, problem=problem), {}
     answers = answers_of(cells_of(one.path), one.assignment.exercises, ours)
-    return Written(answers, copied(answers))
+    return replace(one, notes=(*one.notes, *copied(answers))), answers
 
 
 def _path_in_zip(one: HandedIn, taken: Mapping[str, str]) -> str:
