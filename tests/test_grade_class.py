@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from test_grade import HOW_TO, NAMED, RIGHT, WRONG, assignment, notebook
+from tiny_course import course
 
 from utils.course import CourseError
 from utils.course.grading.gradebook import grade_class
@@ -146,6 +148,37 @@ def test_two_runs_write_the_same(folder, tmp_path):
         grade_class(handed_in(folder, Register()), out, jobs=1)
     for name in ("grades.csv", "summary.md"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_class_of_oddities_is_graded_and_each_is_told(tmp_path):
+    """The command, on all that ended it, hid somebody or changed a grade."""
+    folder = tmp_path / "collected"
+    folder.mkdir()
+    right = notebook(HOW_TO, *list(RIGHT.values())[:2])
+    for raw in (b"Jos\xe9.ipynb", ("汉" * 40 + ".ipynb").encode(), b"x.IPYNB", b"\x1b[31mred.ipynb", b"._x.ipynb"):
+        with open(os.fsencode(folder) + b"/" + raw, "wb") as file:  # noqa: PTH123 a path of bytes
+            file.write(right)
+    for name in ("nested/deep/x.ipynb", "two/a.ipynb", "two/b.ipynb", "__MACOSX/x.ipynb", ".ipynb_checkpoints/x.ipynb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(right)
+    (folder / "two.ipynb").write_bytes(notebook("# check('gmm.bic', bic); check('vae.train', x)"))
+    (folder / "linked").symlink_to(folder / "nested")
+    (folder / "essay.pdf").write_bytes(b"%PDF")
+    (folder / "roster.csv").write_bytes("student;email\r\nJosé;j@x.org\r\nemmy;e@x.org\r\n".encode("cp1252"))
+    asked = ("--chapter", "04", "--only", "core", "--without", "gmm.m_step", "--without", "gmm.gaussian_log_prob")
+    done = course(Register().root, "grade", str(folder), "--jobs", "1", *asked)
+    assert done.returncode == 0, done.stderr
+    points = {row["student"]: (row["points"], row["total"]) for row in grades(folder / "grades")}
+    everything, nothing = ("3", "3"), ("0", "0")
+    assert points == {
+        "José": everything, "汉" * 40: everything, "x": everything, "\ufffd[31mred": everything,
+        "nested": everything, "two": everything, "linked": nothing, "emmy": nothing,
+    }  # fmt: skip
+    assert "04_gaussian_mixtures: 2 exercises" in done.stdout and "\x1b[31mred" not in done.stdout
+    for line in ("no notebooks: essay.pdf", "nothing was submitted: emmy", "see the column `note`: linked, two"):
+        assert line in done.stdout, done.stdout
+    notes = {row["student"]: row["note"] for row in grades(folder / "grades")}
+    assert "is a link" in notes["linked"] and "Of 3 notebooks, the last was graded" in notes["two"]
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(folder):

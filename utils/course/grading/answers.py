@@ -13,6 +13,7 @@ import token
 import tokenize
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from utils.checks.engine import function_name
@@ -21,7 +22,8 @@ from utils.course.grading.notebook_runner import sources
 from utils.course.tasks import DERIVATION, HEADING, Task
 
 PICTURES = ("image/png", "image/jpeg", "image/gif")
-MOST_OF_A_PICTURE, LONG_ENOUGH = 3_000_000, 60  # bytes; tokens from which on two equal answers are worth a look
+MOST_OF_A_PICTURE, MOST_CODE = 3_000_000, 500_000  # characters
+LONG_ENOUGH = 60  # tokens, from which on two equal answers are worth a look
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def cells_of(notebook: Path) -> list[Cell]:
 def answers_of(cells: Collection[Cell], tasks: Collection[Task], ours: Collection[str]) -> dict[str, Answer]:
     """The answer to each exercise. `ours` are the texts of the released notebook, which no student wrote."""
     code = [cell.text for cell in cells if cell.kind == "code"]
-    defined = [set(_defined(text)) for text in code]
+    sizes = accumulate(map(len, code))
+    ways = (_defined if so_far <= MOST_CODE else _seem_defined for so_far in sizes)
+    defined = [set(names_of(text)) for names_of, text in zip(ways, code, strict=True)]
     ours = {text.strip() for text in ours} | {""}
     answers = {}
     for task in tasks:
@@ -101,6 +105,8 @@ def essence(code: str) -> str:
     is called stay: they are what the code does.
     """
     found, names = [], {}
+    if len(code) > MOST_CODE:
+        return ""
     with contextlib.suppress(tokenize.TokenError, SyntaxError):
         tokens = list(_tokens(code))
         for before, now, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
@@ -187,7 +193,12 @@ def _defined(code: str) -> Iterator[str]:
             elif at == 0 and len(line) == 2 and now.string == "=":
                 yield line[0]
         return
-    yield from re.findall(r"^(?:async +)?(?:def|class) +(\w+)", code, re.MULTILINE)
+    yield from _seem_defined(code)
+
+
+def _seem_defined(code: str) -> list[str]:
+    """The same for what is no Python, or too long to be read with care."""
+    return re.findall(r"^(?:async +)?(?:def|class) +(\w+)", code, re.MULTILINE)
 
 
 def _tokens(code: str) -> Iterator[tokenize.TokenInfo]:

@@ -24,7 +24,7 @@ class Grade:
     """One submission's grade.
 
     `points` are those of the checks; `entered` is what the instructor wrote, column → text; `total` is None while it is
-    open; `waits_for` are the columns that it needs, `faults` the entries that cannot be read, `remarks` the odd ones.
+    open; `waits_for` are the columns that it needs, `faults` the entries that cannot be read, `remarks` those to see.
     """
 
     one: HandedIn

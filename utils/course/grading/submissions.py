@@ -27,7 +27,7 @@ from utils.course.tasks import Task, chosen, known, tasks_of
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # browsers add the second ending
 JUNK = {"__macosx", "thumbs.db", "desktop.ini"}  # of systems and editors; hidden files are, too
 OURS = {"points.json", "roster.csv", "README.md", "grades"}
-MOST_FILES = 10_000
+MOST_FILES, MOST_NOTEBOOKS = 10_000, 20  # of one student, that are looked at
 HOW_TO_STATE = (
     "Say it with `--chapter 04`, and with --only and --without as it was released; or put the release's points.json"
     " beside the submissions."
@@ -156,9 +156,7 @@ def _students(folder: Path, out: Path | None) -> dict[str, list[Path]]:
     places = [place for place in places if not _is_empty(place)]
     names = {place: NOTEBOOK.sub("", readable(place.name)) for place in places}
     canvas = [CANVAS.match(name) for name in names.values()]
-    if all(canvas) and len({m[1] for m in canvas}) == len({m[2] for m in canvas}) == len(
-        {m.group(1, 2) for m in canvas}
-    ):
+    if all(canvas) and len({m[1] for m in canvas}) == len({m[2] for m in canvas}) == len({m[1] + m[2] for m in canvas}):
         names = {place: "_".join(CANVAS.match(name).group(1, 2)) for place, name in names.items()}
     found = defaultdict(list)
     for place, name in names.items():
@@ -230,8 +228,8 @@ def _choose(student: str, assignment: Assignment, places: list[Path], folder: Pa
         return HandedIn(student, assignment, None, problem, tuple(notes), _place(places[0], folder))
     if len(notebooks) > 1:
         ids = [task.id for task in assignment.exercises]
-        candidates = [file for file in notebooks if _mentions(file, ids)] or notebooks
-        last = max(candidates, key=lambda file: (file.stat().st_mtime_ns, str(file)))
+        newest = sorted(notebooks, key=lambda file: (file.stat().st_mtime_ns, str(file)), reverse=True)
+        last = next((file for file in newest[:MOST_NOTEBOOKS] if _mentions(file, ids)), newest[0])
         others = ", ".join(f"`{_shown(file, places)}`" for file in notebooks if file != last)
         when = datetime.fromtimestamp(last.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
         notes.append(
@@ -272,7 +270,7 @@ def _mentions(notebook: Path, ids: Collection[str]) -> bool:
         code = "\n".join(sources(notebook))
     except CourseError:
         return False
-    return any(id in code for id in ids)
+    return any(id in code or f"def {id.partition('.')[2]}(" in code for id in ids)
 
 
 def _is_empty(place: Path) -> bool:
