@@ -78,7 +78,7 @@ def written(folder: Path, *everybody: HandedIn, entered: str = "", **verdict: st
         each["notes"] = list(filter(None, [verdict.get("message")]))
     out = folder / "out"
     if entered:
-        out.mkdir(exist_ok=True)
+        out.mkdir(exist_ok=True, parents=True)
         (out / "grades.csv").write_text(entered, encoding="utf-8")
     write_reports(everybody, results, out, Register())
     return {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.html")} | {
@@ -285,6 +285,12 @@ def test_the_same_code_is_pointed_out_whatever_is_done_to_its_looks(tmp_path, wa
 def test_short_answers_and_stubs_are_no_copies(tmp_path, code):
     everybody = [submitted(tmp_path / "in", name, {"gmm.conditional": code}) for name in ("ada", "bob")]
     assert "same code" not in written(tmp_path, *everybody)["summary.md"] and essence(code) == ""
+
+
+def test_what_many_wrote_is_no_copy(tmp_path):
+    many = [submitted(tmp_path / "in", f"s{number}", {"gmm.conditional": LONG}) for number in range(6)]
+    assert "same code" in written(tmp_path / "a", *many[:5])["summary.md"]
+    assert "same code" not in written(tmp_path / "b", *many)["summary.md"]
 
 
 # --- to be handed back -----------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_a_class_is_graded_once_and_what_was_entered_stays(folder):
     ]  # fmt: skip
     assert [row["note"] for row in grades(out)][:3] == [
         "this is no notebook: its content is no JSON",
-        "no notebook was submitted; `link.ipynb` is a link, and links are not followed.",
+        "no notebook was submitted; `link.ipynb` is a link, and links are not followed",
         "waits for gmm.e_step (by hand)",
     ]
     assert "points by hand are missing, so the total is open: right, wrong" in told

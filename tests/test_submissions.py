@@ -355,7 +355,7 @@ def test_cells_as_no_program_writes_them_are_left_out(tmp_path):
         {"cell_type": "markdown", "source": 3},
         {"cell_type": "markdown", "source": "a", "metadata": [], "attachments": [1]},
         {"cell_type": "markdown", "source": ["b", "c"], "metadata": {"exercise": "x"}, "attachments": {"p": {}}},
-        {"cell_type": "code", "source": "1", "metadata": None, "attachments": {"p": {"image/png": "no base64"}}},
+        {"cell_type": "code", "source": "1", "metadata": None, "attachments": {"p": {"image/png": "no base64!"}}},
     ]
     put(tmp_path / "ada.ipynb", json.dumps({"cells": odd}).encode())
     assert [(cell.text, cell.exercise, cell.pictures) for cell in cells_of(tmp_path / "ada.ipynb")] == [

@@ -58,7 +58,8 @@ class Grade:
     @property
     def note(self) -> str:
         """The same in a line, and what the total waits for."""
-        return "; ".join([*self.odd, *([f"waits for {', '.join(self.waits_for)}"] if self.waits_for else [])])
+        waits = [f"waits for {', '.join(self.waits_for)}"] if self.waits_for else []
+        return "; ".join(text.removesuffix(".") for text in [*self.odd, *waits])
 
 
 def points_of(assignment: Assignment, result: dict) -> dict[str, int]:

@@ -22,7 +22,7 @@ from utils.course.notebooks import read
 from utils.course.register import Register
 from utils.course.tasks import is_derivation, owners_of, tasks_of
 
-SOME = 8  # names in a line of the terminal
+SOME, FEW = 8, 5  # names in a line of the terminal; students who may share an answer, and it is no common one
 
 
 def write_reports(
@@ -69,16 +69,17 @@ def identical(
 ) -> list[tuple[list[str], str, list[str]]]:
     """Students, assignment, exercises: where the code is the same but for comments, layout and names of variables.
 
-    Students whose answers are the same in the same exercises stand together. What is short is not looked at.
+    Students whose answers are the same in the same exercises stand together. What is short, or the same for many of a
+    class, is not looked at: so it is written.
     """
     by_code = defaultdict(set)
     for grade, own in zip(grades, answers, strict=True):
         for id, answer in own.items():
             if same := essence(answer.code):
                 by_code[grade.one.assignment.name, id, same].add(grade.one.student)
-    groups = defaultdict(list)
+    groups, few = defaultdict(list), max(FEW, len(grades) // 10)
     for (assignment, id, _), students in by_code.items():
-        if len(students) > 1:
+        if 1 < len(students) <= few:
             groups[assignment, tuple(sorted(students))].append(id)
     return sorted((list(students), assignment, ids) for (assignment, students), ids in groups.items())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from utils.course import CourseError
 from utils.course.grading.grades import Grade
 from utils.course.grading.names import loose, spellings
-from utils.course.grading.submissions import HandedIn
+from utils.course.grading.submissions import HandedIn, in_order
 from utils.course.grading.tables import Table, cell, read_table, shown, written
 
 # What a column may be called: in a roster of one's own, in Canvas's export of grades, in Moodle's list of participants.
@@ -89,7 +89,7 @@ def compared(
                 complete.append(HandedIn(label, assignment, None, NOTHING))
                 known[label] = person
     strangers = sorted({one.student for one in found} - set(who))
-    return sorted(complete, key=lambda one: (one.assignment.name, one.student)), known, strangers
+    return in_order(complete), known, strangers
 
 
 def canvas_csv(grades: Sequence[Grade], who: dict[str, Person]) -> bytes:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -110,7 +110,12 @@ def handed_in(
     for name, places in students.items():
         assignment = _assignment(folder, name, register, asked)
         found += [_choose(student, assignment, own, folder) for student, own in places.items()]
-    return sorted(found, key=lambda one: (one.assignment.name, one.student))
+    return in_order(found)
+
+
+def in_order(found: Iterable[HandedIn]) -> list[HandedIn]:
+    """By assignment and student, as a person would sort them."""
+    return sorted(found, key=lambda one: (one.assignment.name, one.student.casefold(), one.student))
 
 
 def left_out(folder: Path, found: Collection[HandedIn], out: Path) -> list[str]:
