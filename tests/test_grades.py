@@ -380,9 +380,9 @@ def test_grades_for_canvas(tmp_path):
     assert canvas_csv(grades, who).decode().splitlines() == [
         "Student,ID,SIS User ID,SIS Login ID,Section,hw,second",
         "Points Possible,,,,,6,6",
-        '"Pascal, Blaise",124,U2,blaise1,A,2.5,2.5',
         "eve,,,eve,,,",  # open, so there is nothing to import
         '"Lovelace, Ada",123,U1,ada1,A,2.5,2.5',
+        '"Pascal, Blaise",124,U2,blaise1,A,2.5,2.5',
     ]
 
 
