@@ -95,13 +95,17 @@ def test_a_page_says_all_that_there_is_to_say(tmp_path):
     entered = "student,late,extra,override,comment,gmm.conditional (by hand),gmm.conditional (comment)\n"
     entered += 'ada,10%,"0,5",,"Fine, but late.\nSee me.",2,Well derived\n'
     page = page_of(
-        tmp_path, one, entered=entered, message="You forgot `x[0]`.", hint="Look at `y < 3`.", printed="hello"
+        tmp_path,
+        one,
+        entered=entered,
+        message="You forgot `x[0]`.",
+        hint="Look at `y < 3`.",
     )
     tags = Tags(page)
     assert "script" not in tags.found and dict(tags.attributes)["lang"] == "en"
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<body>")[2]))
     for words in ("ada · hw", "2.3 of 4 points", "10%", "0.5", "Fine, but late.", "See me.", "wrong", "Well derived",
-                  "Because", "a = b", "hello", "2 of 2 by hand", "torch . linalg . solve"):  # fmt: skip
+                  "Because", "a = b", "2 of 2 by hand", "torch . linalg . solve"):  # fmt: skip
         assert words in text, words
     assert "You forgot <code>x[0]</code>. Look at <code>y &lt; 3</code>." in page  # and no escape beyond HTML's own
     assert 'name="viewport"' in page and "http" not in page.replace("http-equiv", "")
@@ -114,7 +118,7 @@ def test_a_stub_is_called_untouched_and_nobody_is_sent_to_a_cell(tmp_path):
     assert "then run its cell" not in page.partition("<section>")[2]
 
 
-PLACES = ("student", "code", "derivation", "message", "printed", "comment")
+PLACES = ("student", "code", "derivation", "message", "comment")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -125,7 +129,7 @@ def test_text_of_strangers_is_text(tmp_path, place):
         changes={"gmm.conditional": f"def conditional():\n    return '{ATTACK}'"} if place == "code" else {},
         derivation=ATTACK if place == "derivation" else "x",
     )
-    verdict = {place: ATTACK + f" `{ATTACK}`"} if place in ("message", "printed") else {}
+    verdict = {place: ATTACK + f" `{ATTACK}`"} if place == "message" else {}
     entered = f'student,comment\nada,"{ATTACK}"\n' if place == "comment" else ""
     for name, content in written(tmp_path, one, entered=entered, **verdict).items():
         if name.endswith(".html"):
@@ -179,6 +183,11 @@ def test_a_very_long_answer_is_cut_and_that_is_said():
 )
 def test_any_code_can_be_shown(source):
     assert pages.code(source).encode() and Tags(pages.code(source)).found[0] == "pre"
+
+
+def test_what_was_printed_is_not_handed_back(tmp_path):
+    """It may be the inputs, which the next try would then know."""
+    assert "0.12345" not in page_of(tmp_path, submitted(tmp_path / "in"), printed="tensor(0.12345)")
 
 
 # --- derivations -----------------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def _sum(grade: Grade) -> str:
 
 
 def _exercise(task: Task, verdict: Mapping, grade: Grade, answer: Answer) -> str:
+    # What the code printed is not shown: it may be the hidden inputs, and the next try would know them.
     word, points = WORDS[verdict["status"]], grade.points[task.id]
     parts = [
         f"<section><h2>{text(task.teaches)}</h2>",
@@ -137,8 +138,6 @@ def _exercise(task: Task, verdict: Mapping, grade: Grade, answer: Answer) -> str
         parts.append(f'<div class="comment"><p>{_lines(comment)}</p></div>')
     if answer.code:
         parts.append(code(answer.code))
-    if printed := verdict.get("printed", "").strip():
-        parts.append(f"<details><summary>what it printed</summary><pre>{text(printed)}</pre></details>")
     if task.by_hand:
         points = _number(grade.entered.get(task.id + BY_HAND, "")) or "–"
         parts.append(f"<p>Derivation: {text(points)} of {task.by_hand} by hand</p>{_derivation(answer)}")
