@@ -36,7 +36,7 @@ def roomy(monkeypatch):
 def test_a_healthy_machine_gets_a_line_a_check(roomy):
     healthy, lines = report()
     assert healthy, lines
-    names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training"]
+    names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training", "sandbox"]
     assert [line.split(":")[0] for line in lines] == [f"[ OK ] {name}" for name in names]
     assert "Fix" not in "".join(lines)
 

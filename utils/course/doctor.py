@@ -158,6 +158,12 @@ def check_training() -> Iterator[Finding]:
         yield Finding(seconds <= TRAINING_LIMIT, "training", detail, fix)
 
 
+def check_sandbox() -> Iterator[Finding]:
+    from utils.course.grading.trial import try_sandbox
+
+    yield Finding(True, "sandbox", try_sandbox())
+
+
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_checkout,
     check_python,
@@ -168,6 +174,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_memory,
     check_gpu,
     check_training,
+    check_sandbox,
 )
 
 
