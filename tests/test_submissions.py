@@ -359,5 +359,5 @@ def test_cells_as_no_program_writes_them_are_left_out(tmp_path):
     ]
     put(tmp_path / "ada.ipynb", json.dumps({"cells": odd}).encode())
     assert [(cell.text, cell.exercise, cell.pictures) for cell in cells_of(tmp_path / "ada.ipynb")] == [
-        ("bc", "", {}), ("1", "", {})
+        ("", "", {}), ("a", "", {}), ("bc", "", {}), ("1", "", {})
     ]  # fmt: skip

@@ -6,7 +6,6 @@ import base64
 import binascii
 import contextlib
 import io
-import json
 import keyword
 import re
 import token
@@ -18,10 +17,9 @@ from pathlib import Path
 
 from utils.checks.engine import function_name
 from utils.course import CourseError
-from utils.course.grading.notebook_runner import sources
+from utils.course.grading import notebook_runner
 from utils.course.tasks import DERIVATION, HEADING, Task
 
-PICTURES = ("image/png", "image/jpeg", "image/gif")
 MOST_OF_A_PICTURE, MOST_CODE = 3_000_000, 500_000  # characters
 LONG_ENOUGH = 60  # tokens, from which on two equal answers are worth a look
 
@@ -53,17 +51,13 @@ class Answer:
 def cells_of(notebook: Path) -> list[Cell]:
     """The cells of a notebook, of any version; none where it cannot be read."""
     try:
-        sources(notebook)  # refuses what is no notebook, or too large
-        tree = json.loads(notebook.read_bytes())
-    except (CourseError, OSError, ValueError, RecursionError):
+        found = notebook_runner.cells_of(notebook)
+    except CourseError:
         return []
-    found = []
-    for sheet in tree.get("worksheets") or [tree]:
-        for cell in sheet["cells"]:
-            with contextlib.suppress(TypeError, AttributeError, KeyError):  # a cell as no program writes it
-                text = "".join(cell.get("source", cell.get("input", "")))
-                found.append(Cell(str(cell["cell_type"]), _writable(text), _exercise(cell), _pictures(cell)))
-    return found
+    return [
+        Cell(kind, _writable(text), exercise, {name: data for name, data in pictures.items() if _is_picture(data)})
+        for kind, text, exercise, pictures in found
+    ]
 
 
 def answers_of(cells: Collection[Cell], tasks: Collection[Task], ours: Collection[str]) -> dict[str, Answer]:
@@ -143,22 +137,11 @@ def _section(cells: Collection[Cell], task: Task) -> list[Cell]:
     return [cell for section in sections if speaks_of_it(section) for cell in section]
 
 
-def _exercise(cell: dict) -> str:
-    metadata = cell.get("metadata") or {}
-    marked = metadata.get("exercise")
-    return str(marked.get("id", "")) if isinstance(marked, dict) else ""
-
-
-def _pictures(cell: dict) -> dict[str, str]:
-    """Attached pictures as data URIs; whatever is not one, or too large, is left out."""
-    found = {}
-    for name, kinds in (cell.get("attachments") or {}).items():
-        for kind in PICTURES:
-            data = "".join("".join(kinds.get(kind, "")).split())
-            with contextlib.suppress(binascii.Error, ValueError):
-                if data and len(data) <= MOST_OF_A_PICTURE and base64.b64decode(data, validate=True):
-                    found[str(name)] = f"data:{kind};base64,{data}"
-    return found
+def _is_picture(uri: str) -> bool:
+    data = uri.partition(",")[2]
+    with contextlib.suppress(binascii.Error, ValueError):
+        return len(data) <= MOST_OF_A_PICTURE and bool(base64.b64decode(data, validate=True))
+    return False
 
 
 def _writable(text: str) -> str:
