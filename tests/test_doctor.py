@@ -170,3 +170,17 @@ def test_a_torch_that_does_not_learn(monkeypatch):
     finding = the_failure(doctor.check_training)
     assert "90% expected" in finding.detail
     assert finding.fix.endswith("--force-reinstall")
+
+
+def test_a_sandbox_that_does_not_start_is_an_instructors_problem(monkeypatch):
+    from utils.course.grading import trial
+
+    def fail():
+        raise trial.NoSandbox("the sandbox did not start: bwrap: no\npermission", "allow it")
+
+    monkeypatch.setattr(trial, "try_sandbox", fail)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert the_failure(doctor.check_sandbox)[2:] == ("the sandbox did not start: bwrap: no permission", "allow it")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (finding,) = doctor.check_sandbox()
+    assert finding.ok and finding.detail.endswith("bwrap: no permission. To grade, allow it")

@@ -330,7 +330,7 @@ def test_a_deleted_import_is_told_once_and_first():
     typed = "def {}(a: Tensor, b: Tensor = None):\n    return a"
     result = graded("print(1)", typed.format("log_sum_exp"), "tau = Tensor(3)", typed.format("e_step"))
     assert result["notes"] == ["Code cells 3, 4, 5 ended in `NameError: name 'Tensor' is not defined`."]
-    assert result["errors"] == [(number, "NameError: name 'Tensor' is not defined") for number in (3, 4, 5)]
+    assert result["errors"] == [[number, "NameError: name 'Tensor' is not defined"] for number in (3, 4, 5)]
     assert [(verdict["status"], verdict["message"]) for verdict in result["verdicts"]] == [
         ("raised", "`log_sum_exp` is not defined, because code cell 3 ended in an error."),
         ("raised", "`e_step` is not defined, because code cell 5 ended in an error."),

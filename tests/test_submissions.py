@@ -284,6 +284,16 @@ def test_a_wrong_option_is_one_sentence(tmp_path, arguments, says):
     assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr
 
 
+def test_the_help_says_what_is_taken_by_default():
+    shown = " ".join(course(REGISTER.root, "grade", "--help").stdout.replace("│", " ").split())
+    for words in (
+        "(default: DIR/roster.csv)",
+        "(default: DIR/grades)",
+        "course grade collected --chapter 04 --only core",
+    ):
+        assert words in shown, shown
+
+
 # --- layouts ---------------------------------------------------------------------------------------------------------
 
 

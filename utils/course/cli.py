@@ -315,20 +315,15 @@ def grade(
 ) -> None:
     """For instructors: grade a class in a sandbox. Writes grades.csv, feedback for each student and a summary."""
     from utils.course.grading.gradebook import grade_class
-    from utils.course.grading.roster import compared, read_roster
+    from utils.course.grading.roster import collected
     from utils.course.grading.sandbox import UNPROTECTED
-    from utils.course.grading.submissions import handed_in, left_out, stated
+    from utils.course.grading.submissions import stated
 
     register, console, target = _register(), _console(), out or folder / "grades"
     if (only or without) and not chapter:
         raise CourseError("--only and --without are about the exercises of --chapter: give it, too")
     asked = stated(register, chapter, only or (), without or ()) if chapter else None
-    found, who, told = handed_in(folder, register, asked, target), {}, []
-    if others := left_out(folder, found, target):
-        told.append(f"not graded, because they are no notebooks: {', '.join(others)}")
-    if roster or (folder / "roster.csv").is_file():
-        found, who, strangers = compared(found, read_roster(roster or folder / "roster.csv"))
-        told += [f"not on the roster: {', '.join(strangers)}"] * bool(strangers)
+    found, who, told = collected(folder, register, asked, target, roster)
     for assignment in dict.fromkeys(one.assignment for one in found):
         console.print(escape(f"{assignment.name}: {len(assignment.exercises)} exercises"), soft_wrap=True)
     if unsafe:

@@ -95,7 +95,7 @@ def grade(submission: Submission) -> dict:
         "student": submission.student,
         "assignment": submission.assignment.name,
         "verdicts": [asdict(verdicts[id]) for id in ids],
-        "errors": list(errors.items())[:ERRORS_KEPT],
+        "errors": [list(pair) for pair in errors.items()][:ERRORS_KEPT],
         "notes": list(dict.fromkeys(notes)),
         "seconds": time.perf_counter() - start,
     }

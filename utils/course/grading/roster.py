@@ -11,8 +11,9 @@ from pathlib import Path
 from utils.course import CourseError
 from utils.course.grading.grades import Grade
 from utils.course.grading.names import loose, spellings
-from utils.course.grading.submissions import HandedIn, in_order
+from utils.course.grading.submissions import Assignment, HandedIn, handed_in, in_order, left_out
 from utils.course.grading.tables import Table, cell, read_table, shown, written
+from utils.course.register import Register
 
 # What a column may be called: in a roster of one's own, in Canvas's export of grades, in Moodle's list of participants.
 COLUMNS = {
@@ -40,6 +41,27 @@ class Person:
     def label(self) -> str:
         full = f"{self.facts['first']} {self.facts['last']}".strip()
         return self.facts["student"] or full or self.facts["login"] or self.facts["email"] or self.facts["number"]
+
+
+def collected(
+    folder: Path, register: Register, asked: Assignment | None, out: Path, roster: Path | None = None
+) -> tuple[list[HandedIn], dict[str, Person], list[str]]:
+    """What was submitted and what is missing, who the students of the roster are, and what else there is to tell.
+
+    Args:
+        folder: where the submissions lie; its roster.csv is the roster, unless `roster` is another file.
+        register: the course.
+        asked: what was asked, see `handed_in`.
+        out: the folder of grades.
+        roster: who is in the class.
+    """
+    found, who, told = handed_in(folder, register, asked, out), {}, []
+    if others := left_out(folder, found, out):
+        told.append(f"not graded, because they are no notebooks: {', '.join(others)}")
+    if roster or (folder / "roster.csv").is_file():
+        found, who, strangers = compared(found, read_roster(roster or folder / "roster.csv"))
+        told += [f"not on the roster: {', '.join(strangers)}"] * bool(strangers)
+    return found, who, told
 
 
 def read_roster(path: Path) -> list[Person]:

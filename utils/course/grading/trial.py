@@ -44,8 +44,9 @@ if system_calls.known():
 assert not through, ", ".join(through)
 """
 CONTAINER = (
-    "inside a container, start that with the right to make namespaces (Docker: `--security-opt seccomp=unconfined"
-    " --security-opt apparmor=unconfined --cap-add SYS_ADMIN`), or grade outside of it"
+    "see what `bwrap --unshare-all --ro-bind / / true` says; inside a container, start that with the right to make"
+    " namespaces (Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN`), or"
+    " grade outside of it"
 )
 
 
