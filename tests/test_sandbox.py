@@ -358,6 +358,23 @@ def test_the_exception_of_a_cell_is_told_whatever_it_is():
     assert "NotImplementedError" not in "".join(result["notes"])
 
 
+@needs_sandbox
+def test_cells_that_python_cannot_read_end_in_their_own_error():
+    odd = "x = '\ud800'", "x = 1\0", "(" * 1000, "x = " + "1+" * 100_000 + "1", "%run /etc/passwd", "%%none\n1"
+    result = graded(*odd, FIRST, RIGHT_E_STEP)
+    assert [verdict["status"] for verdict in result["verdicts"]] == ["passed", "passed"]
+    kinds = {number: said.partition(":")[0] for number, said in result["errors"]}
+    assert kinds | {5: ""} == {
+        2: "UnicodeEncodeError",
+        3: kinds[3],
+        4: "SyntaxError",
+        5: "",
+        6: "Exception",
+        7: "UsageError",
+    }
+    json.dumps(result).encode()
+
+
 def test_cells_that_would_define_a_name_are_known():
     assert defines("x = 1\ndef f(a):\n    pass", "f") and defines("class f:", "f") and defines("f = partial(g)", "f")
     assert not defines("f(1)\n  f == 2\ndef ff(): pass\ng = f\n# def f", "f") and not defines("f == 3", "f")

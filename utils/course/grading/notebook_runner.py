@@ -105,7 +105,7 @@ def _told(error: BaseException | None) -> str:
     try:
         said = " ".join(str(error).split())
         if isinstance(error, SyntaxError):  # its own text names a file that nobody knows
-            said = f"{error.msg}, line {error.lineno}"
+            said = f"{error.msg}, line {error.lineno}" if error.lineno else str(error.msg)
     except BaseException:
         said = ""
     return f"{type(error).__name__}: {said}".removesuffix(": ")[:MAX_TOLD]

@@ -45,8 +45,8 @@ assert not through, ", ".join(through)
 """
 CONTAINER = (
     "see what `bwrap --unshare-all --ro-bind / / true` says; inside a container, start that with the right to make"
-    " namespaces (Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN`), or"
-    " grade outside of it"
+    " namespaces (Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN`),"
+    " or grade outside of it"
 )
 
 
