@@ -164,6 +164,7 @@ def test_what_was_entered_is_read_in_any_form(tmp_path, form):
     "text",
     [
         "sep=;\nstudent;late\nada;1\n",
+        "\ufeff\ufeffstudent,late\nada,1\n",
         "Grades of May\n\n student ,LATE\nada,1\n",
         "student,late,,\nada,1,,\n,,,\n",
         '\n\n"student","late"\n"ada","1"\n',

@@ -109,7 +109,7 @@ def _decoded(data: bytes) -> tuple[str, str]:
     else:
         text, encoding = data.decode("latin-1"), "latin-1"
     encoding = "utf-16" if encoding.startswith("utf-16") else encoding
-    return re.sub(r"\Asep=.[\r\n]+", "", text).replace("\0", ""), encoding
+    return re.sub(r"\A\ufeff*(sep=.[\r\n]+)?", "", text).replace("\0", ""), encoding
 
 
 def _named(header: list[str], lines: list[list[str]]) -> list[str]:
