@@ -347,7 +347,7 @@ def grade(
     console.print(f"{len(results)} submissions, {passed} of {total} exercises passed", soft_wrap=True)
     for line in told:
         what, _, more = line.partition(": ")
-        console.print(f"[yellow]{escape(what)}{':' * bool(more)}[/] {escape(more)}", soft_wrap=True)
+        console.print(f"[yellow]{escape(what)}[/]" + (f": {escape(more)}" if more else ""), soft_wrap=True)
     console.print(f"Grades, feedback and summary lie in {escape(_near(target))}", soft_wrap=True)
 
 

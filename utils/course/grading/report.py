@@ -80,7 +80,7 @@ def identical(
     groups, few = defaultdict(list), max(FEW, len(grades) // 10)
     for (assignment, id, _), students in by_code.items():
         if 1 < len(students) <= few:
-            groups[assignment, tuple(sorted(students))].append(id)
+            groups[assignment, tuple(sorted(students, key=lambda name: (name.casefold(), name)))].append(id)
     return sorted((list(students), assignment, ids) for (assignment, students), ids in groups.items())
 
 
