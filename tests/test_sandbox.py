@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sandbox_here import needs_sandbox
@@ -259,6 +260,17 @@ def test_links_on_the_way_are_followed(tmp_path):
     (tmp_path / "ring").symlink_to("ring")
     with pytest.raises(CourseError, match="leads nowhere"):
         bubblewrap.follow(tmp_path / "ring")
+
+
+def test_packages_of_a_users_own_are_bound_too(tmp_path, monkeypatch):
+    lies = {"torch": tmp_path / "site", "numpy": Path(sys.prefix, "lib")}
+    spec = {name: SimpleNamespace(origin=str(place / name / "__init__.py")) for name, place in lies.items()}
+    monkeypatch.setattr(bubblewrap, "find_spec", spec.get)
+    assert bubblewrap.packages() == [tmp_path / "site"]
+    (tmp_path / "site").mkdir()
+    monkeypatch.setattr(bubblewrap, "_switches", lambda: "")  # as of an old bubblewrap
+    words = bubblewrap.command({}, 1)
+    assert f"--ro-bind {tmp_path / 'site'} {tmp_path / 'site'}" in " ".join(words) and "--size" not in words
 
 
 @needs_sandbox

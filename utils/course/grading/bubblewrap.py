@@ -41,9 +41,10 @@ def command(environment: dict[str, str], files_mb: int) -> list[str]:
 
 
 def packages() -> list[Path]:
-    """Where the packages lie that are needed inside, in whatever way this interpreter finds them."""
+    """Where packages lie that are needed inside and that this interpreter does not find by itself there."""
     found = (find_spec(name) for name in ("torch", "numpy", "IPython", "matplotlib", "sklearn"))
-    return list(dict.fromkeys(Path(spec.origin).parents[1] for spec in found if spec and spec.origin))
+    places = dict.fromkeys(Path(spec.origin).parents[1] for spec in found if spec and spec.origin)
+    return [place for place in places if not any(map(place.is_relative_to, (sys.prefix, sys.base_prefix)))]
 
 
 def follow(path: Path) -> tuple[Path, dict[Path, str]]:
