@@ -258,11 +258,11 @@ def test_no_choice_of_one_exercise_or_of_all_but_one_leaves_a_name_undefined(cha
 @pytest.mark.parametrize(
     ("chapters", "choices", "message"),
     [
-        (["04"], {"only": ["cor"]}, "no tier 'cor' to release. Did you mean core?"),
-        (["04"], {"without": ["gmm.estep"]}, "no exercise 'gmm.estep' to release. Did you mean gmm.e_step"),
-        (["04"], {"without": ["rbm.train"]}, "no exercise 'rbm.train' to release"),
+        (["04"], {"only": ["cor"]}, "no tier 'cor'. Did you mean core?"),
+        (["04"], {"without": ["gmm.estep"]}, "no exercise 'gmm.estep'. Did you mean gmm.e_step"),
+        (["04"], {"without": ["rbm.train"]}, "no exercise 'rbm.train'"),
         (["04"], {"only": ["core"], "without": GMM_CORE}, f"no exercise of {GMM} is left"),
-        (["04"], {"format": "notebook"}, "no format 'notebook' to release. There are: nbgrader, folder"),
+        (["04"], {"format": "notebook"}, "no format 'notebook'. There are: nbgrader, folder"),
     ],
 )
 def test_a_mistake_is_named_and_nothing_written(tmp_path, chapters, choices, message):

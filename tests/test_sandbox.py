@@ -427,4 +427,4 @@ def test_a_large_notebook_is_read_apart_and_the_same():
         capture_output=True,
         check=True,
     )
-    assert json.loads(done.stdout) == [list(cells), ""]
+    assert json.loads(done.stdout) == [[["code", cell, "", {}] for cell in cells], ""]

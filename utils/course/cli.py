@@ -27,6 +27,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+ASKED, AGAIN, WHERE = (
+    "What was asked",
+    "Grade again, although nothing changed",
+    "Where and how",
+)  # panels of `grade --help`
 Names = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="number, name or beginning of a name")]
 
 
@@ -103,7 +108,7 @@ def run(
         list[str] | None,
         typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="a value for the parameters cell"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for the executed notebook [default: work/runs]")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the executed notebook (default: work/runs)")] = None,
     all_: Annotated[bool, typer.Option("--all", help="every chapter")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="notebooks side by side")] = 1,
     cell_seconds: Annotated[float, typer.Option(min=1, help="time limit of one cell, in seconds")] = 1800,
@@ -175,8 +180,8 @@ def sync(
 @app.command(epilog="Example: [bold]course new 34_point_processes --part Applications[/]")
 def new(
     name: Annotated[str, typer.Argument(metavar="NN_topic", help="number and topic of the chapter")],
-    title: Annotated[str | None, typer.Option(help="[default: the topic in words]")] = None,
-    part: Annotated[str | None, typer.Option(help="[default: that of the chapter before]")] = None,
+    title: Annotated[str | None, typer.Option(help="(default: the topic in words)")] = None,
+    part: Annotated[str | None, typer.Option(help="(default: that of the chapter before)")] = None,
 ) -> None:
     """For authors: write every file of a new chapter as a skeleton, over nothing that exists."""
     from utils.course.new import new as begin
@@ -279,42 +284,78 @@ def release(
         _console().print(escape(line), soft_wrap=True)
 
 
-@app.command(epilog="Example: [bold]course grade submissions/[/]")
+@app.command(epilog="Example: [bold]course grade collected --chapter 04 --only core --roster roster.csv[/]")
 def grade(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="submitted/<student>/<assignment>/, or one notebook a student")
+        Path, typer.Argument(metavar="DIR", help="<student>.ipynb, or a folder a student; docs/instructors.md has more")
     ],
-    out: Annotated[Path | None, typer.Option(help="where grades and reports go [default: DIR/grades]")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="submissions at a time [default: all]")
+    chapter: Annotated[
+        str | None, typer.Option(help="what was asked, if no points.json lies in DIR", rich_help_panel=ASKED)
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="a dask scheduler on your network")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="TIER", help="as it was released", rich_help_panel=ASKED)
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="as it was released", rich_help_panel=ASKED)
+    ] = None,
+    roster: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="who is in the class (default: DIR/roster.csv)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="where grades and feedback go (default: DIR/grades)")] = None,
+    student: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="only this one; may be repeated", rich_help_panel=AGAIN)
+    ] = None,
+    exercise: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="only this one; may be repeated", rich_help_panel=AGAIN)
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, help="submissions at a time (default: all)", rich_help_panel=WHERE),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="a dask scheduler on your network", rich_help_panel=WHERE)
+    ] = None,
     unsafe: Annotated[
-        bool, typer.Option("--unsafe", help="grade without a sandbox: read every notebook first")
+        bool,
+        typer.Option("--unsafe", help="grade without a sandbox: read every notebook first", rich_help_panel=WHERE),
     ] = False,
 ) -> None:
-    """For instructors: grade a class in a sandbox; writes grades.csv, a report a student and a summary."""
+    """For instructors: grade a class in a sandbox. Writes grades.csv, feedback for each student and a summary."""
     from utils.course.grading.gradebook import grade_class
+    from utils.course.grading.roster import collected
     from utils.course.grading.sandbox import UNPROTECTED
-    from utils.course.grading.submissions import handed_in, left_out
+    from utils.course.grading.submissions import stated
 
-    found = handed_in(folder, _register())
-    target = out or folder / "grades"
-    console = _console()
+    register, console, target = _register(), _console(), out or folder / "grades"
+    if (only or without) and not chapter:
+        raise CourseError("--only and --without are about the exercises of --chapter: give it, too")
+    asked = stated(register, chapter, only or (), without or ()) if chapter else None
+    found, who, told = collected(folder, register, asked, target, roster)
+    for assignment in dict.fromkeys(one.assignment for one in found):
+        console.print(escape(f"{assignment.name}: {len(assignment.exercises)} exercises"), soft_wrap=True)
     if unsafe:
         Terminal(stderr=True).print(f"[yellow]unsafe:[/] {escape(UNPROTECTED.split('.')[0])}", soft_wrap=True)
     with _bar("graded", len(found)) as step:
         results = grade_class(
-            found, target, jobs=jobs, scheduler=scheduler, unsafe=unsafe, done=lambda result: step(result["student"])
+            found,
+            target,
+            students=student or (),
+            exercises=exercise or (),
+            who=who,
+            register=register,
+            jobs=jobs,
+            scheduler=scheduler,
+            unsafe=unsafe,
+            done=lambda result: step(result["student"]),
+            tell=told.append,
         )
     passed = sum(verdict["status"] == "passed" for result in results for verdict in result["verdicts"])
     total = sum(len(result["verdicts"]) for result in results)
     console.print(f"{len(results)} submissions, {passed} of {total} exercises passed", soft_wrap=True)
-    if others := left_out(folder, found, target):
-        console.print(
-            f"[yellow]not graded, because they are no notebooks:[/] {escape(', '.join(others))}", soft_wrap=True
-        )
-    console.print(f"Grades, summary and reports lie in {escape(_near(target))}", soft_wrap=True)
+    for line in told:
+        what, _, more = line.partition(": ")
+        console.print(f"[yellow]{escape(what)}[/]" + (f": {escape(more)}" if more else ""), soft_wrap=True)
+    console.print(f"Grades, feedback and summary lie in {escape(_near(target))}", soft_wrap=True)
 
 
 @app.command(epilog="Example: [bold]course doctor[/]")

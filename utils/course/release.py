@@ -5,7 +5,6 @@ It is made from the exercise notebook in `chapters/`, which holds stubs; `soluti
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 import symtable
@@ -21,7 +20,7 @@ from utils.course.exercises import TIERS
 from utils.course.files import Ledger, write
 from utils.course.notebooks import KERNEL, read
 from utils.course.register import Chapter
-from utils.course.tasks import CHECK, checked, owners_of, tasks_of
+from utils.course.tasks import CHECK, checked, chosen, known, owners_of, tasks_of
 
 FORMATS = {"nbgrader": release_nbgrader, "folder": release_folder}  # each: `files` of a chapter, and `course_files`
 LEDGER = ".released.json"  # what of a folder came out of a release
@@ -53,16 +52,14 @@ def release(
     Raises:
         CourseError: an unknown format, tier or id, nothing left to release, or a file in the way.
     """
-    _known("format", [format], FORMATS)
-    _known("tier", only, TIERS)
+    known("format", [format], FORMATS)
+    known("tier", only, TIERS)
     notebooks = [read(chapter.exercises) for chapter in chapters]
     all_tasks = [tasks_of(notebook) for notebook in notebooks]
-    _known("exercise", without, [task.id for tasks in all_tasks for task in tasks])
+    known("exercise", without, [task.id for tasks in all_tasks for task in tasks])
     files, shared, made, notes = FORMATS[format].files, FORMATS[format].course_files(), {}, []
     for chapter, notebook, tasks in zip(chapters, notebooks, all_tasks, strict=True):
-        tasks = [t for t in tasks if t.id not in without and (not only or t.tier in only)]
-        if not tasks:
-            raise CourseError(f"no exercise of {chapter.slug} is left: give fewer of --only and --without")
+        tasks = chosen(tasks, chapter.slug, only, without)
         kept = {task.id for task in tasks}
         made |= files(chapter, variant(selection(notebook, kept), seed), tasks)
         notes += loose_ends(notebook, kept)
@@ -135,14 +132,6 @@ def names_of(source: str) -> tuple[set[str], set[str]]:
         uses |= {s.get_name() for s in table.get_symbols() if s.is_global()}
         inner += table.get_children()
     return makes, uses
-
-
-def _known(what: str, given: Collection[str], known: Collection[str]) -> None:
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3, 0.4)
-            advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}"
-            raise CourseError(f"there is no {what} {name!r} to release. {advice}")
 
 
 def _write(shared: dict[str, str], files: dict[str, str], to: Path) -> list[str]:

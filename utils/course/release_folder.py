@@ -76,7 +76,8 @@ lies elsewhere, name it:
 
 `points.json` has the points of each exercise; `by_hand` of them are for a derivation, which a person reads.
 
-pytest runs the code of students unprotected. `course grade` runs it in a sandbox, with inputs that nobody has seen.
+pytest runs the code of students unprotected. `course grade` runs it in a sandbox, with inputs that nobody has seen: put
+`points.json` beside the notebooks that you collected, and say `course grade FOLDER`.
 """
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import nbformat
 from nbformat import NotebookNode
 
-from utils.course.exercises import Exercise, exercises_of
+from utils.course import CourseError
+from utils.course.exercises import TIERS, Exercise, exercises_of
 
 HEADING = re.compile(r"## (?:[\d.]+ +)?(?:Challenge: +)?(.+?)(?: +\(\w+\))?(?:\n|$)")
 CHECK = re.compile(r'check\("([\w.]+)", *(\w+)(?:, seed=(\d+))?\)')
@@ -37,6 +40,28 @@ def tasks_of(notebook: NotebookNode) -> list[Task]:
         Task(**vars(found), by_hand=found.points // 2 * (found.id in derived), teaches=headings.get(found.id, found.id))
         for found in exercises_of(notebook)
     ]
+
+
+def chosen(tasks: list[Task], slug: str, only: Collection[str] = (), without: Collection[str] = ()) -> list[Task]:
+    """Those of a chapter's exercises that an assignment has: of the tiers `only`, `without` some.
+
+    Raises:
+        CourseError: for an unknown tier, or when nothing is left.
+    """
+    known("tier", only, TIERS)
+    kept = [task for task in tasks if task.id not in without and (not only or task.tier in only)]
+    if not kept:
+        raise CourseError(f"no exercise of {slug} is left: give fewer of --only and --without")
+    return kept
+
+
+def known(what: str, given: Iterable[str], names: Collection[str]) -> None:
+    """Raise a CourseError that tells near matches for the first given name that is none of `names`."""
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 3, 0.4)
+            advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(names)}"
+            raise CourseError(f"there is no {what} {name!r}. {advice}")
 
 
 def is_derivation(cell: NotebookNode) -> bool:

@@ -1,6 +1,6 @@
 """A class graded: every submission once, its verdicts kept as they come, and what is written from them.
 
-`<out>/verdicts/<assignment>/<student>.json` is the record. Grades, reports and summary are made from it, so a run that
+`<out>/verdicts/<assignment>/<student>.json` is the record. Grades, feedback and summary are made from it, so a run that
 was broken off goes on where it was, and a second run changes nothing.
 """
 
@@ -10,17 +10,21 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
 
 from utils.course import CourseError
 from utils.course.files import write
 from utils.course.grading.grade import Submission, grade, grade_late, timed_out
+from utils.course.grading.names import file_name
 from utils.course.grading.report import write_reports
+from utils.course.grading.roster import Person
 from utils.course.grading.sandbox import Limits, Sandbox
 from utils.course.grading.submissions import HandedIn
+from utils.course.register import Register
+from utils.course.tasks import known
 
 Done = Callable[[dict], None]
 
@@ -29,26 +33,39 @@ def grade_class(
     handed_in: Sequence[HandedIn],
     out: Path,
     *,
+    students: Collection[str] = (),
+    exercises: Collection[str] = (),
+    who: Mapping[str, Person] | None = None,
+    register: Register | None = None,
     jobs: int | None = None,
     scheduler: str | None = None,
     unsafe: bool = False,
     limits: Limits = Limits(),  # noqa: B008 it is frozen
     done: Done | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> list[dict]:
-    """Grade what is not graded yet, and write grades, reports and summary into `out`.
+    """Grade what is not graded yet, and write grades, feedback and summary into `out`.
 
     Args:
         handed_in: see `utils.course.grading.submissions`.
         out: the instructor's folder; it also keeps the secret from which hidden seeds are made.
+        students: grade these again, and nobody else.
+        exercises: grade these again, and no others.
+        who: who the students are, see `utils.course.grading.roster`.
+        register: the course.
         jobs: submissions at a time; by default as many as there are processors, and fewer for a small class.
         scheduler: the address of a dask scheduler; by default a cluster of this machine's processes.
         unsafe: grade without a sandbox.
         limits: of each submission.
         done: told of each submission as it is graded.
+        tell: told in the end what the instructor has to know, a line at a time.
 
     Returns:
-        The results of `grade`, in the order of `handed_in`.
+        The results of `grade`, in the order of `handed_in`; with `students`, of those who have one.
     """
+    known("student", students, list(dict.fromkeys(one.student for one in handed_in)))
+    asked = [task.id for one in handed_in for task in one.assignment.exercises]
+    known("exercise", exercises, list(dict.fromkeys(asked)))
     with Sandbox(limits, unsafe):  # where it cannot protect, say so before anything else
         pass
     secret = _secret(out)
@@ -59,16 +76,30 @@ def grade_class(
 
     def waiting() -> Iterator[tuple[int, Submission]]:
         for number, one in enumerate(handed_in):
+            record = _read(_record(out, one))
+            if students and one.student not in students:
+                if record and _covers(record, one):
+                    results[number] = record
+                continue
             submission = submission_of(one)
-            if (known := _read(_record(out, one))) and known.get("key") == submission.key:
-                results[number] = known
+            if exercises and record and _covers(record, one):
+                results[number] = record
+                if again := tuple(task for task in one.assignment.exercises if task.id in exercises):
+                    yield number, replace(submission, assignment=replace(one.assignment, exercises=again))
+            elif record and record.get("key") == submission.key and not students:
+                results[number] = record
             else:
                 yield number, submission
 
     def keep(number: int, result: dict) -> None:
-        record = _record(out, handed_in[number])
+        one, before = handed_in[number], results.get(number)
+        if before:  # only some exercises were graded again; the record is as valid as it was
+            fresh = {verdict["id"]: verdict for verdict in result["verdicts"]}
+            verdicts = [fresh.get(verdict["id"], verdict) for verdict in before["verdicts"]]
+            result = before | {"verdicts": verdicts, "notes": result["notes"]}
+        record = _record(out, one)
         record.parent.mkdir(parents=True, exist_ok=True)
-        write(record, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write(record, json.dumps(result, indent=1) + "\n")
         results[number] = result
         if done:
             done(result)
@@ -90,8 +121,11 @@ def grade_class(
             f"{len(failed)} submissions could not be graded; the others are kept, and the same command goes on from"
             " there:\n" + "\n".join(failed)
         )
-    ordered = [results[number] for number in range(len(handed_in))]
-    write_reports([one.assignment for one in handed_in], ordered, out)
+    numbers = [number for number in range(len(handed_in)) if number in results]
+    ordered = [results[number] for number in numbers]
+    for line in write_reports([handed_in[number] for number in numbers], ordered, out, register or Register(), who):
+        if tell:
+            tell(line)
     return ordered
 
 
@@ -150,8 +184,12 @@ def _client(where: object):
 
 
 def _record(out: Path, one: HandedIn) -> Path:
-    # A student is called what a folder is called; quoting keeps any such name one file below `verdicts`.
-    return out / "verdicts" / quote(one.assignment.name, safe=" ") / f"{quote(one.student, safe=' ')}.json"
+    return out / "verdicts" / file_name(one.assignment.name) / f"{file_name(one.student)}.json"
+
+
+def _covers(record: dict, one: HandedIn) -> bool:
+    """Whether a record has a verdict on each exercise of the assignment."""
+    return [verdict["id"] for verdict in record["verdicts"]] == [task.id for task in one.assignment.exercises]
 
 
 def _read(record: Path) -> dict | None:

@@ -21,7 +21,12 @@ MAX_TOLD = 200  # characters of an exception
 
 
 def sources(notebook: Path | bytes) -> list[str]:
-    """The code cells of a notebook, in order; of any version of the format.
+    """The code cells of a notebook, in order; of any version of the format; errors as of `cells_of`."""
+    return [text for kind, text, *_ in cells_of(notebook) if kind == "code"]
+
+
+def cells_of(notebook: Path | bytes) -> list[tuple[str, str, str, dict[str, str]]]:
+    """All its cells, see `notebook_code.cells_of`.
 
     Raises:
         CourseError: when it is no notebook; the message says why.
@@ -33,14 +38,14 @@ def sources(notebook: Path | bytes) -> list[str]:
         content = notebook if isinstance(notebook, bytes) else notebook.read_bytes()
     except OSError as error:
         raise CourseError(f"{notebook} cannot be read: {error.strerror}") from None
-    found, problem = notebook_code.code_cells(content) if size <= SMALL_BYTES else _read_apart(content)
+    found, problem = notebook_code.cells_of(content) if size <= SMALL_BYTES else _read_apart(content)
     if problem:
         raise CourseError(problem)
     return found
 
 
-def _read_apart(content: bytes) -> tuple[list[str], str]:
-    """The code cells of a large file, read in a process of bounded memory and time."""
+def _read_apart(content: bytes) -> tuple[list[tuple[str, str, str, dict[str, str]]], str]:
+    """The cells of a large file, read in a process of bounded memory and time."""
     command = [sys.executable, "-I", "-S", notebook_code.__file__, str(READ_MEMORY)]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=READ_SECONDS, check=True)

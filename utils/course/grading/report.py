@@ -1,172 +1,256 @@
-"""What an instructor reads after grading: grades.csv, a report for each student, and what the class got wrong."""
+"""What an instructor reads after grading: grades.csv, feedback for each student, and what the class got wrong."""
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from urllib.parse import quote
 
 from utils.course.files import Ledger, write
-from utils.course.grading.submissions import Assignment
+from utils.course.grading.answers import Answer, answers_of, cells_of, copied, essence
+from utils.course.grading.feedback import WORDS, Question, derivations, feedback, zipped
+from utils.course.grading.grades import Grade, merged
+from utils.course.grading.names import file_name
+from utils.course.grading.pages import markdown_sentence
+from utils.course.grading.roster import NOTHING, Person, canvas_csv, moodle_csv
+from utils.course.grading.submissions import Assignment, HandedIn
+from utils.course.grading.tables import Table, read_table, written
+from utils.course.notebooks import read
+from utils.course.register import Register
+from utils.course.tasks import is_derivation, owners_of, tasks_of
 
-BY_HAND = " (by hand)"
-WORDS = {name: name for name in ("passed", "wrong", "raised", "timed out", "not attempted")} | {"raised": "error"}
+SOME, FEW = 8, 5  # names in a line of the terminal; students who may share an answer, and it is no common one
 
 
-def write_reports(assignments: Sequence[Assignment], results: Sequence[dict], out: Path) -> None:
-    """Write `grades.csv`, `summary.md` and `reports/<assignment>/<student>.md` into `out`.
+def write_reports(
+    handed_in: Sequence[HandedIn],
+    results: Sequence[dict],
+    out: Path,
+    register: Register,
+    who: Mapping[str, Person] | None = None,
+) -> list[str]:
+    """Write all that people read into `out`; what the instructor has to know at once, a line each.
 
-    Points that the instructor entered by hand into grades.csv stay; a file that was edited otherwise is kept beside it.
+    What an instructor entered into grades.csv stays; a file that was edited otherwise is kept beside it.
     """
     ledger = Ledger(out / ".written.json")
-    grades = out / "grades.csv"
-    pages = {
-        grades: grades_csv(assignments, results, _entered(grades)),
-        out / "summary.md": summary(assignments, results),
+    ours, questions = _released(register, tuple(dict.fromkeys(one.assignment for one in handed_in)))
+    handed_in, answers = zip(*(_looked_at(one, ours) for one in handed_in), strict=True)
+    grades, told = _grades(handed_in, results, out)
+    alike = identical(grades, answers)
+    pages: dict[Path, str | bytes] = {
+        out / "summary.md": summary(grades, alike),
+        out / "canvas.csv": canvas_csv(grades, dict(who or {})),
+        out / "moodle.csv": moodle_csv(grades, dict(who or {})),
     }
-    for assignment, result in zip(assignments, results, strict=True):
-        name = f"{quote(result['student'], safe=' ')}.md"
-        pages[out / "reports" / quote(assignment.name, safe=" ") / name] = report(assignment, result)
+    if any(task.by_hand for one in handed_in for task in one.assignment.exercises):
+        pages[out / "derivations.html"] = derivations(grades, answers, questions)
+    for assignment in dict.fromkeys(one.assignment for one in handed_in):
+        folder, returned = out / "feedback" / file_name(assignment.name), {}
+        for grade, own in zip(grades, answers, strict=True):
+            if grade.one.assignment == assignment:
+                content = pages[folder / f"{file_name(grade.one.student)}.html"] = feedback(grade, own)
+                if grade.one.place:
+                    returned[_path_in_zip(grade.one, returned)] = content
+        pages[folder.with_name(folder.name + ".zip")] = zipped(returned)
     for path, content in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         _keep_edited(path, content, ledger)
         write(path, content)
     ledger.note(*pages)
+    return [*told, *_news(grades, alike)]
 
 
-def points_of(assignment: Assignment, result: dict) -> dict[str, int]:
-    """Exercise id → the points that its check gives."""
-    passed = {verdict["id"]: verdict["status"] == "passed" for verdict in result["verdicts"]}
-    return {task.id: (task.points - task.by_hand) * passed[task.id] for task in assignment.exercises}
+def identical(
+    grades: Sequence[Grade], answers: Sequence[Mapping[str, Answer]]
+) -> list[tuple[list[str], str, list[str]]]:
+    """Students, assignment, exercises: where the code is the same but for comments, layout and names of variables.
+
+    Students whose answers are the same in the same exercises stand together. What is short, or the same for many of a
+    class, is not looked at: so it is written.
+    """
+    by_code = defaultdict(set)
+    for grade, own in zip(grades, answers, strict=True):
+        for id, answer in own.items():
+            if same := essence(answer.code):
+                by_code[grade.one.assignment.name, id, same].add(grade.one.student)
+    groups, few = defaultdict(list), max(FEW, len(grades) // 10)
+    for (assignment, id, _), students in by_code.items():
+        if 1 < len(students) <= few:
+            groups[assignment, tuple(sorted(students, key=lambda name: (name.casefold(), name)))].append(id)
+    return sorted((list(students), assignment, ids) for (assignment, students), ids in groups.items())
 
 
-def grades_csv(
-    assignments: Sequence[Assignment], results: Sequence[dict], entered: dict[tuple[str, str], dict[str, str]]
-) -> str:
-    """A row for each submission: points, of how many, total with those by hand, and the points of each exercise."""
-    exercises, by_hand = {}, {}
-    for assignment in assignments:
-        exercises |= dict.fromkeys(task.id for task in assignment.exercises)
-        by_hand |= dict.fromkeys(task.id + BY_HAND for task in assignment.exercises if task.by_hand)
-    columns = ["student", "assignment", "points", "of", "total", *exercises, *by_hand]
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    for assignment, result in zip(assignments, results, strict=True):
-        points = points_of(assignment, result)
-        own = {task.id + BY_HAND for task in assignment.exercises if task.by_hand}
-        hand = entered.get((_cell(result["student"]), _cell(assignment.name)), {})
-        hand = {column: value for column, value in hand.items() if column in own}
-        total = _sum([str(value) for value in points.values()] + [hand.get(column, "") for column in own])
-        names = {"student": _cell(result["student"]), "assignment": _cell(assignment.name)}
-        table.writerow(
-            names | {"points": sum(points.values()), "of": assignment.points, "total": total} | points | hand
-        )
-    return text.getvalue()
-
-
-def report(assignment: Assignment, result: dict) -> str:
-    """What one student is told, in Markdown."""
-    points = points_of(assignment, result)
-    by_hand = sum(task.by_hand for task in assignment.exercises)
-    lines = [f"# {_text(result['student'])} · {_text(assignment.name)}", ""]
-    more = f" Up to {by_hand} more are given by hand." if by_hand else ""
-    lines += [f"**{sum(points.values())} of {assignment.points} points.**{more}", ""]
-    lines += ["| exercise | points | verdict | what the check says | seconds |", "|---|---|---|---|---|"]
-    for task, verdict in zip(assignment.exercises, result["verdicts"], strict=True):
-        says = _text(f"{verdict['message']} {verdict['hint']}".strip())
-        of = f"{points[task.id]} of {task.points - task.by_hand}"
-        lines.append(f"| `{task.id}` | {of} | {WORDS[verdict['status']]} | {says} | {verdict['seconds']:.1f} |")
-    if result["notes"]:
-        lines += ["", "## Notes", "", *(f"- {_text(note)}" for note in result["notes"])]
-    return "\n".join(lines) + "\n"
-
-
-def summary(assignments: Sequence[Assignment], results: Sequence[dict]) -> str:
-    """What an instructor learns about the class, in Markdown: distribution, exercises, mistakes by name."""
+def summary(grades: Sequence[Grade], alike: Sequence[tuple[list[str], str, list[str]]] = ()) -> str:
+    """What an instructor learns about the class, in Markdown: points, exercises, mistakes by name, what is odd."""
     lines = ["# The class", ""]
-    for assignment in dict.fromkeys(assignments):
-        own = [result for one, result in zip(assignments, results, strict=True) if one == assignment]
-        reached = sorted(sum(points_of(assignment, result).values()) for result in own)
-        middle = (reached[(len(reached) - 1) // 2] + reached[len(reached) // 2]) / 2
-        lines += [f"## {_text(assignment.name)}", ""]
-        lines += [f"{len(own)} submissions; points of {assignment.points}: median {middle:g}, "]
-        lines[-1] += f"lowest {reached[0]}, highest {reached[-1]}."
-        lines += ["", "| points | submissions |", "|---|---|"]
-        for points, count in sorted(Counter(reached).items()):
-            lines.append(f"| {points} | {'█' * max(1, round(30 * count / len(own)))} {count} |")
-        lines += ["", f"| exercise | {' | '.join(WORDS.values())} |", "|---" * (1 + len(WORDS)) + "|"]
-        for at, task in enumerate(assignment.exercises):
-            counts = Counter(result["verdicts"][at]["status"] for result in own)
-            cells = [str(counts[status]) for status in WORDS]
-            lines.append(f"| `{task.id}` | {' | '.join(cells)} |")
-        lines += ["", "### Mistakes by name", ""]
-        lines += _mistakes(own) or ["None."]
-        notes = Counter(note for result in own for note in result["notes"])
+    for assignment in dict.fromkeys(grade.one.assignment for grade in grades):
+        everybody = [grade for grade in grades if grade.one.assignment == assignment]
+        own = [grade for grade in everybody if grade.one.problem != NOTHING]
+        lines += [f"## {markdown_sentence(assignment.name)}", "", *_distribution(assignment, own)]
+        lines += ["### Mistakes by name", "", *(_mistakes(own) or ["None."]), ""]
+        if missing := [grade.one.student for grade in everybody if grade.one.problem == NOTHING]:
+            lines += ["### Not submitted", "", ", ".join(map(markdown_sentence, missing)), ""]
+        if rows := [(grade.one.student, "; ".join(grade.odd)) for grade in own if grade.odd]:
+            lines += ["### Submissions with a note", "", "| student | note |", "|---|---|"]
+            lines += [f"| {markdown_sentence(student)} | {markdown_sentence(note)} |" for student, note in rows] + [""]
+        if rows := [(students, ids) for students, name, ids in alike if name == assignment.name]:
+            lines += ["### The same code", ""]
+            lines += ["But for comments, layout and names of variables. Look yourself: right answers can be alike.", ""]
+            lines += ["| students | exercises |", "|---|---|"]
+            lines += [
+                f"| {', '.join(map(markdown_sentence, students))} | {', '.join(f'`{id}`' for id in ids)} |"
+                for students, ids in rows
+            ] + [""]
+        notes = Counter(note for grade in own for note in grade.result["notes"])
         if notes:
-            lines += ["", "### Notes", "", *(f"- {_text(note)} ({count})" for note, count in notes.most_common(20))]
-        lines.append("")
+            lines += ["### Notes of the grading", ""]
+            lines += [f"- {markdown_sentence(note)} ({count})" for note, count in notes.most_common(20)] + [""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _mistakes(results: Sequence[dict]) -> list[str]:
+def _distribution(assignment: Assignment, own: Sequence[Grade]) -> list[str]:
+    if not own:
+        return ["Nobody submitted anything.", ""]
+    reached = sorted(grade.checked for grade in own)
+    middle = (reached[(len(reached) - 1) // 2] + reached[len(reached) // 2]) / 2
+    lines = [
+        f"{len(own)} submissions; points of {assignment.points} by the checks: median {middle:g}, lowest {reached[0]},"
+        f" highest {reached[-1]}.",
+        "", "| points | submissions |", "|---|---|",
+    ]  # fmt: skip
+    for points, count in sorted(Counter(reached).items()):
+        lines.append(f"| {points} | {'█' * max(1, round(30 * count / len(own)))} {count} |")
+    lines += ["", f"| exercise | {' | '.join(WORDS.values())} |", "|---" * (1 + len(WORDS)) + "|"]
+    for at, task in enumerate(assignment.exercises):
+        counts = Counter(grade.result["verdicts"][at]["status"] for grade in own)
+        lines.append(f"| `{task.id}` | {' | '.join(str(counts[status]) for status in WORDS)} |")
+    return [*lines, ""]
+
+
+def _mistakes(grades: Sequence[Grade]) -> list[str]:
     """The sentences of the checks, the most frequent first. Numbers in them differ from student to student."""
     counts, examples = Counter(), {}
-    for verdict in (verdict for result in results for verdict in result["verdicts"]):
+    for verdict in (verdict for grade in grades for verdict in grade.result["verdicts"]):
         if verdict["status"] in ("wrong", "raised", "timed out"):
             name = verdict["id"], re.sub(r"\d+(\.\d+)?", "#", verdict["message"])
             counts[name] += 1
             examples.setdefault(name, verdict["message"])
-    rows = [f"| {count} | `{name[0]}` | {_text(examples[name])} |" for name, count in counts.most_common()]
+    rows = [f"| {count} | `{name[0]}` | {markdown_sentence(examples[name])} |" for name, count in counts.most_common()]
     return ["| students | exercise | mistake |", "|---|---|---|", *rows] if rows else []
 
 
-def _entered(grades: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """(student, assignment) → what stands in the columns for points by hand."""
-    if not grades.exists():
-        return {}
-    with grades.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        (row.get("student") or "", row.get("assignment") or ""): {
-            column: value for column, value in row.items() if column and column.endswith(BY_HAND) and value
-        }
-        for row in rows
+# --- grades.csv ------------------------------------------------------------------------------------------------------
+
+
+def _grades(handed_in: Sequence[HandedIn], results: Sequence[dict], out: Path) -> tuple[list[Grade], list[str]]:
+    """Renew grades.csv around what a person wrote there; where something of theirs has no place, the file is kept."""
+    path, last = out / "grades.csv", out / ".grades.csv"
+    old = read_table(path, "student") if path.exists() else None
+    made = merged(old, read_table(last, "student") if last.exists() else None, handed_in, results)
+    content, told = written(made.table), []
+    if path.exists() and path.read_bytes() != content:
+        why = ""
+        if old is None:
+            why = "has no column `student`, and was written anew"
+        elif made.changed:
+            why = f"had computed cells changed by hand, and has them as computed again ({_some(made.changed)})"
+            why += "; `extra` adds points, `override` sets the total"
+        elif old.form.encoding not in ("utf-8", "utf-8-sig", "utf-16"):
+            why = f"was saved as {old.form.encoding}, which has not all letters, and is now UTF-8"
+        if why:
+            told.append(f"grades.csv {why}; yours is kept as {_kept(path).name}")
+    out.mkdir(parents=True, exist_ok=True)
+    write(path, content)
+    write(last, written(Table(made.table.columns, made.table.rows)))
+    if made.strangers:
+        told.append(f"grades.csv has rows of no submission, which stay: {_some(made.strangers)}")
+    for other in out.glob("grades.*"):
+        if other.suffix in (".xlsx", ".xls", ".ods"):
+            told.append(f"{other.name} is not read: save it as grades.csv, in any form of CSV")
+    return made.grades, told
+
+
+def _news(grades: Sequence[Grade], alike: Sequence[tuple[list[str], str, list[str]]]) -> list[str]:
+    """What is to be done, a line each."""
+    faults = [f"{grade.one.student}, {fault}" for grade in grades for fault in [*grade.faults, *grade.remarks]]
+    waiting = [grade.one.student for grade in grades if grade.waits_for]
+    missing = [grade.one.student for grade in grades if grade.one.problem == NOTHING]
+    odd = [grade.one.student for grade in grades if grade.one.notes or grade.one.problem not in ("", NOTHING)]
+    pairs = [f"{' = '.join(students)} ({len(ids)})" for students, _, ids in alike]
+    lines = {
+        "look at these entries of grades.csv": faults,
+        "points by hand are missing, so the total is open": waiting,
+        "nothing was submitted": missing,
+        "odd submissions, see the column `note`": odd,
+        "the same code, see summary.md": pairs,
     }
+    return [f"{what}: {_some(names)}" for what, names in lines.items() if names]
 
 
-def _keep_edited(path: Path, content: str, ledger: Ledger) -> None:
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
+    return ", ".join(names[:SOME]) + more
+
+
+def _keep_edited(path: Path, content: str | bytes, ledger: Ledger) -> None:
     """Put a file aside that a person changed, unless what is written now says the same."""
-    if (
-        path.exists()
-        and not ledger.is_untouched(path)
-        and path.read_text(encoding="utf-8", errors="replace") != content
-    ):
-        number = 1
-        while (kept := path.with_name(f"{path.stem}.kept-{number}{path.suffix}")).exists():
-            number += 1
-        kept.write_bytes(path.read_bytes())
+    new = content.encode() if isinstance(content, str) else content
+    if path.exists() and not ledger.is_untouched(path) and path.read_bytes() != new:
+        _kept(path)
 
 
-def _sum(values: Sequence[str]) -> str:
-    """The sum; nothing as long as a number is missing."""
-    try:
-        return f"{sum(map(float, values)):g}"
-    except ValueError:
-        return ""
+def _kept(path: Path) -> Path:
+    """A copy of the file beside it, under a name of its own."""
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.kept-{number}{path.suffix}")).exists():
+        number += 1
+    kept.write_bytes(path.read_bytes())
+    return kept
 
 
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+# --- what was asked and what was written -----------------------------------------------------------------------------
 
 
-def _text(text: str) -> str:
-    """A stranger's text inside of Markdown: one line, no markup but code in backticks, no end of a table's cell."""
-    plain = html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("[", "\\[")
-    return plain.replace("*", "\\*") if "`" not in plain else plain
+@cache
+def _released(register: Register, assignments: tuple[Assignment, ...]) -> tuple[frozenset[str], dict[str, Question]]:
+    """The texts of the notebooks that were handed out, and the questions of the exercises with a derivation."""
+    ids = {task.id for assignment in assignments for task in assignment.exercises}
+    ours, questions = set(), {}
+    for chapter in register.chapters:
+        notebook = read(chapter.exercises)
+        tasks = [task for task in tasks_of(notebook) if task.id in ids]
+        if not tasks:
+            continue
+        ours |= {cell.source for cell in notebook.cells if cell.cell_type == "markdown"}
+        solved = answers_of(cells_of(chapter.solutions), tasks, ours) if chapter.solutions.exists() else {}
+        for task in tasks:
+            if task.by_hand:
+                asked = [
+                    cell.source
+                    for cell, owners in zip(notebook.cells, owners_of(notebook), strict=True)
+                    if task.id in owners and cell.cell_type == "markdown" and not is_derivation(cell)
+                ]
+                solution = solved[task.id].derivation if solved else ""
+                questions[task.id] = Question("\n\n".join(asked[:1]), solution)
+    return frozenset(ours), questions
+
+
+def _looked_at(one: HandedIn, ours: frozenset[str]) -> tuple[HandedIn, dict[str, Answer]]:
+    """The submission with what can be seen without running it, and its answers; no path, if it cannot be read."""
+    if problem := one.cells()[1]:
+        return replace(one, path=None, problem=problem), {}
+    answers = answers_of(cells_of(one.path), one.assignment.exercises, ours)
+    return replace(one, notes=(*one.notes, *copied(answers))), answers
+
+
+def _path_in_zip(one: HandedIn, taken: Mapping[str, str]) -> str:
+    """Where the notebook lay among the submissions of this assignment, so that Canvas and Moodle know whose it is."""
+    place = one.place.removeprefix("submitted/").removeprefix(f"{one.assignment.name}/")
+    number, path = 2, f"{place}.html"
+    while path in taken:
+        number, path = number + 1, f"{place} ({number}).html"
+    return path
