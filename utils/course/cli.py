@@ -41,15 +41,16 @@ def main() -> None:
     try:
         app()
     except CourseError as error:
-        Terminal(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(str(error))}")
-        sys.exit(1)
-    except OSError as error:
+        _fail(str(error))
+    except OSError as error:  # a folder that is none, a disk that is full
         if error.filename is None:
             raise
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"[red]course:[/] {escape(f'{error.filename}: {error.strerror}')}"
-        )
-        sys.exit(1)
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(message: str) -> None:
+    Terminal(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(message)}")
+    sys.exit(1)
 
 
 def _register() -> Register:
