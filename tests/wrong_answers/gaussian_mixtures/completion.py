@@ -95,7 +95,7 @@ def component_means(weights, means, covariances, observed, values):
 
 def softmax_with(top, weights, means, covariances, observed, values):
     """The posterior by exponentials, after subtracting what `top` gives of all log joints."""
-    n_components, dim = means.shape
+    _, dim = means.shape
     hidden = torch.tensor([i for i in range(dim) if i not in observed.tolist()])
     log_joint, filled = [], []
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):

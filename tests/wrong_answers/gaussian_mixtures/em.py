@@ -51,7 +51,7 @@ def clamped(log_weights, log_prob):
     return r / r.sum(-1, keepdim=True)
 
 
-@wrong("gmm.e_step", says="raised to 1e-05")
+@wrong("gmm.e_step", says="your responsibility is 1e-05: you keep it away")
 def clamped_far(log_weights, log_prob):
     return (log_weights + log_prob).softmax(-1).clamp(min=1e-5)
 
