@@ -72,6 +72,11 @@ def own_axis_first(x, parents, tables):
     return sum(entry(x, parents, tables, name, (name, *parents[name])).log() for name in parents)
 
 
+@wrong("bayesnet.log_joint", says="in the order of `tables`")
+def columns_of_the_tables(x, parents, tables):
+    return sum(entry(x, {other: parents[other] for other in tables}, tables, name).log() for name in parents)
+
+
 @wrong("bayesnet.log_joint", says="whatever states the parents have")
 def first_row(x, parents, tables):
     column = columns(x, parents)

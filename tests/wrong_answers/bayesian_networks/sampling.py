@@ -169,6 +169,13 @@ def children_alone(x, name, parents, tables):
     return scores(x, name, parents, tables, involved).softmax(-1)
 
 
+@wrong("bayesnet.gibbs_conditional", says="You subtract one maximum from all rows")
+def one_maximum(x, name, parents, tables):
+    found = scores(x, name, parents, tables, [name, *children(parents, name)])
+    joint = (found - found.max()).exp()
+    return joint / joint.sum(-1, keepdim=True)
+
+
 @wrong("bayesnet.gibbs_conditional", says="the first child only")
 def one_child(x, name, parents, tables):
     return scores(x, name, parents, tables, [name, *children(parents, name)[:1]]).softmax(-1)

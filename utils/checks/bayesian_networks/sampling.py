@@ -300,3 +300,19 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
     says = "With 800 children the product of the entries underflows, and your result is 0/0."
     hint = "Add logarithms and normalize with `softmax`."
     close(tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint)), truth, hint=hint)
+    _rows_apart(answer, star, generator)
+
+
+def _rows_apart(answer: Callable, star: Parents, generator: Generator) -> None:
+    """A row of frequent states and one of rare states: their log joints are thousands of nats apart."""
+    tables = random_tables(generator, star, dict.fromkeys(star, 3), spread=0.05)
+    lower = torch.tensor([0.0, -2.0, -6.0], dtype=torch.float64)
+    tables |= {name: (tables[name].log() + lower).softmax(-1) for name in list(star)[1:]}
+    x = torch.zeros(2, len(star), dtype=torch.int64)
+    x[1, 1:] = 2
+    each = [torch.cat([torch.full((2, 1), state), x[:, 1:]], dim=-1) for state in range(3)]
+    truth = torch.stack([exact_log_joint(one, star, tables) for one in each], dim=-1).softmax(-1)
+    says = "You subtract one maximum from all rows, so that the rows far below it are 0/0."
+    hint = "Every row has its own: `softmax(-1)`."
+    value = tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint))
+    close(value, truth, name="your result for rows that are far more and far less likely", hint=hint)
