@@ -140,6 +140,13 @@ def joint_shares(x, name, parents, sizes, alpha):
     return count / count.sum()
 
 
+@wrong("bayesnet.fit_table", says="Only the row 1 is wrong")
+def one_row_is_none(x, name, parents, sizes, alpha):
+    count = counts(x, name, parents, sizes) + alpha
+    total = count.sum(-1, keepdim=True)
+    return torch.where(total > 1, count / total, 1 / sizes[name])
+
+
 @wrong("bayesnet.fit_table", says="normalize over the first axis")
 def over_the_parent(x, name, parents, sizes, alpha):
     count = counts(x, name, parents, sizes) + alpha

@@ -59,6 +59,11 @@ def shared_covariance(log_prob, n_components, n_features):
     return criterion(log_prob, n_components, n_features, in_covariance=n_features * (n_features + 1) / 2 / n_components)
 
 
+@wrong("gmm.bic", says="You count 52 free numbers, there are 44")
+def twice_the_symmetric_part(log_prob, n_components, n_features):
+    return criterion(log_prob, n_components, n_features, weights=7)
+
+
 # --- gmm.spot_collapse -----------------------------------------------------------------------------------------------
 
 

@@ -258,10 +258,11 @@ def fit_table(answer: Callable, generator: Generator) -> None:
                 hint="Count the rows for each combination of parents and variable, add alpha, divide by the row's sum.",
             )
     unseen = torch.zeros(5, len(HOUSE), dtype=torch.int64)
+    unseen[0, list(HOUSE).index("short")] = 1  # seen once
     hint = "With no count at all and alpha = 0, give each state 1 / |X|."
     says = "Where the parents' states were never seen your table is 0/0."
     value = answer(unseen, "smoke", HOUSE, UNEQUAL, 0.0)
-    truth = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]], dtype=torch.float64)
+    truth = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
     close(tensor(value, (3, 2), name="your table", not_finite=(says, hint)), truth, name="your table", hint=hint)
 
 

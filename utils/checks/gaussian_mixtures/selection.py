@@ -28,8 +28,10 @@ def _bic(answer: Callable, log_prob: Tensor, k: int, dim: int) -> None:
         return (weights + means + covariances) * price + fit
 
     truth = formula()
+    value = expect.number(answer(log_prob, k, dim), "your BIC")
+    counted = ((value + 2 * total) / cost).item()
     close(
-        expect.number(answer(log_prob, k, dim), "your BIC"),
+        value,
         truth,
         [
             Mistake(formula(weights=k), "You counted K weights: they sum to one, so K − 1 are free.", ""),
@@ -74,6 +76,8 @@ def _bic(answer: Callable, log_prob: Tensor, k: int, dim: int) -> None:
                 "The sign is wrong: this BIC grows with the fit.",
                 "Smaller is better here: p log N − 2 Σ log p(x).",
             ),
+            Mistake(formula(fit=0), "The log-likelihood is missing.", "BIC = p log N − 2 Σ log p(x)."),
+            Mistake(formula(price=math.log2(n)), "You use log₂ N.", "The natural logarithm: `math.log`."),
             Mistake(
                 formula(fit=-total), "The factor 2 of the log-likelihood is missing.", "BIC = p log N − 2 Σ log p(x)."
             ),
@@ -82,6 +86,12 @@ def _bic(answer: Callable, log_prob: Tensor, k: int, dim: int) -> None:
             Mistake(formula(price=math.log(k)), "A parameter costs log N, not log K.", "N is the number of points."),
             Mistake(formula(price=1), "You forgot log N: what each parameter costs.", ""),
             Mistake(formula(price=n), "A parameter costs log N, not N.", ""),
+            Mistake(
+                value if abs(counted - round(counted)) < 1e-6 else 0,
+                f"You count {round(counted)} free numbers, there are {k - 1 + k * dim + k * symmetric}.",
+                "K − 1 weights, K · D coordinates of means, K · D (D + 1) / 2 numbers in covariances.",
+                general=True,
+            ),
         ],
         name="your BIC",
         hint="Count the free numbers first: weights, means, covariances.",
