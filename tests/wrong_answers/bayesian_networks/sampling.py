@@ -180,7 +180,7 @@ def children_alone(x, name, parents, tables):
     return scores(x, name, parents, tables, involved).softmax(-1)
 
 
-@wrong("bayesnet.gibbs_conditional", says="probability 0 in its own table, yet you give it 1")
+@wrong("bayesnet.gibbs_conditional", says="probability 0 in its own table, yet you give it")
 def state_kept_from_zero(x, name, parents, tables):
     kept = {one: table.clamp_min(1e-12) for one, table in tables.items()}
     return scores(x, name, parents, kept, [name, *children(parents, name)]).softmax(-1)
