@@ -115,6 +115,26 @@ def variances(x, responsibilities):
     return weights, means, covariances.diagonal(dim1=1, dim2=2)
 
 
+@wrong("gmm.m_step", says="in a unit 10⁵ times as large")
+def a_little_added(x, responsibilities):
+    weights, means, covariances = maximize(x, responsibilities)
+    return weights, means, covariances + 1e-6 * torch.eye(x.shape[1], dtype=x.dtype)
+
+
+@wrong("gmm.m_step", says="lose their digits")
+def difference_of_moments(x, responsibilities):
+    weights, means, _ = maximize(x, responsibilities)
+    count = responsibilities.sum(0)[:, None, None]
+    moments = torch.einsum("bk,bi,bj->kij", responsibilities, x, x) / count
+    return weights, means, moments - means[:, :, None] * means[:, None]
+
+
+@wrong("gmm.m_step", says="Only the first row is right")
+def all_centered_at_the_first_mean(x, responsibilities):
+    weights, means, _ = maximize(x, responsibilities)
+    return weights, means, maximize(x, responsibilities, center=means[0])[2]
+
+
 # --- gmm.elbo --------------------------------------------------------------------------------------------------------
 
 

@@ -180,6 +180,20 @@ def m_step(answer: Callable, generator: Generator) -> None:
         ],
         name="your covariances",
     )
+    unit = 1e-5
+    small = tensor(parts(answer(unit * x, r), names)[2], (k, dim, dim), name="your covariances")
+    close(
+        small / unit**2,
+        covariances,
+        name="your covariances (in the old unit) of data in a unit 10⁵ times as large",
+        hint="Nothing is added to the variances here: the M-step is Σ r (x−μ)(x−μ)ᵀ / N_k.",
+    )
+    far = tensor(parts(answer(x + 1e7, r), names)[2], (k, dim, dim), name="your covariances")
+    if not torch.allclose(far, covariances, rtol=1e-4, atol=1e-4):
+        raise Wrong(
+            "Far from the origin your covariances lose their digits: a small difference of two huge numbers.",
+            "Subtract the means first, then multiply; E[x xᵀ] − μμᵀ is right on paper only.",
+        )
 
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")
