@@ -7,7 +7,7 @@ import collections
 import pytest
 
 from utils.course.exercises import TIERS, exercises_of
-from utils.course.notebooks import read
+from utils.course.notebooks import from_text, read
 from utils.course.register import Chapter, Register
 from utils.course.tasks import is_derivation
 from utils.families import FAMILIES
@@ -74,6 +74,12 @@ def test_its_lesson_begins_with_its_number(chapter):
     first = read(chapter.lesson).cells[0].source.splitlines()[0]
     begin = f"# {int(chapter.number)} · "
     assert first.startswith(begin), f"the lesson begins with {first!r}: its first line must be {begin}and the title"
+
+
+def test_its_lesson_says_what_the_register_says(chapter):
+    cell = from_text(chapter.lesson.with_suffix(".py").read_text(encoding="utf-8")).cells[0].source
+    for words in (f"# {int(chapter.number)} · {chapter.title}\n", f"\n**{chapter.promise}.**\n"):
+        assert words in cell, f"the lesson's first cell lacks {words.strip()!r}, which chapter.toml says"
 
 
 def test_its_lesson_has_a_picture(chapter):

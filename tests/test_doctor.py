@@ -36,7 +36,7 @@ def roomy(monkeypatch):
 def test_a_healthy_machine_gets_a_line_a_check(roomy):
     healthy, lines = report()
     assert healthy, lines
-    names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training"]
+    names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training", "sandbox"]
     assert [line.split(":")[0] for line in lines] == [f"[ OK ] {name}" for name in names]
     assert "Fix" not in "".join(lines)
 
@@ -170,3 +170,17 @@ def test_a_torch_that_does_not_learn(monkeypatch):
     finding = the_failure(doctor.check_training)
     assert "90% expected" in finding.detail
     assert finding.fix.endswith("--force-reinstall")
+
+
+def test_a_sandbox_that_does_not_start_is_an_instructors_problem(monkeypatch):
+    from utils.course.grading import trial
+
+    def fail():
+        raise trial.NoSandbox("the sandbox did not start: bwrap: no\npermission", "allow it")
+
+    monkeypatch.setattr(trial, "try_sandbox", fail)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert the_failure(doctor.check_sandbox)[2:] == ("the sandbox did not start: bwrap: no permission", "allow it")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (finding,) = doctor.check_sandbox()
+    assert finding.ok and finding.detail.endswith("bwrap: no permission. To grade, allow it")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sandbox_here import needs_sandbox
 
 from utils.checks import Verdict
 from utils.course import CourseError
@@ -23,11 +24,12 @@ from utils.course.grading.grade import Submission, grade, seed_of
 from utils.course.grading.gradebook import grade_class
 from utils.course.grading.notebook_runner import sources
 from utils.course.grading.sandbox import Limits, Sandbox
+from utils.course.grading.stream import Stream
 from utils.course.grading.submissions import Assignment, HandedIn, handed_in, left_out
 from utils.course.register import Register
 from utils.course.tasks import Task
 
-pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+pytestmark = needs_sandbox
 
 SMALL = Limits(memory_mb=512, files_mb=16, processes=16)
 RIGHT = {
@@ -105,7 +107,7 @@ def test_the_last_of_two_cells_counts():
 def test_a_cell_with_a_syntax_error_does_not_stop_the_others():
     result = graded("def f(:", RIGHT["gmm.log_sum_exp"], WRONG)
     assert [verdict["status"] for verdict in result["verdicts"]] == ["passed", "wrong"]
-    assert result["notes"] == ["Code cell 2 ended in an error."]
+    assert result["notes"] == ["Code cell 2 ended in `SyntaxError: invalid syntax, line 1`."]
 
 
 def test_magics_are_understood():
@@ -426,15 +428,16 @@ def test_without_bubblewrap_nothing_is_graded_unless_asked_for(monkeypatch):
 
 def test_without_namespaces_inside_each_submission_gets_a_whole_sandbox():
     with Sandbox(SMALL) as sandbox:
-        sandbox._wall = False  # as where the kernel refuses
+        sandbox.walled = False  # as where the kernel refuses
         started = []
         for _ in range(2):
             with sandbox.submission() as connection:
                 started.append(sandbox._process.pid)
-                connection.settimeout(60)
-                cells = json.dumps(["1", "1 / 0"]).encode()
-                connection.sendall(len(cells).to_bytes(8, "big") + cells)
-                assert connection.recv(1) + connection.recv(1) == b".!"
+                link = Stream(connection, None)
+                cells = json.dumps([[1, "1"], [2, "1 / 0"]]).encode()
+                link.send(len(cells).to_bytes(8, "big") + cells)
+                said = [link.receive()[0] for _ in range(2)]
+                assert said == [["cell", ""], ["cell", "ZeroDivisionError: division by zero"]]
             assert sandbox._process is None
         assert len(set(started)) == 2
 

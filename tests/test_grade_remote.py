@@ -648,7 +648,7 @@ def test_endless_calls_back_are_stopped(quick):
         assert verdict.status == "timed out" and link.closed
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_KEPT", 50), ("MAX_RECEIVED", 10_000)])
+@pytest.mark.parametrize(("limit", "value"), [("MAX_KEPT", 50), ("MAX_RECEIVED", 10_000), ("MAX_ASKED", 10_000)])
 def test_what_one_exercise_may_keep_and_send_is_bounded(monkeypatch, limit, value):
     def rolling_errors(y, forecaster, first, horizon):
         for _ in range(200):

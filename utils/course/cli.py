@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from utils.course import CourseError
 from utils.course.register import ROOT, Chapter, Register
+from utils.course.terminal import Terminal, printable
 
 app = typer.Typer(
     help="A course on generative models: start a chapter, run it, and (for authors) keep text and notebook in sync.",
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         app()
     except CourseError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(str(error))}")
+        Terminal(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(str(error))}")
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
@@ -51,9 +51,9 @@ def _register() -> Register:
     return Register(Path(os.environ.get("COURSE_ROOT", ROOT)))
 
 
-def _console() -> Console:
+def _console() -> Terminal:
     # A pipe has no width: do not cut lines that another program reads.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Terminal(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 @app.command("list", epilog="Example: [bold]course list[/]")
@@ -302,7 +302,7 @@ def grade(
     target = out or folder / "grades"
     console = _console()
     if unsafe:
-        Console(stderr=True).print(f"[yellow]unsafe:[/] {escape(UNPROTECTED.split('.')[0])}", soft_wrap=True)
+        Terminal(stderr=True).print(f"[yellow]unsafe:[/] {escape(UNPROTECTED.split('.')[0])}", soft_wrap=True)
     with _bar("graded", len(found)) as step:
         results = grade_class(
             found, target, jobs=jobs, scheduler=scheduler, unsafe=unsafe, done=lambda result: step(result["student"])
@@ -325,7 +325,7 @@ def doctor() -> None:
     raise typer.Exit(int(not run_doctor(_console())))
 
 
-def _print_results(console: Console, chapter: Chapter, run) -> None:
+def _print_results(console: Terminal, chapter: Chapter, run) -> None:
     from utils.course.results import measured
 
     title = f"{chapter.slug}: {run.seconds:.0f} s, at most {run.memory_mb:,.0f} MB"
@@ -342,7 +342,7 @@ def _near(path: Path) -> str:
 
 def _bars(before: str, behind: str) -> Progress:
     """Bars on stderr, only where somebody watches, between two texts."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     columns = TextColumn(before), BarColumn(), TextColumn(behind), TimeElapsedColumn()
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
@@ -367,7 +367,7 @@ def _bar(what: str, total: int):
     """One bar; yields a function to call with the name of each thing done."""
     with _bars(what, "{task.completed} of {task.total}  {task.description}") as progress:
         task = progress.add_task("", total=total)
-        yield lambda name: progress.update(task, advance=1, description=escape(name))
+        yield lambda name: progress.update(task, advance=1, description=escape(printable(name)))
 
 
 if __name__ == "__main__":

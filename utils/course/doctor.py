@@ -158,6 +158,20 @@ def check_training() -> Iterator[Finding]:
         yield Finding(seconds <= TRAINING_LIMIT, "training", detail, fix)
 
 
+def check_sandbox() -> Iterator[Finding]:
+    from utils.course.grading.trial import NoSandbox, try_sandbox
+
+    try:
+        yield Finding(True, "sandbox", try_sandbox())
+    except NoSandbox as error:
+        problem = " ".join(error.problem.split())
+        if importlib.util.find_spec("nbgrader"):  # an instructor's environment
+            yield Finding(False, "sandbox", problem, error.fix)
+        else:
+            detail = f"nothing but `course grade` needs it, and it does not work here: {problem}. To grade, {error.fix}"
+            yield Finding(True, "sandbox", detail)
+
+
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_checkout,
     check_python,
@@ -168,6 +182,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_memory,
     check_gpu,
     check_training,
+    check_sandbox,
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 import types
 import warnings
@@ -11,15 +13,15 @@ from pathlib import Path
 from unittest.mock import patch
 
 from utils.course import CourseError
+from utils.course.grading import notebook_code
 
-MAX_BYTES = 100_000_000
+MAX_BYTES, SMALL_BYTES = 100_000_000, 1_000_000  # of a file, and of one that can be read at once
+READ_SECONDS, READ_MEMORY = 60, 2**30  # of the process that reads a large file
+MAX_TOLD = 200  # characters of an exception
 
 
 def sources(notebook: Path | bytes) -> list[str]:
     """The code cells of a notebook, in order; of any version of the format.
-
-    The cells are taken out by hand: nbformat would validate and convert outputs too, of which a stranger's notebook may
-    have megabytes, and nobody needs them.
 
     Raises:
         CourseError: when it is no notebook; the message says why.
@@ -28,24 +30,31 @@ def sources(notebook: Path | bytes) -> list[str]:
         size = len(notebook) if isinstance(notebook, bytes) else notebook.stat().st_size
         if size > MAX_BYTES:
             raise CourseError(f"the file has {size:,} bytes, the limit is {MAX_BYTES:,}: clear the outputs")
-        tree = json.loads(notebook if isinstance(notebook, bytes) else notebook.read_bytes())
-        sheets = tree.get("worksheets") or [tree]  # before version 4, cells lay in worksheets
-        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
-        found = [cell.get("source", cell.get("input", "")) for cell in cells]
-        return ["".join(source) for source in found]
+        content = notebook if isinstance(notebook, bytes) else notebook.read_bytes()
     except OSError as error:
         raise CourseError(f"{notebook} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise CourseError("this is no notebook: its content is no JSON") from None
-    except (KeyError, TypeError, AttributeError):
-        raise CourseError("this is no notebook: it has no cells, or they have no source") from None
+    found, problem = notebook_code.code_cells(content) if size <= SMALL_BYTES else _read_apart(content)
+    if problem:
+        raise CourseError(problem)
+    return found
 
 
-def run(sources: Sequence[str], after: Callable[[bool], object] | None = None) -> dict[str, object]:
+def _read_apart(content: bytes) -> tuple[list[str], str]:
+    """The code cells of a large file, read in a process of bounded memory and time."""
+    command = [sys.executable, "-I", "-S", notebook_code.__file__, str(READ_MEMORY)]
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=READ_SECONDS, check=True)
+    except subprocess.SubprocessError:
+        return [], "this is no notebook: it takes too much memory or time to read"
+    found, problem = json.loads(done.stdout)
+    return found, problem
+
+
+def run(sources: Sequence[str], after: Callable[[str], object] | None = None) -> dict[str, object]:
     """Run the cells in a fresh namespace, going on after errors as a reader would, and return that namespace.
 
     `check` is silent meanwhile: what the cells are worth is for the caller to find out. `after` is told at the end of
-    each cell whether it ran through.
+    each cell in which exception it ended, or nothing; then no tracebacks are printed, which takes longer than a cell.
     """
     import matplotlib
     import matplotlib.pyplot as plt
@@ -60,6 +69,8 @@ def run(sources: Sequence[str], after: Callable[[bool], object] | None = None) -
         config=Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"}),
         user_module=types.ModuleType("__main__"),
     )
+    if after:
+        shell.showtraceback = shell.showsyntaxerror = lambda *_, **__: None
     try:
         with (
             patch.object(utils.checks, "check", _silent),
@@ -68,13 +79,31 @@ def run(sources: Sequence[str], after: Callable[[bool], object] | None = None) -
         ):
             warnings.simplefilter("ignore")
             for source in sources:
-                through = shell.run_cell(source).success
+                result = shell.run_cell(source)
                 plt.close("all")
                 if after:
-                    after(through)
+                    after(_told(result.error_before_exec or result.error_in_exec))
     finally:
         sys.modules["__main__"] = main
     return shell.user_ns
+
+
+def defines(source: str, name: str) -> bool:
+    """Whether a cell would define `name`, had it run through."""
+    return bool(re.search(rf"^(def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=[^=]", source, re.MULTILINE))
+
+
+def _told(error: BaseException | None) -> str:
+    """An exception in one line, whatever it makes of being asked for its text."""
+    if error is None:
+        return ""
+    try:
+        said = " ".join(str(error).split())
+        if isinstance(error, SyntaxError):  # its own text names a file that nobody knows
+            said = f"{error.msg}, line {error.lineno}" if error.lineno else str(error.msg)
+    except BaseException:
+        said = ""
+    return f"{type(error).__name__}: {said}".removesuffix(": ")[:MAX_TOLD]
 
 
 def _silent(id: str, answer: object, seed: int = 0) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from utils.checks import Verdict, engine, run_check
-from utils.checks.engine import Elsewhere, Exercise, Guarded, Wrong, guard
+from utils.checks.engine import Elsewhere, Exercise, Guarded, Judged, Wrong, guard
 from utils.course.grading.gradients import GradientLink
+from utils.course.grading.notebook_runner import defines
 from utils.course.grading.rpc import Link, Side
 from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, cleaned
 from utils.course.grading.stream import Ended
@@ -43,9 +44,9 @@ def judge(link: Link, id: str, seed: int, processor_seconds: Callable[[], float]
     return replace(verdict, message=message, hint=hint, printed=link.end())
 
 
-def serve(connection: socket.socket, namespace: Mapping[str, Any]) -> None:
-    """Let whoever grades call the functions of `namespace`, until they hang up."""
-    student = _Student(namespace)
+def serve(connection: socket.socket, namespace: Mapping[str, Any], failed: Mapping[int, str] | None = None) -> None:
+    """Let whoever grades call the functions of `namespace`, until they hang up; `failed` are cells with an error."""
+    student = _Student(namespace, failed)
     link = GradientLink(connection, student)
     with contextlib.suppress(Ended):
         link.serve()
@@ -67,8 +68,8 @@ class _Answer(Elsewhere):
 class _Student(Side):
     trusts = True
 
-    def __init__(self, namespace: Mapping[str, Any]):
-        self.namespace = namespace
+    def __init__(self, namespace: Mapping[str, Any], failed: Mapping[int, str] | None = None):
+        self.namespace, self.failed = namespace, failed or {}
         self.services = {  # what the grader's side may ask for by name
             "begin": self.begin,
             "end": self.end,
@@ -85,6 +86,9 @@ class _Student(Side):
         random.seed(luck)
         name = call.partition("(")[0]
         if name not in self.namespace:
+            for number in [number for number, source in self.failed.items() if defines(source, name)]:
+                message = f"`{name}` is not defined, because code cell {number} ended in an error."
+                raise Judged("raised", message, "The first note says in which one: begin there.")
             raise Wrong(f"Your notebook does not define `{name}`.", f"The check calls `{call}`: keep this name.")
         return guard(self.namespace[name], call)
 

@@ -30,6 +30,7 @@ from utils.course.grading.serialization import (
 from utils.course.grading.stream import BadReply, Ended, Stream, packed
 
 MAX_RECEIVED = 256 * 2**20  # bytes that one exercise may send
+MAX_ASKED = 2 * 2**20  # and of these, that it may give to functions of the check, which may make much more of them
 MAX_KEPT = 10_000  # functions, tensors and graphs that stay here for one exercise
 MAX_ASKING = 40  # questions that wait for each other; of 60 backward passes in each other torch starts new threads
 END_SECONDS = 5.0
@@ -87,7 +88,7 @@ class Link(Stream):
 
     def reset(self) -> None:
         """Forget what was kept for an exercise."""
-        self.received = 0
+        self.received, self._asked = 0, 0
         self._mine: dict[int, Any] = {}  # what stayed here: functions, tensors, graphs
 
     def end(self) -> str:
@@ -155,6 +156,9 @@ class Link(Stream):
 
     def _answer(self, header: Any, data: bytearray) -> None:
         with self.strictly():
+            self._asked += self.size
+            if self._asked > MAX_ASKED and not self._side.trusts:
+                raise BadReply("too much for the functions of one exercise")
             match header:
                 case ["call", int() | str() as function, bool(gradients), value]:
                     inputs = self._read_value(value, data)

@@ -15,19 +15,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from utils.course import CourseError
+from utils.course.grading import bubblewrap
 from utils.course.grading.sandbox_server import SCRATCH
+from utils.course.grading.usage import Watch, scope
 from utils.course.register import ROOT
 
 START_SECONDS, END_SECONDS = 120, 10
 USERS = 2_000_000  # above it, where a grader is root, each has a user of its own for submissions
+FOR_SYSTEMD = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")  # where to ask for a control group
 UNPROTECTED = (
     "bubblewrap (`bwrap`) is not installed, and without it nothing keeps a submission from reading your files and other"
     " submissions, using the network, changing or deleting what you can change, or leaving processes behind. Install it"
@@ -55,15 +55,18 @@ class Sandbox:
 
     Raises:
         CourseError: where bubblewrap is missing, or may not do its work.
+
+    Attributes:
+        walled: whether each submission gets namespaces of its own, inside of one sandbox for all.
     """
 
     def __init__(self, limits: Limits = Limits(), unsafe: bool = False):
         if not unsafe and not shutil.which("bwrap"):
             raise CourseError(UNPROTECTED)
         self.limits, self.unsafe = limits, unsafe
-        self._wall = not unsafe
+        self.walled = not unsafe
         self._process: subprocess.Popen | None = None
-        self._spent = 0.0
+        self._watch: Watch | None = None
         self._ready = False
         self._control: socket.socket | None = None
         self._folder: tempfile.TemporaryDirectory | None = None
@@ -82,23 +85,24 @@ class Sandbox:
             raise CourseError("the sandbox cannot make namespaces for submissions: grade as a user who is not root")
         if ours is None:
             # No namespaces inside namespaces here: a whole sandbox for each submission, some seconds slower.
-            self._wall = False
+            self.walled = False
             self.close()
             ours = self._fork()
-        over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(self._process, over), daemon=True)
-        watch.start()
+        self._watch.begin()
         try:
             yield ours
         finally:
-            over.set()
+            self._watch.end()
             ours.close()
-            watch.join()
             self._end()
 
     def processor_seconds(self) -> float:
         """What the submission has spent so far, a fifth of a second ago."""
-        return self._spent
+        return self._watch.processor_seconds if self._watch else 0.0
+
+    def exceeded(self) -> str:
+        """Which limit on all processes together the submission went over, if it did: then it was ended."""
+        return self._watch.exceeded if self._watch else ""
 
     def close(self) -> None:
         """End the sandbox and everything in it."""
@@ -113,15 +117,16 @@ class Sandbox:
         self.start()
         if not self._ready:
             self._wait()
+        self._watch = Watch(self._process, self.limits.memory_mb, self.limits.processes)
         ours, theirs = socket.socketpair()
         with theirs:
-            options = json.dumps(asdict(self.limits) | {"wall": self._wall, "user": USERS + os.getpid()}).encode()
+            options = json.dumps(asdict(self.limits) | {"wall": self.walled, "user": USERS + os.getpid()}).encode()
             socket.send_fds(self._control, [options], [theirs.fileno()])
         reply = self._control.recv(4096)
         if not reply:
             ours.close()
             raise CourseError("the sandbox ended when it was to start a submission: is the machine short of memory?")
-        if self._wall and not json.loads(reply)["walled"]:
+        if self.walled and not json.loads(reply)["walled"]:
             ours.close()
             return None
         return ours
@@ -134,19 +139,12 @@ class Sandbox:
             self._control.settimeout(None)
         except OSError:
             ended = False
-        if not ended or not (self._wall or self.unsafe):
+        if not ended or not (self.walled or self.unsafe):
             self.close()
 
-    def _watch(self, process: subprocess.Popen, over: threading.Event) -> None:
-        """The kernel limits each process; this is about the sum. A sandbox over it is ended whole."""
-        most = self.limits.memory_mb * 2**20
-        while not over.wait(0.2):
-            with contextlib.suppress(psutil.Error):
-                inside = psutil.Process(process.pid).children(recursive=True)
-                self._spent = sum(map(_processor_seconds, inside))
-                if len(inside) > self.limits.processes + 4 or sum(map(_own_memory, inside)) > 1.5 * most:
-                    process.kill()
-                    return
+    def scope(self) -> tuple[str, ...]:
+        """The command that puts the sandbox into a control group; nothing where there is none to be had."""
+        return scope((self.limits.memory_mb + self.limits.files_mb) * 2**20, self.limits.processes)
 
     def start(self) -> None:
         """Begin to start, which takes seconds, and do not wait for it."""
@@ -156,7 +154,8 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         self._folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
         environment = _environment(self._folder.name if self.unsafe else SCRATCH)
-        walls = [] if self.unsafe else bubblewrap(environment)
+        walls = [] if self.unsafe else [*self.scope(), *bubblewrap.command(environment, self.limits.files_mb)]
+        outside = {"PATH": os.defpath} | {name: os.environ[name] for name in FOR_SYSTEMD if name in os.environ}
         with theirs, Path(self._folder.name, "errors").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*walls, sys.executable, "-m", "utils.course.grading.sandbox_server", str(theirs.fileno())],
@@ -164,7 +163,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=environment if self.unsafe else {"PATH": os.defpath},
+                env=environment if self.unsafe else outside,
                 cwd=self._folder.name,
                 start_new_session=True,
             )
@@ -183,38 +182,12 @@ class Sandbox:
         raise CourseError(f"the sandbox did not start: {said[-1] if said else 'it said nothing'}")
 
 
-def bubblewrap(environment: dict[str, str]) -> list[str]:
-    """The outer wall as a command: everything that is not named here does not exist inside."""
-    seen = dict.fromkeys(Path(path).resolve() for path in (sys.prefix, sys.base_prefix, ROOT / "utils", ROOT / "data"))
-    system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"]
-    command = ["bwrap", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-    if os.getuid():
-        command += ["--unshare-all", "--uid", "65534", "--gid", "65534"]
-    else:
-        # Root stays root in a user namespace, and the kernel limits root's processes nowhere. So there is none, and the
-        # interpreter gets what it needs to wall in each submission, which becomes a user without rights for good.
-        command += [f"--unshare-{what}" for what in ("ipc", "net", "pid", "uts")]
-        command += [
-            word for right in ("SYS_ADMIN", "SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")
-        ]
-    for name, value in environment.items():
-        command += ["--setenv", name, value]
-    for path in system:
-        command += ["--ro-bind-try", path, path]
-    for above in dict.fromkeys(above for path in seen for above in reversed(path.parents)):
-        command += ["--perms", "0755", "--dir", str(above)]
-    for path in map(str, seen):
-        command += ["--ro-bind", path, path]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    return [*command, "--tmpfs", SCRATCH, "--chdir", SCRATCH, "--remount-ro", "/", "--"]
-
-
 def _environment(home: str) -> dict[str, str]:
     """All that a submission sees of the environment."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return threads | {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *bubblewrap.packages()])),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "LANG": "C.UTF-8",
@@ -222,18 +195,3 @@ def _environment(home: str) -> dict[str, str]:
         "TMPDIR": home,
         "MPLCONFIGDIR": home,
     }
-
-
-def _processor_seconds(process: psutil.Process) -> float:
-    with contextlib.suppress(psutil.Error):
-        times = process.cpu_times()
-        return times.user + times.system
-    return 0.0
-
-
-def _own_memory(process: psutil.Process) -> int:
-    """Bytes that this process does not share with the warm interpreter that it was forked from."""
-    with contextlib.suppress(psutil.Error):
-        if process.memory_info().rss > 2**28:
-            return process.memory_full_info().uss
-    return 0

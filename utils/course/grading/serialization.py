@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from utils.course.grading.stream import MAX_DATA, BadReply
+from utils.course.terminal import printable
 
 MAX_NODES, MAX_DEPTH, MAX_AXES, MAX_TEXT = 100_000, 20, 16, 10_000  # of one value
 MAX_MESSAGE, MAX_HINT = 500, 300
@@ -175,7 +176,7 @@ def cleaned(text: Any, limit: int | None = None) -> str:
         raise BadReply("a text that is none, or much too long")
     if limit and len(text) > limit:
         text = text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(text)
 
 
 def name_of(text: str) -> str:

@@ -18,6 +18,7 @@ from utils.checks.engine import Judged
 
 MiB = 2**20
 MAX_HEADER, MAX_DATA = 2 * MiB, 32 * MiB  # bytes of one frame
+LIMITS_IN_ALL = 8  # one submission may send so many times what one exercise may
 STEP = 0.1  # seconds: so often a wait lets through who wants to stop this thread
 SIZES = struct.Struct(">II")
 
@@ -55,14 +56,16 @@ class Stream:
 
     Attributes:
         closed: nothing more comes or goes.
-        received: bytes since it was last set to 0; more than the limit are an error.
+        received: bytes since it was last set to 0; more than the limit are an error, and so are many times the limit
+            in all.
+        size: bytes of the last frame that was received.
         until: when to give up, in seconds of `time.monotonic`.
     """
 
     def __init__(self, connection: socket.socket, limit: int | None):
         connection.settimeout(STEP)
         self._socket, self._limit = connection, limit
-        self.closed, self.received, self.until = False, 0, math.inf
+        self.closed, self.received, self.size, self._in_all, self.until = False, 0, 0, 0, math.inf
 
     def close(self) -> None:
         self.closed = True
@@ -94,11 +97,13 @@ class Stream:
     def receive(self) -> tuple[Any, bytearray]:
         with self.strictly():
             n_header, n_data = SIZES.unpack(self._read(SIZES.size))
-            self.received += n_header + n_data
+            self.size = n_header + n_data
+            self.received += self.size
+            self._in_all += self.size
             if n_header > MAX_HEADER or n_data > MAX_DATA:
                 raise BadReply("a frame that is too large")
-            if self._limit and self.received > self._limit:
-                raise BadReply("too much for one exercise")
+            if self._limit and (self.received > self._limit or self._in_all > LIMITS_IN_ALL * self._limit):
+                raise BadReply("too much for one exercise, or for one submission")
             header = json.loads(self._read(n_header), parse_constant=no_constant, parse_float=no_constant)
             if not isinstance(header, list):
                 raise BadReply("a frame of an unknown kind")
