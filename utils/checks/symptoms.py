@@ -117,8 +117,13 @@ def _explains(guess: Tensor, value: Tensor, truth: Tensor) -> bool:
     """Whether `guess`, made of the truth, is the value, and is far enough from the truth to be told from it."""
     if not same(value, guess):
         return False
-    moved = int((~_right(guess, truth)).sum())
-    return moved >= (8 if _whole_numbers(truth) and _distinct(truth) < 3 else 2)
+    return int((~_right(guess, truth)).sum()) >= _least_moved(truth)
+
+
+def _least_moved(truth: Tensor) -> int:
+    """How many entries must be wrong: two, or more where few numbers come again and again."""
+    few = _distinct(truth) < 4 and (_whole_numbers(truth) or _distinct(truth) < truth.numel())
+    return 8 if few else 2
 
 
 # --- one number ------------------------------------------------------------------------------------------------------
@@ -188,7 +193,7 @@ def _whole(value: Tensor, truth: Tensor) -> Iterator[str]:
 def _shifted(value: Tensor, truth: Tensor) -> Iterator[str]:
     """All rows but one moved by one place, with something else in the place that is left."""
     line = "entry" if truth.ndim == 1 else "row"
-    if len(truth) < 3 or int((~_right(truth[1:], truth[:-1])).sum()) < (8 if _whole_numbers(truth) else 2):
+    if len(truth) < 3 or int((~_right(truth[1:], truth[:-1])).sum()) < _least_moved(truth):
         return
     if same(value[1:], truth[:-1]) and not same(value[:1], truth[-1:]):
         yield f"every {line} stands one place too far down: what belongs at 0 stands at 1"
@@ -259,8 +264,7 @@ def _parts(value: Tensor, truth: Tensor) -> Iterator[str]:
     if not nature and count > 1 and _distinct(mine) == 1:
         nature = f"all wrong entries are {mine[0]:.6g}"
     region = _region(wrong)
-    if region or (nature and count > 1):
-        yield (region or f"{count} of {n} entries are wrong") + (f"; {nature}" if nature else "")
+    yield (region or f"{count} of {n} entries are wrong") + (f"; {nature}" if nature else "")
 
 
 def _clamped(value: Tensor, mine: Tensor, right: Tensor) -> str:
@@ -288,11 +292,15 @@ def _region(wrong: Tensor) -> str:
     for axis, size in enumerate(wrong.shape):
         lines = wrong.movedim(axis, 0).reshape(size, -1)
         bad = lines.any(1)
-        if size < 3 or not torch.equal(lines, bad[:, None].expand_as(lines)):
+        if (
+            size < (3 if wrong.ndim == 1 else 2)
+            or lines.shape[1] == 2
+            or not torch.equal(lines, bad[:, None].expand_as(lines))
+        ):
             continue
         line = _line(wrong, axis)
         found, good = bad.nonzero().flatten().tolist(), (~bad).nonzero().flatten().tolist()
-        if good in ([0], [size - 1]):
+        if size > 2 and good in ([0], [size - 1]):
             return f"only the {'first' if good == [0] else 'last'} {line} is right"
         if len(found) == 1:
             which = {0: "the first {}", size - 1: "the last {}"}.get(found[0], f"{{}} {found[0]}").format(line)

@@ -39,6 +39,23 @@ def transposed(log_weights, log_prob):
     return (log_weights + log_prob).softmax(-1).T
 
 
+@wrong("gmm.e_step", says="You subtract one maximum from all rows")
+def one_maximum(log_weights, log_prob):
+    joint = (log_weights + log_prob - (log_weights + log_prob).max()).exp()
+    return joint / joint.sum(-1, keepdim=True)
+
+
+@wrong("gmm.e_step", says="you keep it away from 0")
+def clamped(log_weights, log_prob):
+    r = (log_weights + log_prob).softmax(-1).clamp(min=1e-12)
+    return r / r.sum(-1, keepdim=True)
+
+
+@wrong("gmm.e_step", says="your responsibility is 1e-05: you keep it away")
+def clamped_far(log_weights, log_prob):
+    return (log_weights + log_prob).softmax(-1).clamp(min=1e-5)
+
+
 # --- gmm.m_step ------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +113,26 @@ def deviations(x, responsibilities):
 def variances(x, responsibilities):
     weights, means, covariances = maximize(x, responsibilities)
     return weights, means, covariances.diagonal(dim1=1, dim2=2)
+
+
+@wrong("gmm.m_step", says="in a unit 10⁵ times as large")
+def a_little_added(x, responsibilities):
+    weights, means, covariances = maximize(x, responsibilities)
+    return weights, means, covariances + 1e-6 * torch.eye(x.shape[1], dtype=x.dtype)
+
+
+@wrong("gmm.m_step", says="lose their digits")
+def difference_of_moments(x, responsibilities):
+    weights, means, _ = maximize(x, responsibilities)
+    count = responsibilities.sum(0)[:, None, None]
+    moments = torch.einsum("bk,bi,bj->kij", responsibilities, x, x) / count
+    return weights, means, moments - means[:, :, None] * means[:, None]
+
+
+@wrong("gmm.m_step", says="Only the first row is right")
+def all_centered_at_the_first_mean(x, responsibilities):
+    weights, means, _ = maximize(x, responsibilities)
+    return weights, means, maximize(x, responsibilities, center=means[0])[2]
 
 
 # --- gmm.elbo --------------------------------------------------------------------------------------------------------

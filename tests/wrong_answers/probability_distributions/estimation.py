@@ -108,3 +108,9 @@ def not_rounded(values, goal):
 @wrong("dist.monte_carlo", says="returns 2 values, expected 3")
 def two_of_three(values, goal):
     return estimate(values, goal)[:2]
+
+
+@wrong("dist.monte_carlo", says="one value more where the error just reaches the goal")
+def one_more(values, goal):
+    deviation = values.std()
+    return values.mean(), deviation / math.sqrt(len(values)), math.floor((deviation / goal) ** 2) + 1

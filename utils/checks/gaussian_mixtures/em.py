@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import exercise
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 
 
@@ -61,6 +61,19 @@ def e_step(answer: Callable, generator: Generator) -> None:
     hint = "Normalize in log space: subtract log_sum_exp before you take `exp`."
     far = tensor(answer(log_weights, log_prob - 2000), (5, 3), not_finite=(says, hint))
     close(far, truth, name="your responsibilities of points far from all components", hint=hint)
+    apart = torch.tensor([[0.0], [-900.0], [700.0], [-2500.0], [30.0]], dtype=torch.float64)
+    says = "You subtract one maximum from all rows, so that the rows far below it are 0/0."
+    hint = "Every point has its own largest log density: `log_sum_exp` over the last axis."
+    near_and_far = tensor(answer(log_weights, log_prob + apart), (5, 3), not_finite=(says, hint))
+    close(near_and_far, truth, name="your responsibilities of points near and far", hint=hint)
+    surely_not = log_prob.clone()
+    surely_not[:, 1] -= 80
+    least = tensor(answer(log_weights, surely_not), (5, 3))[:, 1].max().item()
+    if least > 1e-20:
+        raise Wrong(
+            f"For a component that is 80 nats less likely your responsibility is {least:.1g}: you keep it away from 0.",
+            "Neither `clamp` nor an added constant is needed: exp(−80) is a number, and 0 does no harm.",
+        )
 
 
 def _moments(x: Tensor, weights: Tensor, means: Tensor) -> Tensor:
@@ -167,6 +180,20 @@ def m_step(answer: Callable, generator: Generator) -> None:
         ],
         name="your covariances",
     )
+    unit = 1e-5
+    small = tensor(parts(answer(unit * x, r), names)[2], (k, dim, dim), name="your covariances")
+    close(
+        small / unit**2,
+        covariances,
+        name="your covariances (in the old unit) of data in a unit 10⁵ times as large",
+        hint="Nothing is added to the variances here: the M-step is Σ r (x−μ)(x−μ)ᵀ / N_k.",
+    )
+    far = tensor(parts(answer(x + 1e7, r), names)[2], (k, dim, dim), name="your covariances")
+    if not torch.allclose(far, covariances, rtol=1e-4, atol=1e-4):
+        raise Wrong(
+            "Far from the origin your covariances lose their digits: a small difference of two huge numbers.",
+            "Subtract the means first, then multiply; E[x xᵀ] − μμᵀ is right on paper only.",
+        )
 
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")

@@ -180,3 +180,11 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
         name="your number of values",
         hint="Solve deviation / √n ≤ goal for n, and round up.",
     )
+    whole = parts(answer(torch.tensor([-2.0, 0.0, 2.0], dtype=torch.float64), 0.5), names)[2]
+    close(
+        expect.number(whole, "your number of values"),
+        torch.tensor(16.0).double(),
+        [Mistake(17, "You ask for one value more where the error just reaches the goal.", "≤, not <: `math.ceil`.")],
+        name="your number of values for a standard deviation of 2 and a goal of ½",
+        hint="Solve deviation / √n ≤ goal for n.",
+    )
