@@ -18,7 +18,7 @@ def any_sample(samples, centers, radius, least):
     return len(torch.cdist(samples, centers).argmin(1).unique())
 
 
-@wrong("gan.count_modes", says="too few samples, or whose samples are too far away")
+@wrong("gan.count_modes", says="whose samples are too far away")
 def without_radius(samples, centers, radius, least):
     nearest = torch.cdist(samples, centers).argmin(1)
     return (torch.bincount(nearest, minlength=len(centers)) >= least).sum().item()
