@@ -14,7 +14,7 @@ SETTINGS := {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"mar
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 
 .DEFAULT_GOAL := help
-.PHONY: help env instructor lab test quick changed lint sync lock
+.PHONY: help env instructor lab test quick changed mutants lint sync lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ quick: lint ## the same without executing lessons
 
 changed: lint ## what the changes since origin/main can have broken (another commit: make changed SINCE=HEAD~3)
 	$(BIN)/course test --since $(SINCE)
+
+mutants: .venv/.test-ready ## for authors: mechanical wrong answers that pass a check (one chapter: make mutants CHAPTER=04)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py $(CHAPTER)
 
 lint: $(VENV)/.test-ready ## style and simple mistakes
 	$(BIN)/ruff check .

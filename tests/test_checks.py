@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import collections
+import contextlib
 import functools
+import io
 import os
 from pathlib import Path
 
@@ -45,23 +47,36 @@ def tier(id: str) -> str:
 
 
 @functools.cache
-def solutions(path: Path) -> dict:
-    """Exercise id → the solution's function, from a notebook that was run without its checks and target pictures."""
+def notebook(path: Path) -> tuple[dict, dict, dict]:
+    """Of a notebook, run without its checks and target pictures: exercise id → the solution's function, id → its cell,
+    and the names it has in the end."""
     matplotlib.use("agg")
-    namespace, functions = {}, {}
+    namespace, functions, sources = {}, {}, {}
     for cell in jupytext.read(path).cells:
         dropped = "solution" in cell.metadata.get("tags", [])
         if cell.cell_type != "code" or dropped or cell.source.startswith("check("):
             continue
-        exec(compile(cell.source, str(path), "exec"), namespace)
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(cell.source, str(path), "exec"), namespace)
         if "exercise" in cell.metadata:
             last = [node for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)][-1]
             functions[cell.metadata["exercise"]["id"]] = namespace[last.name]
-    return functions
+            sources[cell.metadata["exercise"]["id"]] = cell.source
+    return functions, sources, namespace
 
 
 def solution(id: str):
-    return solutions(markers()[id][0])[id]
+    return notebook(markers()[id][0])[0][id]
+
+
+def cell_of(id: str) -> str:
+    """The source of the exercise's cell, with its solution."""
+    return notebook(markers()[id][0])[1][id]
+
+
+def namespace_of(id: str) -> dict:
+    """The names of the exercise's notebook."""
+    return notebook(markers()[id][0])[2]
 
 
 def test_every_exercise_has_a_check_and_every_check_an_exercise():
