@@ -220,6 +220,12 @@ def test_values_take_the_type_of_their_default():
     assert parse(given, known) == {"a": 2.0, "b": -3, "c": "7", "d": True, "e": [2, 3], "f": 0.5}
 
 
+def test_a_parameter_may_say_its_type():
+    from utils.course.notebooks import from_text
+
+    assert defaults(from_text(LESSON.replace("steps = 3", "steps: int = 3")))["steps"] == 3
+
+
 def test_a_derived_value_in_the_parameters_cell_is_refused():
     from utils.course import CourseError
     from utils.course.notebooks import from_text

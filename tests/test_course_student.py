@@ -197,7 +197,7 @@ def test_a_malformed_chapter_is_named(tmp_path, change, message):
         (('"01_tiny"', '"01_tiny", "02_more"'), "chapters/02_more/chapter.toml is missing"),
         (('"01_tiny"', ""), "does not name chapters/01_tiny"),
         (('"01_tiny"', '"01_tiny", "01_tiny"'), "names 01_tiny twice"),
-        (("title", "name"), "a part has a title and chapters, this one has ['chapters', 'name']"),
+        (("title", "name"), "a part has a title and chapters, this one is {'name': 'Tests'"),
         (("[[parts]]", "[[parts]"), "course.toml is not valid TOML"),
     ],
 )

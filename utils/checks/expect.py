@@ -11,20 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from utils.checks.engine import Wrong
-
-RTOL, ATOL = 1e-5, 1e-6
+from utils.checks.symptoms import ATOL, RTOL, same, symptom, where
 
 
 class Mistake(NamedTuple):
-    """A wrong value that a student may well compute, the sentence that names it, and a hint."""
+    """A wrong value that a student may well compute, the sentence that names it, and a hint.
+
+    One that is `general`, such as "this is no distribution", is told only where no other explains the value.
+    """
 
     value: Any
     says: str
     hint: str = ""
+    general: bool = False
 
 
 def repeatable(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
@@ -68,17 +72,17 @@ def tensor(
         not_finite: sentence and hint for NaN or infinity, where the reason is known.
         shapes: wrong shapes whose reason is known.
     """
-    title = name[0].upper() + name[1:]
+    title = _title(name)
     if value is None:
         raise Wrong(f"{title} should be a tensor, not `None`.", "Did you forget `return`?")
     if not isinstance(value, Tensor):
-        kind = type(value)
-        kind = f"{kind.__module__}.{kind.__name__}".removeprefix("builtins.")
-        raise Wrong(f"{title} should be a `torch.Tensor`, not a `{kind}`.", "Compute with torch functions throughout.")
+        raise Wrong(f"{title} should be a `torch.Tensor`, not a `{_kind(value)}`.", _as_tensor(value))
     if value.shape != tuple(shape):
         raise _shape_mistake(value, tuple(shape), title, shapes)
+    if dtype == torch.int64 and value.dtype in (torch.int32, torch.int16):
+        value = value.long()  # such indices work like others
     if value.dtype != dtype:
-        hint = "Give new tensors the inputs' type: `torch.zeros(..., dtype=x.dtype)`."
+        hint = f"Give new tensors this type, `torch.zeros(..., dtype={dtype})`, or convert at the end: `.to({dtype})`."
         if dtype == torch.bool:
             hint = "A comparison such as `a < b` gives a boolean tensor."
         elif not dtype.is_floating_point:
@@ -88,8 +92,27 @@ def tensor(
     if not value.isfinite().all():
         what = "NaN" if value.isnan().any() else "infinite"
         says, hint = not_finite or ("", "Look for log(0), 0/0 and the exponential of a large number.")
-        raise Wrong(says or f"{title} should be finite, not {what} at {_where(~value.isfinite())}.", hint)
+        raise Wrong(says or f"{title} should be finite, not {what} {where(~value.isfinite())}".rstrip() + ".", hint)
     return value
+
+
+def _title(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+
+
+def _as_tensor(value: Any) -> str:
+    """How to make a tensor of it."""
+    if isinstance(value, np.ndarray | np.generic):
+        return "Return a tensor: `torch.as_tensor(...)` makes one of an array."
+    if isinstance(value, list | tuple) and value and all(isinstance(one, Tensor) for one in value):
+        return "Return one tensor: `torch.stack(...)` makes one of several."
+    if isinstance(value, list | tuple | int | float):
+        return "Return a tensor: `torch.tensor(..., dtype=torch.float64)` makes one of numbers."
+    return "Compute with torch functions throughout."
 
 
 def _shape_mistake(value: Tensor, shape: tuple[int, ...], title: str, shapes: Sequence[Mistake]) -> Wrong:
@@ -101,44 +124,79 @@ def _shape_mistake(value: Tensor, shape: tuple[int, ...], title: str, shapes: Se
         return Wrong(f"{says}: an axis of size 1 too many or too few.", "`keepdim`, `squeeze` or `[:, None]` fixes it.")
     if value.shape == shape[::-1]:
         return Wrong(f"{says}: the axes are swapped.", "Swap them back, or sum over the other axis.")
+    if sorted(value.shape) == sorted(shape):
+        return Wrong(f"{says}: the axes come in another order.", "`permute` changes it.")
+    for longer, shorter, what, hint in (
+        (shape, value.shape, "is lost", "Did you sum over an axis that should stay?"),
+        (value.shape, shape, "is too many", "Is a sum over an axis missing?"),
+    ):
+        for axis, size in enumerate(longer):
+            if (*longer[:axis], *longer[axis + 1 :]) == tuple(shorter):
+                return Wrong(f"{says}: an axis of size {size} {what}.", hint)
+    if len(value.shape) == len(shape):
+        (axis, *more) = [i for i, (mine, right) in enumerate(zip(value.shape, shape, strict=True)) if mine != right]
+        off = value.shape[axis] - shape[axis]
+        if not more and abs(off) == 1:
+            return Wrong(f"{says}: one too {'many' if off > 0 else 'few'} along axis {axis}.", "Look at both ends.")
     return Wrong(f"{says}.", "Write the shape beside each line of your code.")
 
 
 def number(value: Any, name: str = "your result") -> Tensor:
-    """`value` as a float64 scalar, if it is one finite number (a float or a tensor with one element)."""
-    title = name[0].upper() + name[1:]
+    """`value` as a float64 scalar, if it is one finite number (a float, or a tensor or array with one element)."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iuf":
+        value = torch.as_tensor(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = torch.tensor(float(value), dtype=torch.float64)
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.reshape(()).double()
     elif isinstance(value, Tensor):
-        raise Wrong(f"{title} should be one number, not shape {tuple(value.shape)}.", "Sum over the points.")
+        raise Wrong(f"{_title(name)} should be one number, not shape {tuple(value.shape)}.", "Sum over the points.")
+    elif value is not None:
+        raise Wrong(f"{_title(name)} should be one number, not a `{_kind(value)}`.", "Return a float or a tensor.")
     return tensor(value, (), torch.float64, name)
+
+
+def truth_value(value: Any, name: str = "your answer") -> bool:
+    """`value` as a bool, if it is True or False, of Python, numpy or torch."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Tensor | np.ndarray) and str(value.dtype) in ("torch.bool", "bool") and value.shape == ():
+        return bool(value)
+    raise Wrong(f"{_title(name)} should be True or False, not {value!r}.", "Return a `bool`.")
 
 
 def close(
     value: Tensor, truth: Tensor, mistakes: Sequence[Mistake] = (), name: str = "your result", hint: str = ""
 ) -> None:
-    """`value` equals `truth`; otherwise the first of `mistakes` that it equals is named."""
+    """`value` equals `truth`; otherwise the one of `mistakes` that it equals is named, or all that it equals.
+
+    Where none is, the symptoms are told, before the first entry that is most wrong.
+    """
     if _equal(value, truth):
         return
-    for mistake in mistakes:
-        if _equal(value, torch.as_tensor(mistake.value, dtype=truth.dtype)):
-            raise Wrong(mistake.says, mistake.hint)
-    title = name[0].upper() + name[1:]
-    difference = (value - truth).abs()
+    name_mistake(value, mistakes)
+    looks = symptom(value, truth)
+    difference = (value - truth).abs().double().nan_to_num(nan=torch.inf)
     worst = difference == difference.max()
-    at = f" at {_where(worst)}" if value.ndim else ""
+    at = f" at {worst.nonzero()[0].tolist()}" if value.ndim else ""
     yours, true = value[worst].flatten()[0], truth[worst].flatten()[0]
     raise Wrong(
-        f"{title} should be {true:.6g}{at}, not {yours:.6g}.",
+        f"{looks} {_title(name)} should be {true:.6g}{at}, not {yours:.6g}.".strip(),
         hint or "Compute one entry by hand, then follow it through your code.",
     )
 
 
+def name_mistake(value: Tensor, mistakes: Sequence[Mistake]) -> None:
+    """Raise if `value` is the value of one of `mistakes`; where that of several is the same, tell all of them."""
+    made = [one for one in mistakes if same(value.double(), torch.as_tensor(one.value).double())]
+    made = [one for one in made if not one.general] or made
+    says = list(dict.fromkeys(one.says for one in made))
+    hints = list(dict.fromkeys(one.hint for one in made if one.hint))
+    if len(says) > 1:
+        raise Wrong(f"Several mistakes give this result. Either: {' Or: '.join(says)}", " Or: ".join(hints))
+    if says:
+        raise Wrong(says[0], made[0].hint)
+
+
 def _equal(value: Tensor, other: Tensor) -> bool:
     return value.shape == other.shape and torch.allclose(value, other, rtol=RTOL, atol=ATOL)
-
-
-def _where(mask: Tensor) -> list[int]:
-    return mask.nonzero()[0].tolist()

@@ -38,6 +38,13 @@ def main() -> None:
     except CourseError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]course:[/] {escape(str(error))}")
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"[red]course:[/] {escape(f'{error.filename}: {error.strerror}')}"
+        )
+        sys.exit(1)
 
 
 def _register() -> Register:

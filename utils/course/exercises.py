@@ -18,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from utils.course import CourseError
+from utils.course.files import read_text
 from utils.course.notebooks import update, without_outputs
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -39,8 +40,16 @@ class Exercise:
 
 
 def exercises_of(notebook: NotebookNode) -> list[Exercise]:
-    """The exercises of a notebook, in order."""
-    return [Exercise(**cell.metadata["exercise"]) for cell in notebook.cells if "exercise" in cell.metadata]
+    """The exercises of a notebook, in order.
+
+    Raises:
+        CourseError: for a cell whose marker was changed by hand to something else.
+    """
+    fields = [cell.metadata["exercise"] for cell in notebook.cells if "exercise" in cell.metadata]
+    for found in fields:
+        if not isinstance(found, dict) or found.keys() != FIELDS.keys():
+            raise CourseError(f"the metadata of an exercise cell are {found!r}; expected {', '.join(FIELDS)}")
+    return [Exercise(**found) for found in fields]
 
 
 def generate(text: str, solution: NotebookNode | None, path: Path) -> NotebookNode:
@@ -82,7 +91,7 @@ def taken_twice(paths: list[Path]) -> list[str]:
     places: dict[str, str] = {}
     twice = []
     for path in paths:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             if MARKER.match(line) and (found := re.search(r'"id": *"([^"]*)"', line)):
                 place = f"{path.parent.name}/{path.name}:{number}"
                 if found[1] in places:

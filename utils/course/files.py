@@ -10,6 +10,22 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from utils.course import CourseError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        CourseError: naming file and line, when it is in another encoding than UTF-8.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CourseError(f"{path}:{line}: the text is not in UTF-8: save it in this encoding") from None
+
 
 def write(path: Path, content: str | bytes) -> bool:
     """Replace the file at once, so that a reader, or a crash, finds it whole: old or new. False: it was equal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import tomllib
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def new(register: Register, slug: str, title: str | None = None, part: str | Non
         CourseError: before anything is written, for a bad name or title, a number or topic that is taken, a part that
             there is not, and a file that exists.
     """
-    if not NAME.fullmatch(slug):
+    if not NAME.fullmatch(slug) or keyword.iskeyword(slug[3:]):  # the topic becomes the name of a module
         raise CourseError(f"{slug!r} is no name of a chapter: write NN_topic, such as 34_point_processes")
     number, topic = slug[:2], slug[3:]
     for chapter in register.chapters:

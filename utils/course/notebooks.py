@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import re
 import warnings
 from base64 import b64decode, b64encode
@@ -22,6 +23,7 @@ FORMAT = "py:percent"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What a person writes into a cell's metadata. Everything else (execution times, scroll states) is volatile.
 CELL_METADATA = ("tags", "exercise", "jupyter")
+_MALFORMED_MARKER = "incorrectly_encoded_metadata"  # as jupytext calls it
 
 
 def read(path: Path) -> NotebookNode:
@@ -33,25 +35,48 @@ def read(path: Path) -> NotebookNode:
     text = ""
     try:
         text = path.read_text(encoding="utf-8-sig")  # an editor may have put a byte-order mark on top
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", nbformat.warnings.MissingIDFieldWarning)
-            notebook = nbformat.reads(text, as_version=4)
+        notebook = _parsed(text)
     except FileNotFoundError:
         raise CourseError(f"{path} is missing") from None
-    except (ValueError, AttributeError, TypeError, nbformat.ValidationError):  # nbformat looks into what it was given
+    except _MALFORMED as error:
         if conflict := re.search(r"^<{7} .*", text, re.MULTILINE):
             line = text.count("\n", 0, conflict.start()) + 1
             raise CourseError(
                 f"{path} holds a merge conflict, beginning in line {line}. It is made from its text: resolve the text, "
                 f"take either notebook (git checkout --ours -- {path}), then run `course sync`"
             ) from None
-        raise CourseError(f"{path} is not a notebook: it is no valid JSON of the notebook format") from None
-    seen = {cell["id"] for cell in notebook.cells if "id" in cell}
+        flaw = f" ({error.message[:100]})" if isinstance(error, nbformat.ValidationError) else ""
+        raise CourseError(f"{path} is not a notebook: it is no valid JSON of the notebook format{flaw}") from None
+    seen, ids = {cell["id"] for cell in notebook.cells if "id" in cell}, set()
     for cell in notebook.cells:
         cell.source = cell.source.replace("\r\n", "\n")
-        if "id" not in cell:  # before version 4.5
+        if cell.get("id") in {None, *ids}:  # before version 4.5 there is none; a copied cell has that of another
             cell["id"] = _new_id(cell.source, seen)
+        ids.add(cell["id"])
     notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    return notebook
+
+
+# nbformat looks into whatever JSON it was given.
+_MALFORMED = (ValueError, AttributeError, TypeError, KeyError, RecursionError, nbformat.ValidationError)
+
+
+def _parsed(text: str) -> NotebookNode:
+    """The notebook, if it has the notebook format; fields that the format does not know are let through."""
+
+    def silent(record: logging.LogRecord) -> bool:  # what is wrong is said once, by the caller
+        return False
+
+    captured, log = {}, logging.getLogger("traitlets")
+    log.addFilter(silent)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            notebook = nbformat.reads(text, as_version=4, capture_validation_error=captured)
+            if captured:
+                nbformat.validate(notebook, relax_add_props=True)
+    finally:
+        log.removeFilter(silent)
     return notebook
 
 
@@ -74,10 +99,17 @@ def dumps(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook, version=4) + "\n"
 
 
-def from_text(text: str) -> NotebookNode:
-    """The notebook that a chapter's text describes: no outputs, our kernel, ids that depend on the text alone."""
+def from_text(text: str, name: str = "the text") -> NotebookNode:
+    """The notebook that a chapter's text describes: no outputs, our kernel, ids that depend on the text alone.
+
+    Raises:
+        CourseError: for a cell's marker that is malformed, with `name`, as the text is called, and the line.
+    """
     cells, seen = [], set()
     for kind, source, metadata in _cells(text):
+        if malformed := metadata.pop(_MALFORMED_MARKER, None):
+            line = text[: text.index(malformed)].count("\n") + 1 if malformed in text else "?"
+            raise CourseError(f"{name}:{line}: the marker of a cell is malformed: `{malformed}`")
         cell = {"id": _new_id(source, seen), "cell_type": kind, "metadata": metadata, "source": source}
         cells.append(cell | {"execution_count": None, "outputs": []} if kind == "code" else cell)
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -91,7 +123,7 @@ def _cells(text: str) -> list[tuple[str, str, dict]]:
         (
             cell.cell_type if cell.cell_type == "code" else "markdown",
             cell.source,
-            {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata},
+            {key: cell.metadata[key] for key in (*CELL_METADATA, _MALFORMED_MARKER) if key in cell.metadata},
         )
         for cell in jupytext.reads(text, FORMAT).cells
     ]

@@ -10,8 +10,11 @@ from nbformat import NotebookNode
 from utils.course import CourseError
 
 
-def defaults(notebook: NotebookNode) -> dict[str, object]:
+def defaults(notebook: NotebookNode, name: str = "the lesson") -> dict[str, object]:
     """Name → default value of every parameter.
+
+    Args:
+        name: how messages call the notebook.
 
     Raises:
         CourseError: when there is not exactly one cell tagged `parameters`, or when it holds anything but
@@ -19,15 +22,20 @@ def defaults(notebook: NotebookNode) -> dict[str, object]:
     """
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise CourseError(f"a lesson has exactly one cell tagged `parameters`; this one has {len(cells)}")
+        raise CourseError(f"{name}: a lesson has exactly one cell tagged `parameters`; this one has {len(cells)}")
     values = {}
-    for statement in ast.parse(cells[0].source).body:
+    try:
+        statements = ast.parse(cells[0].source).body
+    except SyntaxError as error:
+        raise CourseError(f"{name}: the parameters cell is no Python: {error.msg}, `{error.text or ''}`") from None
+    for statement in statements:
         try:
-            [target] = statement.targets
+            # `steps = 3` or `steps: int = 3`
+            [target] = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
             values[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             line = ast.unparse(statement)
-            raise CourseError(f"the parameters cell may hold `name = literal` only; found `{line}`") from None
+            raise CourseError(f"{name}: the parameters cell may hold `name = literal` only; found `{line}`") from None
     return values
 
 

@@ -91,16 +91,27 @@ class Register:
         """Title of each part of the course → its chapters."""
         if self.root == ROOT and not is_checkout():
             raise CourseError(NEEDED)
-        entries = _toml(self.path, f"is {self.root} the root of the course?").get("parts", [])
+        entries = _toml(self.path, f"is {self.root} the root of the course?").get("parts")
+        if not isinstance(entries, list) or not entries:
+            raise CourseError(
+                f"{self.path.name}: expected [[parts]], each with a title and chapters; found {entries!r}"
+            )
         parts = {}
         for entry in entries:
-            if entry.keys() != {"title", "chapters"}:
-                raise CourseError(f"{self.path.name}: a part has a title and chapters, this one has {sorted(entry)}")
+            if not isinstance(entry, dict) or entry.keys() != {"title", "chapters"}:
+                raise CourseError(f"{self.path.name}: a part has a title and chapters, this one is {entry!r}")
+            _of_type(entry, {"title": str, "chapters": list}, self.path.name)
             parts[entry["title"]] = [self._chapter(slug, entry["title"]) for slug in entry["chapters"]]
         slugs = [chapter.slug for chapters in parts.values() for chapter in chapters]
         folders = {path.parent.name for path in self.path.parent.glob("*/chapter.toml")}
         if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
             raise CourseError(f"{self.path.name} names {', '.join(twice)} twice")
+        numbers = [slug[:2] for slug in slugs]
+        if alike := sorted({slug for slug in slugs if numbers.count(slug[:2]) > 1}):
+            raise CourseError(f"{self.path.name} gives one number to {' and '.join(alike)}")
+        for chapter in (chapter for chapters in parts.values() for chapter in chapters):
+            if unknown := sorted(set(chapter.needs) - set(slugs) - set(numbers)):
+                raise CourseError(f"chapters/{chapter.slug}/chapter.toml: needs {unknown[0]}, which is no chapter")
         if strangers := sorted(folders - set(slugs)):
             raise CourseError(
                 f"{self.path.name} does not name chapters/{strangers[0]}: add it to the chapters of a part"
@@ -112,7 +123,7 @@ class Register:
         return [chapter for chapters in self.parts.values() for chapter in chapters]
 
     def _chapter(self, slug: str, part: str) -> Chapter:
-        if not slug[:2].isdigit() or slug[2:3] != "_":
+        if not isinstance(slug, str) or not slug[:2].isdigit() or slug[2:3] != "_":
             raise CourseError(
                 f"{self.path.name}: {slug!r} is no chapter: a chapter is called NN_topic, with two digits"
             )
@@ -121,8 +132,14 @@ class Register:
         missing, unknown = sorted(REQUIRED - entry.keys()), sorted(entry.keys() - FIELDS)
         if missing or unknown:
             raise CourseError(f"{where}: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
+        kinds = {"title": str, "promise": str, "minutes": int, "needs": list, "results": dict}
+        _of_type(entry, kinds | {"budget": (int, float)}, where)
+        if entry["budget"] <= 0:
+            raise CourseError(f"{where}: budget is {entry['budget']}; expected the seconds that a run may take")
         results = {}
         for key, interval in entry.get("results", {}).items():
+            _of_type({key: interval}, {key: dict}, where)
+            _of_type(interval, dict.fromkeys(interval, (int, float)), f"{where}: result {key!r}")
             low, high = interval.get("low", -math.inf), interval.get("high", math.inf)
             if not interval or interval.keys() - {"low", "high"} or low > high:
                 raise CourseError(f"{where}: result {key!r} needs low and/or high, with low <= high")
@@ -159,6 +176,16 @@ class Register:
         """The chapters called `names`, each once and in the order of the register; all of them for none."""
         found = {self.find(name).slug for name in names} if names else {c.slug for c in self.chapters}
         return [c for c in self.chapters if c.slug in found]
+
+
+def _of_type(entry: dict, kinds: dict[str, type | tuple[type, ...]], where: str) -> None:
+    """Each field is of its kind, texts are not empty and numbers that count something are positive."""
+    names = {str: "a text in quotes", int: "a whole number above 0", list: "a list", dict: "a table"}
+    for name, value in entry.items():
+        kind = kinds[name]
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (kind is str and not value.strip()) or (kind is int and value <= 0):
+            raise CourseError(f"{where}: {name} is {value!r}; expected {names.get(kind, 'a number')}")
 
 
 def _toml(path: Path, hint: str) -> dict:

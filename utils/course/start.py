@@ -83,5 +83,5 @@ def done(register: Register, chapter: Chapter) -> tuple[int, int]:
         for output in cell.get("outputs", [])
         if CHECK_MIME in output.get("data", {})
     ]
-    last = {check["id"]: check["status"] for check in checks}
+    last = {check.get("id"): check.get("status") for check in checks if isinstance(check, dict)}
     return sum(status == "passed" for status in last.values()), total

@@ -15,9 +15,10 @@ from nbformat import NotebookNode
 from utils.course import CourseError
 from utils.course.execute import Job, Progress, execute, free_path
 from utils.course.exercises import BEGIN, END, generate, taken_twice
-from utils.course.files import back_up, write
+from utils.course.files import back_up, read_text, write
 from utils.course.fingerprint import Fingerprints
 from utils.course.notebooks import dumps, from_text, read, read_shared, smaller, sources_hash, to_text, update
+from utils.course.parameters import defaults as parameters
 from utils.course.register import Chapter, Register
 from utils.course.results import write_pages
 
@@ -53,7 +54,11 @@ def sync(
                 f"solutions/: make the edit there, then `git checkout -- chapters/{chapter.slug}/exercises.*`"
             )
     fingerprints = Fingerprints(register)
-    texts = format_texts({_name(text, register): text.read_text(encoding="utf-8") for text in _texts(chapters)})
+    texts = format_texts({_name(text, register): read_text(text) for text in _texts(chapters)})
+    for chapter in chapters:
+        if chapter.lesson.with_suffix(".py").exists():
+            name = _name(chapter.lesson.with_suffix(".py"), register)
+            parameters(from_text(texts[name], name), name)
     for chapter in chapters:
         for path in _pairs(chapter):
             text = texts[_name(path.with_suffix(".py"), register)]
@@ -65,7 +70,7 @@ def sync(
 def problems(register: Register) -> Iterator[str]:
     """Every way in which the committed files differ from what sync would write, one line each, with the remedy."""
     fingerprints = Fingerprints(register)
-    texts = {_name(text, register): text.read_text(encoding="utf-8") for text in _texts(register.chapters)}
+    texts = {_name(text, register): read_text(text) for text in _texts(register.chapters)}
     made = {_exercise_text(chapter, register): _generated(chapter) for chapter in _with_solutions(register)}
     formatted = format_texts(texts | {name: to_text(notebook) for name, notebook in made.items()})
     for chapter in register.chapters:
@@ -91,7 +96,7 @@ def problems(register: Register) -> Iterator[str]:
         if (name := _exercise_text(chapter, register)) in made:
             text, notebook = formatted[name], _with_sources(made[name], formatted[name])
             for path, wanted in ((chapter.exercises.with_suffix(".py"), text), (chapter.exercises, dumps(notebook))):
-                if not path.exists() or path.read_text(encoding="utf-8") != wanted:
+                if not path.exists() or read_text(path) != wanted:
                     yield f"{_name(path, register)} is not what solutions/ generates: {remedy}"
     yield from taken_twice(_solutions(register))
     yield from _leaked_solutions(register)
@@ -168,7 +173,7 @@ def _generated_text_edited(chapter: Chapter) -> bool:
     text = chapter.exercises.with_suffix(".py")
     if not text.exists() or not chapter.exercises.exists():
         return False
-    sources = sources_hash(from_text(text.read_text(encoding="utf-8")))
+    sources = sources_hash(from_text(read_text(text)))
     return sources != _course(read_shared(chapter.exercises)).get("sources")
 
 
@@ -177,7 +182,7 @@ def _reconcile(path: Path, register: Register, take_notebook: bool) -> Iterator[
     if not _hand_edited(path):
         return
     text_path = path.with_suffix(".py")
-    text = text_path.read_text(encoding="utf-8")
+    text = read_text(text_path)
     notebook = read(path)
     if sources_hash(notebook) == sources_hash(from_text(text)):
         return
@@ -261,7 +266,7 @@ def _generated(chapter: Chapter) -> NotebookNode:
     """The notebook of a chapter's exercises, as its solutions make it now; its cells are not formatted yet."""
     source = chapter.solutions.with_suffix(".py")
     solved = read_shared(chapter.solutions) if chapter.solutions.exists() else None
-    return generate(source.read_text(encoding="utf-8"), solved, source.relative_to(chapter.root))
+    return generate(read_text(source), solved, source.relative_to(chapter.root))
 
 
 def _with_sources(notebook: NotebookNode, text: str) -> NotebookNode:
@@ -311,7 +316,7 @@ def _leaked_solutions(register: Register) -> Iterator[str]:
         if not source.exists() or not generated.exists():
             continue
         regions, given, inside = [], set(), False
-        for line in map(str.strip, source.read_text(encoding="utf-8").splitlines()):
+        for line in map(str.strip, read_text(source).splitlines()):
             if line == BEGIN:
                 regions.append([])
             elif inside and line != END and line:
@@ -319,12 +324,12 @@ def _leaked_solutions(register: Register) -> Iterator[str]:
             elif not inside:
                 given.add(line)
             inside = line == BEGIN or (inside and line != END)
-        kept = set(map(str.strip, generated.read_text(encoding="utf-8").splitlines()))
+        kept = set(map(str.strip, read_text(generated).splitlines()))
         for line in {line for region in regions for line in region} & kept - given:
             if len(line) > 20:
                 yield f"chapters/{chapter.slug}/exercises.py holds a line of a solution: {line}"
         for path in [*register.root.glob("chapters/*/*.py"), *register.root.glob("utils/**/*.py")]:
-            text = "\n".join(map(str.strip, path.read_text(encoding="utf-8").splitlines()))
+            text = "\n".join(map(str.strip, read_text(path).splitlines()))
             for region in regions:
                 if len(region) > 1 and "\n".join(region) in text:
                     yield f"{_name(path, register)} holds a whole solution, beginning `{region[0]}`"

@@ -150,6 +150,7 @@ def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
                 value if abs(value.exp().sum() - 1) > 1e-4 else truth,
                 f"This is no distribution: {total}.",
                 "a_d = b_d + Σ_{j<d} W_dj x_j, then the chain rule of 12.1.",
+                general=True,
             ),
         ],
         name="your log_prob",

@@ -106,6 +106,7 @@ def made_masks(answer: Callable, generator: Generator) -> None:
                     masks[-1] if leaks.any() else torch.full_like(masks[-1], -1),
                     f"Your masks leak: {says}.",
                     "Follow the degrees from layer to layer; only the output's comparison is strict.",
+                    general=True,
                 ),
             ],
             name=names[-1],

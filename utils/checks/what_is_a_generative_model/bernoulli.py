@@ -347,7 +347,7 @@ def log_joint_missing(answer: Callable, generator: Generator) -> None:
             Mistake(filled_with(probs), "You fill in θ, the mean of the pixel: that is a guess, not a sum.", sum_out),
             Mistake(
                 filled_with((probs > 0.5).double()),
-                "You fill in the likeliest value of each pixel: max for sum.",
+                "You take the likeliest way to fill the gaps: max for sum.",
                 sum_out,
             ),
             Mistake(likeliest, "You take the likeliest way to fill the gaps: max for sum.", sum_out),
