@@ -42,6 +42,7 @@ class Mutant:
     id: str
     change: str
     tree: ast.Module
+    trick: str = ""
 
     def __str__(self) -> str:
         return f"{self.id} | {self.change}"
@@ -54,6 +55,29 @@ class Mutant:
 
 
 # --- tricks: what mutants call ---------------------------------------------------------------------------------------
+
+
+CHANGED: set[str] = set()  # the tricks that made a difference, since `verdict` began
+
+
+def _noting(name: str, trick: Callable) -> Callable:
+    """The trick; `CHANGED` will tell whether it changed what it was given."""
+
+    def noted(value):
+        changed = trick(value)
+        if not _alike(value, changed):
+            CHANGED.add(name)
+        return changed
+
+    return noted
+
+
+def _alike(one, other) -> bool:
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
+    if isinstance(one, tuple):
+        return all(map(_alike, one, other))
+    return one is other or bool(one == other)
 
 
 def _ignored(value):
@@ -98,13 +122,16 @@ def _one_maximum(name: str) -> Callable:
     return unsafe
 
 
-TRICKS = {
+ALTERING = {
     "_ignored": _ignored,
     "_first_row": _first_row,
     "_negated": _of_result(lambda result: -result),
     "_turned_round": _of_result(lambda result: result.flip(0) if result.ndim else result),
     "_first_row_of_result": _of_result(_first_row),
     "_swapped": _of_result(lambda result: result.mT if result.ndim > 1 else result),
+}
+TRICKS = {
+    **{name: _noting(name, trick) for name, trick in ALTERING.items()},
     **{f"_unsafe_{name}": _one_maximum(name) for name in ("softmax", "log_softmax", "logsumexp")},
 }
 
@@ -279,10 +306,10 @@ def mutants(id: str, cell: str) -> list[Mutant]:
     subscripts = {inner.mark for node in nodes if isinstance(node, ast.Subscript) for inner in ast.walk(node.slice)}
     inside = {node.operand.mark for node in nodes if _negative(node)}
 
-    def keep(change: str, replaced: ast.Module) -> None:
+    def keep(change: str, replaced: ast.Module, trick: str = "") -> None:
         names = (change if count == 1 else f"{change} ({count})" for count in itertools.count(1))
         name = next(name for name in names if name not in found)
-        found[name] = Mutant(id, name, replaced)
+        found[name] = Mutant(id, name, replaced, trick)
 
     for node in ast.walk(tree):
         if not first <= getattr(node, "lineno", 0) <= last:
@@ -302,9 +329,9 @@ def mutants(id: str, cell: str) -> list[Mutant]:
                 keep(f"{before} → {after}", _Replace(node.mark, copy.deepcopy(other)).visit(copy.deepcopy(tree)))
     for argument in function.args.args:
         for trick in ("_ignored", "_first_row"):
-            keep(f"{trick[1:].replace('_', ' ')}: {argument.arg}", _begins(tree, function, argument.arg, trick))
+            keep(f"{trick[1:].replace('_', ' ')}: {argument.arg}", _begins(tree, function, argument.arg, trick), trick)
     for trick in ("_negated", "_turned_round", "_first_row_of_result", "_swapped"):
-        keep(f"result: {trick[1:].replace('_', ' ')}", _ends(tree, function, trick))
+        keep(f"result: {trick[1:].replace('_', ' ')}", _ends(tree, function, trick), trick)
     return list(found.values())
 
 
@@ -344,15 +371,17 @@ def equivalent() -> dict[str, dict[str, str]]:
 
 
 def verdict(mutant: Mutant, namespace: dict, seed: int = 0) -> tuple[str, str]:
-    """Its status and message."""
+    """Its status and message; "unchanged" where what makes it a mutant left all values as they were."""
     from utils.checks import run_check
 
+    CHANGED.clear()
     try:
         answer = mutant.function(namespace)
     except Exception as error:
         return "raised", str(error)
     found = run_check(mutant.id, answer, seed)
-    return found.status, found.message
+    unchanged = found.status == "passed" and mutant.trick and mutant.trick not in CHANGED
+    return "unchanged" if unchanged else found.status, found.message
 
 
 def _judge(job: tuple[str, int]) -> list[tuple[str, str, str, str]]:
@@ -391,7 +420,7 @@ def main() -> int:
             for id, change, status, message in rows:
                 if options.verbose:
                     print(f"{status:8} {id} | {change}\n         {message}", flush=True)
-                if change in excused.get(id, {}) and status == "passed":
+                if status == "unchanged" or (change in excused.get(id, {}) and status == "passed"):
                     continue
                 chapter = chapters[id]
                 made[chapter] += 1

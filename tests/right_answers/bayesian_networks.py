@@ -152,7 +152,8 @@ def by_bouncing_balls(parents, a, b, given):
 @right("bayesnet.likelihood_weights")
 def weight_by_weight(x, parents, tables, query, evidence):
     rows = as_dicts(x, parents)
-    logs = [math.fsum(math.log(entry(row, name, parents, tables)) for name in evidence) for row in rows]
+    probabilities = [[entry(row, name, parents, tables) for name in evidence] for row in rows]
+    logs = [math.fsum(map(math.log, some)) if all(some) else -math.inf for some in probabilities]
     top = max(logs)
     posterior = torch.zeros(tables[query].shape[-1], dtype=torch.float64)
     for row, log in zip(rows, logs, strict=True):

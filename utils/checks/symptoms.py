@@ -259,8 +259,7 @@ def _parts(value: Tensor, truth: Tensor) -> Iterator[str]:
     if not nature and count > 1 and _distinct(mine) == 1:
         nature = f"all wrong entries are {mine[0]:.6g}"
     region = _region(wrong)
-    if region or (nature and count > 1):
-        yield (region or f"{count} of {n} entries are wrong") + (f"; {nature}" if nature else "")
+    yield (region or f"{count} of {n} entries are wrong") + (f"; {nature}" if nature else "")
 
 
 def _clamped(value: Tensor, mine: Tensor, right: Tensor) -> str:
@@ -288,11 +287,15 @@ def _region(wrong: Tensor) -> str:
     for axis, size in enumerate(wrong.shape):
         lines = wrong.movedim(axis, 0).reshape(size, -1)
         bad = lines.any(1)
-        if size < 3 or not torch.equal(lines, bad[:, None].expand_as(lines)):
+        if (
+            size < (3 if wrong.ndim == 1 else 2)
+            or lines.shape[1] == 2
+            or not torch.equal(lines, bad[:, None].expand_as(lines))
+        ):
             continue
         line = _line(wrong, axis)
         found, good = bad.nonzero().flatten().tolist(), (~bad).nonzero().flatten().tolist()
-        if good in ([0], [size - 1]):
+        if size > 2 and good in ([0], [size - 1]):
             return f"only the {'first' if good == [0] else 'last'} {line} is right"
         if len(found) == 1:
             which = {0: "the first {}", size - 1: "the last {}"}.get(found[0], f"{{}} {found[0]}").format(line)

@@ -220,11 +220,11 @@ def neighbors_only(parents, a, b, given):
     return a not in parents[b] and b not in parents[a]
 
 
-@wrong("bayesnet.d_separated", says="the ends of a chain")
+@wrong("bayesnet.d_separated", says="True and False are exchanged")
 def upside_down(parents, a, b, given):
     return way(moral(parents, above(parents, {a, b, *given})), a, b, given)
 
 
-@wrong("bayesnet.d_separated", says="expected True or False")
+@wrong("bayesnet.d_separated", says="should be True or False, not None")
 def nothing_returned(parents, a, b, given):
     way(moral(parents, above(parents, {a, b, *given})), a, b, given)

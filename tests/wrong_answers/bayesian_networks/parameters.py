@@ -72,6 +72,11 @@ def own_axis_first(x, parents, tables):
     return sum(entry(x, parents, tables, name, (name, *parents[name])).log() for name in parents)
 
 
+@wrong("bayesnet.log_joint", says="in the order of `tables`")
+def columns_of_the_tables(x, parents, tables):
+    return sum(entry(x, {other: parents[other] for other in tables}, tables, name).log() for name in parents)
+
+
 @wrong("bayesnet.log_joint", says="whatever states the parents have")
 def first_row(x, parents, tables):
     column = columns(x, parents)
@@ -133,6 +138,13 @@ def shares(count, total):
 def joint_shares(x, name, parents, sizes, alpha):
     count = counts(x, name, parents, sizes) + alpha
     return count / count.sum()
+
+
+@wrong("bayesnet.fit_table", says="Only the row 1 is wrong")
+def one_row_is_none(x, name, parents, sizes, alpha):
+    count = counts(x, name, parents, sizes) + alpha
+    total = count.sum(-1, keepdim=True)
+    return torch.where(total > 1, count / total, 1 / sizes[name])
 
 
 @wrong("bayesnet.fit_table", says="normalize over the first axis")

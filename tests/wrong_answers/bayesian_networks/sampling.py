@@ -36,6 +36,11 @@ def in_the_order_of_keys(u, parents, tables):
     return forward(u, parents, tables, order=list(parents))
 
 
+@wrong("bayesnet.ancestral_sample", says="a state of probability 0")
+def at_most(u, parents, tables):
+    return forward(u, parents, tables, pick=lambda u, row: (u[:, None] > row.cumsum(-1)[:, :-1]).sum(-1))
+
+
 @wrong("bayesnet.ancestral_sample", says="swapped the parents' axes")
 def parents_swapped(u, parents, tables):
     return forward(u, backwards(parents), tables)
@@ -86,6 +91,12 @@ def weighted(x, parents, tables, query, evidence, *, log_weights=None, share=Non
 def weights_of_all(x, parents, tables, query, evidence):
     joint = sum(entry(x, parents, tables, name).log() for name in parents)
     return weighted(x, parents, tables, query, evidence, log_weights=joint)
+
+
+@wrong("bayesnet.likelihood_weights", says="must have the log-weight −∞")
+def kept_from_zero(x, parents, tables, query, evidence):
+    kept = sum(entry(x, parents, tables, name).clamp_min(1e-12).log() for name in evidence)
+    return weighted(x, parents, tables, query, evidence, log_weights=kept)
 
 
 @wrong("bayesnet.likelihood_weights", says="not with those observed")
@@ -167,6 +178,19 @@ def own_table_only(x, name, parents, tables):
 def children_alone(x, name, parents, tables):
     involved = children(parents, name) or [name]
     return scores(x, name, parents, tables, involved).softmax(-1)
+
+
+@wrong("bayesnet.gibbs_conditional", says="probability 0 in its own table, yet you give it 1")
+def state_kept_from_zero(x, name, parents, tables):
+    kept = {one: table.clamp_min(1e-12) for one, table in tables.items()}
+    return scores(x, name, parents, kept, [name, *children(parents, name)]).softmax(-1)
+
+
+@wrong("bayesnet.gibbs_conditional", says="You subtract one maximum from all rows")
+def one_maximum(x, name, parents, tables):
+    found = scores(x, name, parents, tables, [name, *children(parents, name)])
+    joint = (found - found.max()).exp()
+    return joint / joint.sum(-1, keepdim=True)
 
 
 @wrong("bayesnet.gibbs_conditional", says="the first child only")

@@ -39,6 +39,12 @@ def one_maximum(a):
     return a.max() + (a - a.max()).exp().sum(-1).log()
 
 
+@wrong("gmm.log_sum_exp", says="you subtract another one than the maximum")
+def less_the_least(a):
+    low = a.amin(-1, keepdim=True)
+    return low.squeeze(-1) + (a - low).exp().sum(-1).log()
+
+
 # --- gmm.gaussian_log_prob -------------------------------------------------------------------------------------------
 
 
@@ -99,3 +105,9 @@ def determinant(x, mean, covariance):
 @wrong("gmm.gaussian_log_prob", says="the density, not its logarithm")
 def density(x, mean, covariance):
     return gaussian(x, mean, covariance).exp()
+
+
+@wrong("gmm.gaussian_log_prob", says="measured in another unit")
+def a_little_added(x, mean, covariance):
+    jitter = 1e-10 * torch.eye(len(mean), dtype=x.dtype)
+    return torch.distributions.MultivariateNormal(mean, covariance + jitter).log_prob(x)

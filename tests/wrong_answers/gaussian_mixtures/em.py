@@ -39,6 +39,23 @@ def transposed(log_weights, log_prob):
     return (log_weights + log_prob).softmax(-1).T
 
 
+@wrong("gmm.e_step", says="You subtract one maximum from all rows")
+def one_maximum(log_weights, log_prob):
+    joint = (log_weights + log_prob - (log_weights + log_prob).max()).exp()
+    return joint / joint.sum(-1, keepdim=True)
+
+
+@wrong("gmm.e_step", says="you keep it away from 0")
+def clamped(log_weights, log_prob):
+    r = (log_weights + log_prob).softmax(-1).clamp(min=1e-12)
+    return r / r.sum(-1, keepdim=True)
+
+
+@wrong("gmm.e_step", says="your responsibility is 1e-05: you keep it away")
+def clamped_far(log_weights, log_prob):
+    return (log_weights + log_prob).softmax(-1).clamp(min=1e-5)
+
+
 # --- gmm.m_step ------------------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,26 @@ def akaike(log_prob, n_components, n_features):
     return criterion(log_prob, n_components, n_features, price=2)
 
 
+@wrong("gmm.bic", says="Either: You did not count the means. Or: You left out the variances")
+def off_diagonal_only(log_prob, n_components, n_features):
+    return criterion(log_prob, n_components, n_features, in_covariance=n_features * (n_features - 1) // 2)
+
+
+@wrong("gmm.bic", says="Or: You left out the variances on the diagonal")
+def without_means(log_prob, n_components, n_features):
+    return criterion(log_prob, n_components, n_features, weights=-1 - n_components * n_features)
+
+
+@wrong("gmm.bic", says="one covariance for all components")
+def shared_covariance(log_prob, n_components, n_features):
+    return criterion(log_prob, n_components, n_features, in_covariance=n_features * (n_features + 1) / 2 / n_components)
+
+
+@wrong("gmm.bic", says="You count 52 free numbers, there are 44")
+def twice_the_symmetric_part(log_prob, n_components, n_features):
+    return criterion(log_prob, n_components, n_features, weights=7)
+
+
 # --- gmm.spot_collapse -----------------------------------------------------------------------------------------------
 
 
@@ -94,3 +114,47 @@ def healthy(x, weights, covariances):
 @wrong("gmm.spot_collapse", says="indices of components")
 def indices(x, weights, covariances):
     return collapsed(x, weights, covariances).nonzero().squeeze(-1)
+
+
+def compared_with(x, weights, covariances, other):
+    return collapsed(x, weights, covariances, floor=1e-4 * other(x.T.cov()))
+
+
+@wrong("gmm.spot_collapse", says="compare with the largest eigenvalue of the data")
+def beside_the_largest(x, weights, covariances):
+    return compared_with(x, weights, covariances, lambda c: torch.linalg.eigvalsh(c)[-1])
+
+
+@wrong("gmm.spot_collapse", says="compare with the mean variance of the data")
+def beside_the_mean(x, weights, covariances):
+    return compared_with(x, weights, covariances, lambda c: c.trace() / len(c))
+
+
+@wrong("gmm.spot_collapse", says="compare with the smallest variance of a column of the data")
+def beside_a_column(x, weights, covariances):
+    return compared_with(x, weights, covariances, lambda c: c.diagonal().min())
+
+
+@wrong("gmm.spot_collapse", says="det^(1/D) of the data")
+def beside_the_geometric_mean(x, weights, covariances):
+    return compared_with(x, weights, covariances, lambda c: c.det() ** (1 / len(c)))
+
+
+@wrong("gmm.spot_collapse", says="the mean is not subtracted")
+def beside_the_second_moment(x, weights, covariances):
+    return collapsed(x, weights, covariances, floor=1e-4 * torch.linalg.eigvalsh(x.T @ x / len(x))[0])
+
+
+@wrong("gmm.spot_collapse", says="just the D + 1 that it takes")
+def at_most(x, weights, covariances):
+    return collapsed(x, weights, covariances) | (len(x) * weights <= x.shape[1] + 1)
+
+
+@wrong("gmm.spot_collapse", says="owns N · weight = 3 points with D = 3")
+def fewer_than_d(x, weights, covariances):
+    return collapsed(x, weights + 1 / len(x), covariances)
+
+
+@wrong("gmm.spot_collapse", says="1 of 14 ever wider components")
+def a_smaller_share(x, weights, covariances):
+    return collapsed(x, weights, covariances, floor=5e-5 * torch.linalg.eigvalsh(x.T.cov())[0])

@@ -91,6 +91,15 @@ def by_sampling(mean_p, covariance_p, mean_q, covariance_q):
     return (p.log_prob(x) - q.log_prob(x)).mean()
 
 
+@wrong("dist.kl_normals", says="measured in another unit")
+def a_little_added_to_the_covariances(mean_p, covariance_p, mean_q, covariance_q):
+    p, q = (
+        torch.distributions.MultivariateNormal(mean, covariance + 1e-12 * torch.eye(len(mean)))
+        for mean, covariance in ((mean_p, covariance_p), (mean_q, covariance_q))
+    )
+    return torch.distributions.kl_divergence(p, q)
+
+
 # --- dist.flow_log_prob ----------------------------------------------------------------------------------------------
 
 
@@ -150,6 +159,14 @@ def total(x, forward):
     return (standard(forward(x)) + slopes(x, forward).abs().log()).sum()
 
 
+@wrong("dist.flow_log_prob", says="with a slope of 1e-14")
+def a_little_added_to_the_slope(x, forward):
+    x = x.clone().requires_grad_()
+    z = forward(x)
+    (slope,) = torch.autograd.grad(z.sum(), x)
+    return (-0.5 * (z.square() + math.log(2 * math.pi)) + (slope.abs() + 1e-12).log()).detach()
+
+
 # --- dist.code_length ------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +212,17 @@ def nan_at_zero(x, probs):
 @wrong("dist.code_length", says="logarithm of a product")
 def product(x, probs):
     return -torch.where(x == 1, probs, 1 - probs).prod(-1).log2()
+
+
+@wrong("dist.code_length", says="your image costs 14")
+def cut_off(x, probs):
+    nats = torch.nn.functional.binary_cross_entropy(probs.expand_as(x), x, reduction="none")
+    return nats.sum(-1) / math.log(2)
+
+
+@wrong("dist.code_length", says="costs infinitely many bits")
+def by_the_library_of_distributions(x, probs):
+    return -torch.distributions.Bernoulli(probs).log_prob(x).sum(-1) / math.log(2)
 
 
 @wrong("dist.code_length", says="round each pixel up")

@@ -201,6 +201,19 @@ def not_strict(log_target, log_proposal, log_constant, u):
     return accept(log_target, log_proposal, log_constant, u, keep=u.log() <= log_target - log_proposal - log_constant)
 
 
+@wrong("dist.rejection_sample", says="this envelope is nowhere below the target")
+def refuses_to_touch(log_target, log_proposal, log_constant, u):
+    log_ratio = log_target - log_proposal - log_constant
+    if (log_ratio >= 0).any():
+        raise ValueError("no envelope")
+    return u.log() < log_ratio
+
+
+@wrong("dist.rejection_sample", says="tiny, but not 0")
+def u_kept_from_zero(log_target, log_proposal, log_constant, u):
+    return accept(log_target, log_proposal, log_constant, u.clamp_min(1e-12))
+
+
 @wrong("dist.rejection_sample", says="your function says nothing")
 def silent(log_target, log_proposal, log_constant, u):
     return u.log() < log_target - log_proposal - log_constant

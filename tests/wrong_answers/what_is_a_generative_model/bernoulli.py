@@ -136,6 +136,16 @@ def total(log_prior, probs, x):
     return joint(log_prior, probs, x).sum(-1)
 
 
+@wrong("generative.log_joint", says="divide by the prior")
+def divided_by_the_prior(log_prior, probs, x):
+    return joint(log_prior, probs, x, prior=-1.0)
+
+
+@wrong("generative.log_joint", says="All rows are alike, equal to the first of the right ones")
+def first_image_for_all(log_prior, probs, x):
+    return joint(log_prior, probs, x[:1].expand_as(x))
+
+
 # --- generative.sample -----------------------------------------------------------------------------------------------
 
 
@@ -186,6 +196,18 @@ def one_class(log_prior, probs, u_class, u_pixels):
     _, y = draw(log_prior, probs, u_class, u_pixels)
     y = y[0].expand(len(u_class))
     return (u_pixels < probs[y]).double(), y
+
+
+@wrong("generative.sample", says="For u_class = 0 and 0.9")
+def class_at_most(log_prior, probs, u_class, u_pixels):
+    y = (u_class[:, None] > log_prior.exp().cumsum(0)[:-1]).sum(-1)
+    return (u_pixels < probs[y]).double(), y
+
+
+@wrong("generative.sample", says="A pixel with θ = 0 comes out black")
+def pixel_at_most(log_prior, probs, u_class, u_pixels):
+    _, y = draw(log_prior, probs, u_class, u_pixels)
+    return (u_pixels <= probs[y]).double(), y
 
 
 @wrong("generative.sample", says="round θ")
@@ -246,3 +268,13 @@ def scaled_up(log_prior, probs, x):
     seen = (~x.isnan()).sum(-1, keepdim=True).clamp(min=1)
     pixels = (x == 1).double() @ probs.log().T + (x == 0).double() @ (1 - probs).log().T
     return log_prior + pixels * x.shape[1] / seen
+
+
+@wrong("generative.log_joint_missing", says="count the black pixels only")
+def black_alone(log_prior, probs, x):
+    return log_prior + (x == 1).double() @ probs.log().T
+
+
+@wrong("generative.log_joint_missing", says="count the white pixels only")
+def white_alone(log_prior, probs, x):
+    return log_prior + (x == 0).double() @ (1 - probs).log().T

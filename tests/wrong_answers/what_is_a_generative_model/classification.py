@@ -53,6 +53,13 @@ def one_result(log_joint):
     return log_joint.softmax(-1)
 
 
+@wrong("generative.posterior", says="You subtract one maximum from all rows")
+def one_maximum(log_joint):
+    joint = (log_joint - log_joint.max()).exp()
+    evidence = joint.sum(-1)
+    return joint / evidence[:, None], evidence.log() + log_joint.max()
+
+
 # --- generative.logistic_weights -------------------------------------------------------------------------------------
 
 

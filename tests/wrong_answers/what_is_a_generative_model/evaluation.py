@@ -50,6 +50,21 @@ def wins_minus_losses(familiar, strange):
     return (familiar[:, None] - strange).sign().mean()
 
 
+@wrong("generative.auroc", says="count a tie twice")
+def ties_twice(familiar, strange):
+    return ((familiar[:, None] >= strange).double() + 0.5 * (familiar[:, None] == strange)).mean()
+
+
+@wrong("generative.auroc", says="a share of the pairs lies between 0 and 1")
+def losses_counted(familiar, strange):
+    return ((familiar[:, None] > strange).double() + 0.5 * (familiar[:, None] != strange)).mean()
+
+
+@wrong("generative.auroc", says="The sign is wrong")
+def negated(familiar, strange):
+    return -((familiar[:, None] > strange).double() + 0.5 * (familiar[:, None] == strange)).mean()
+
+
 # --- generative.calibration_error ------------------------------------------------------------------------------------
 
 
@@ -121,4 +136,38 @@ def binary_only(probs, y, n_bins):
     two_classes = torch.stack([1 - positive, positive], -1)
     number = (positive * n_bins).long().clamp(max=n_bins - 1)
     surplus = two_classes[:, 1] - (y == 1).double()
+    return surplus.new_zeros(n_bins).index_add(0, number, surplus).abs().sum() / len(y)
+
+
+def error(probs, y, n_bins):
+    shares, gaps = bins(probs, y, n_bins)
+    return (shares * gaps.abs()).sum()
+
+
+@wrong("generative.calibration_error", says="error with 5 bins; `n_bins` is 10")
+def always_five(probs, y, n_bins):
+    return error(probs, y, 5)
+
+
+@wrong("generative.calibration_error", says="error with 15 bins; `n_bins` is 10")
+def always_fifteen(probs, y, n_bins):
+    return error(probs, y, 15)
+
+
+@wrong("generative.calibration_error", says="the error with 10 bins; `n_bins` is 7")
+def always_ten(probs, y, n_bins):
+    return error(probs, y, 10)
+
+
+@wrong("generative.calibration_error", says="error with 9 bins; `n_bins` is 10")
+def one_too_few(probs, y, n_bins):
+    return error(probs, y, n_bins - 1)
+
+
+@wrong("generative.calibration_error", says="Your bins start at 1/C")
+def from_one_over_c(probs, y, n_bins):
+    least = 1 / probs.shape[1]
+    confidence, predicted = probs.max(-1)
+    number = ((confidence - least) / (1 - least) * n_bins).long().clamp(0, n_bins - 1)
+    surplus = confidence - (predicted == y).to(probs)
     return surplus.new_zeros(n_bins).index_add(0, number, surplus).abs().sum() / len(y)

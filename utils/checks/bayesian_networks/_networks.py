@@ -35,8 +35,10 @@ SWAPPED = (
 def random_tables(
     generator: Generator, parents: Parents, sizes: Mapping[str, int], spread: float = 1.5
 ) -> dict[str, Tensor]:
-    """A random table for each variable; parents first, the variable itself last."""
-    shapes = {name: [sizes[above] for above in (*parents[name], name)] for name in parents}
+    """A random table for each variable, its own axis last; the tables come in another order than `parents`."""
+    turned = list(parents)[::-1]
+    turned = turned[1:] + turned[:1]
+    shapes = {name: [sizes[above] for above in (*parents[name], name)] for name in turned}
     return {
         name: (spread * torch.randn(shape, generator=generator, dtype=torch.float64)).softmax(-1)
         for name, shape in shapes.items()

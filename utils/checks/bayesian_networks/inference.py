@@ -19,7 +19,7 @@ from utils.checks.bayesian_networks._networks import (
     with_swapped_parents,
 )
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, parts, tensor, truth_value
 
 
 @exercise("bayesnet.enumerate_posterior", call="enumerate_posterior(parents, tables, query, evidence)")
@@ -179,10 +179,7 @@ def _joint_maximum(factors: list, name: str, keep: str) -> Tensor:
 @exercise("bayesnet.d_separated", call="d_separated(parents, a, b, given)")
 def d_separated(answer: Callable, generator: Generator) -> None:
     def ask(parents: Parents, a: str, b: str, given: tuple[str, ...]) -> bool:
-        value = answer(parents, a, b, given)
-        if not isinstance(value, bool):
-            raise Wrong(f"Your answer is {value!r}, expected True or False.", "Return a `bool`.")
-        return value
+        return truth_value(answer(parents, a, b, given))
 
     chain: Parents = {"a": (), "m": ("a",), "b": ("m",)}
     fork: Parents = {"m": (), "a": ("m",), "b": ("m",)}
@@ -199,10 +196,16 @@ def d_separated(answer: Callable, generator: Generator) -> None:
         (collider, ("m",), False, "You miss explaining away: a given effect `m` makes its causes dependent.", opens),
         (collider, ("low",), False, "You miss that a given descendant of the effect opens the path, too.", opens),
     ]
-    for parents, given, truth, says, hint in cases:
-        for one, other in (("a", "b"), ("b", "a")):
-            if ask(parents, one, other, given) != truth:
-                raise Wrong(says, hint)
+    wrong = [
+        (says, hint)
+        for parents, given, truth, says, hint in cases
+        for one, other in (("a", "b"), ("b", "a"))
+        if ask(parents, one, other, given) != truth
+    ]
+    if len(wrong) == 2 * len(cases):
+        raise Wrong("True and False are exchanged.", "True means separated: every path is blocked.")
+    if wrong:
+        raise Wrong(*wrong[0])
     direct: Parents = {"a": (), "b": ("a", "c"), "c": ()}
     if ask(direct, "a", "b", ("c",)):
         raise Wrong("You call a cause and its own effect separated.", "Nothing blocks an edge between the two.")

@@ -30,7 +30,7 @@ from utils.checks.expect import Mistake, close, tensor
 @exercise("bayesnet.count_parameters", call="count_parameters(parents, sizes)")
 def count_parameters(answer: Callable, generator: Generator) -> None:
     random = {name: int(torch.randint(2, 6, (), generator=generator)) for name in HOUSE}
-    for sizes in (UNEQUAL, random):
+    for sizes in (UNEQUAL, random, dict(sorted(random.items()))):
         _count(expect.number(answer(HOUSE, sizes), "your count"), sizes)
 
 
@@ -110,6 +110,7 @@ def log_joint(answer: Callable, generator: Generator) -> None:
             Mistake((width, n), "one number for each variable", "Sum over the variables."),
         ],
     )
+    by_tables = dict(zip(tables, x.T, strict=True))
     itself_first = {name: (name, *HOUSE[name]) for name in HOUSE}
     close(
         value,
@@ -123,6 +124,11 @@ def log_joint(answer: Callable, generator: Generator) -> None:
             Mistake(
                 exact_log_joint(x, with_swapped_parents(HOUSE), tables),
                 *SWAPPED,
+            ),
+            Mistake(
+                variant(lambda name: tables[name][tuple(by_tables[other] for other in (*HOUSE[name], name))]),
+                "You take the columns of `x` in the order of `tables`.",
+                "Column i of `x` belongs to the i-th name in `parents`; tables are found by their names.",
             ),
             Mistake(
                 variant(lambda name: tables[name][tuple(columns[other] for other in itself_first[name])]),
@@ -175,6 +181,7 @@ def log_joint(answer: Callable, generator: Generator) -> None:
 def fit_table(answer: Callable, generator: Generator) -> None:
     for name, sizes in (("call", EQUAL), ("storm", EQUAL), ("short", UNEQUAL), ("smoke", UNEQUAL)):
         x = random_rows(generator, sizes, 400)
+        sizes = dict(sorted(sizes.items()))  # found by name: the columns of `x` come in the order of `parents`
         columns = dict(zip(HOUSE, x.T, strict=True))
         scope = (*HOUSE[name], name)
         shape = tuple(sizes[one] for one in scope)
@@ -251,10 +258,11 @@ def fit_table(answer: Callable, generator: Generator) -> None:
                 hint="Count the rows for each combination of parents and variable, add alpha, divide by the row's sum.",
             )
     unseen = torch.zeros(5, len(HOUSE), dtype=torch.int64)
+    unseen[0, list(HOUSE).index("short")] = 1  # seen once
     hint = "With no count at all and alpha = 0, give each state 1 / |X|."
     says = "Where the parents' states were never seen your table is 0/0."
     value = answer(unseen, "smoke", HOUSE, UNEQUAL, 0.0)
-    truth = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]], dtype=torch.float64)
+    truth = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
     close(tensor(value, (3, 2), name="your table", not_finite=(says, hint)), truth, name="your table", hint=hint)
 
 

@@ -95,6 +95,15 @@ def ancestral_sample(answer: Callable, generator: Generator) -> None:
             name="your sample",
             hint="The state k is the first with u < p_0 + … + p_k, in the row that belongs to the parents' states.",
         )
+    coins = {"cause": torch.tensor([0.0, 0.5, 0.5]), "effect": torch.tensor([[0.5, 0.5], [0.0, 1.0], [1.0, 0.0]])}
+    u = torch.tensor([[0.0, 0.0], [1 - 2**-53, 0.0], [0.7, 1 - 2**-53]], dtype=torch.float64)  # effect, cause
+    value = answer(u, {"effect": ("cause",), "cause": ()}, {name: table.double() for name, table in coins.items()})
+    drawn = tensor(value, (3, 2), torch.int64).tolist()
+    if drawn != [[1, 1], [1, 1], [0, 2]]:
+        raise Wrong(
+            f"With uniform numbers of 0 and almost 1 you draw {drawn}: among them is a state of probability 0.",
+            "The condition is u < p_0 + … + p_k, not ≤: u may be 0, and is always below 1.",
+        )
 
 
 @exercise("bayesnet.likelihood_weights", call="likelihood_weights(x, parents, tables, query, evidence)")
@@ -208,6 +217,23 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
     close(tensor(value, (6,), name=names[0], not_finite=wrong), truth, name=names[0])
     share = truth.softmax(0) @ torch.nn.functional.one_hot(x[:, 0], 3).double()
     close(tensor(posterior, (3,), name=names[1], not_finite=(says, hint)), share, name=names[1], hint=hint)
+    _impossible_evidence(answer, names)
+
+
+def _impossible_evidence(answer: Callable, names: tuple[str, str]) -> None:
+    parents: Parents = {"switch": (), "light": ("switch",)}
+    tables = {"light": torch.tensor([[1.0, 0.0], [0.25, 0.75]]), "switch": torch.tensor([0.3, 0.7])}
+    tables = {name: table.double() for name, table in tables.items()}
+    x = torch.tensor([[0, 1], [1, 1], [1, 1]])
+    log_weights, posterior = parts(answer(x, parents, tables, "switch", {"light": 1}), names)
+    if not isinstance(log_weights, Tensor) or log_weights.shape != (3,) or log_weights[0] != -torch.inf:
+        raise Wrong(
+            "A row in which the evidence has probability 0 must have the log-weight −∞.",
+            "Take the logarithm of 0 as it is: add nothing, and clamp nothing.",
+        )
+    says = "A row in which the evidence has probability 0 makes your posterior NaN."
+    value = tensor(posterior, (2,), name=names[1], not_finite=(says, "`softmax` gives it the weight 0."))
+    close(value, torch.tensor([0.0, 1.0]).double(), name=f"{names[1]} beside a row in which the evidence is impossible")
 
 
 @exercise("bayesnet.gibbs_conditional", call="gibbs_conditional(x, name, parents, tables)")
@@ -300,3 +326,27 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
     says = "With 800 children the product of the entries underflows, and your result is 0/0."
     hint = "Add logarithms and normalize with `softmax`."
     close(tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint)), truth, hint=hint)
+    _rows_apart(answer, star, generator)
+
+
+def _rows_apart(answer: Callable, star: Parents, generator: Generator) -> None:
+    """A row of frequent states and one of rare states: their log joints are thousands of nats apart."""
+    tables = random_tables(generator, star, dict.fromkeys(star, 3), spread=0.05)
+    lower = torch.tensor([0.0, -2.0, -6.0], dtype=torch.float64)
+    tables |= {name: (tables[name].log() + lower).softmax(-1) for name in list(star)[1:]}
+    x = torch.zeros(2, len(star), dtype=torch.int64)
+    x[1, 1:] = 2
+    each = [torch.cat([torch.full((2, 1), state), x[:, 1:]], dim=-1) for state in range(3)]
+    truth = torch.stack([exact_log_joint(one, star, tables) for one in each], dim=-1).softmax(-1)
+    says = "You subtract one maximum from all rows, so that the rows far below it are 0/0."
+    hint = "Every row has its own: `softmax(-1)`."
+    value = tensor(answer(x, "kind", star, tables), (2, 3), not_finite=(says, hint))
+    close(value, truth, name="your result for rows that are far more and far less likely", hint=hint)
+    likeliest = int(truth[0].argmax())
+    tables["kind"] = tables["kind"].index_fill(0, torch.tensor([likeliest]), 0.0)
+    value = tensor(answer(x, "kind", star, tables), (2, 3))
+    if value[:, likeliest].any():
+        raise Wrong(
+            f"A state has probability 0 in its own table, yet you give it {value[:, likeliest].max().item():.3g}.",
+            "Take the logarithm of 0 as it is, −∞: add nothing, and clamp nothing.",
+        )

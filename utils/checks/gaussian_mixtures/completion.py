@@ -160,3 +160,29 @@ def complete(answer: Callable, generator: Generator) -> None:
         ],
         name="your completion",
     )
+    # Points far away: first each alone, then all at once.
+    away = torch.tensor([[1.0], [-40.0], [25.0], [0.3], [60.0], [-2.0]], dtype=torch.float64)
+    values = away * (1 + draw.normal(generator, n, 3).abs())
+    log_prob = torch.stack(
+        [
+            MultivariateNormal(m[seen], c[seen][:, seen]).log_prob(values)
+            for m, c in zip(means, covariances, strict=True)
+        ],
+        dim=-1,
+    )
+    each = torch.stack([m[hidden] + (values - m[seen]) @ g for m, g in zip(means, gains, strict=True)], dim=1)
+    truth = filled((weights.log() + log_prob).softmax(-1), each, values)
+    one_by_one = (
+        "Far from all components your completion is 0/0: every density underflows.",
+        "Stay in logarithms, and normalize with `softmax`.",
+    )
+    name = "your completion of a point far from all components"
+    for b in (1, 4):
+        alone = tensor(answer(weights, means, covariances, seen, values[b : b + 1]), (1, dim), not_finite=one_by_one)
+        close(alone, truth[b : b + 1], name=name, hint=one_by_one[1])
+    at_once = (
+        "You subtract one maximum from all rows, so that the rows far below it are 0/0.",
+        "Every row has its own: `softmax(-1)`, or `logsumexp` over the components.",
+    )
+    value = tensor(answer(weights, means, covariances, seen, values), (n, dim), not_finite=at_once)
+    close(value, truth, name="your completion of points near and far", hint=at_once[1])

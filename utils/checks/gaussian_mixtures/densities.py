@@ -46,6 +46,14 @@ def log_sum_exp(answer: Callable, generator: Generator) -> None:
     says = "You subtract one maximum from all rows, so that the small rows underflow."
     hint = "Every row has its own maximum: `a.max(dim=-1, keepdim=True).values`."
     close(tensor(answer(a + rows), (4,), not_finite=(says, hint)), truth + rows[:, 0], hint=hint)
+    wide = torch.tensor([[-1000.0, 3.0, 1.0], [800.0, -800.0, 0.0]], dtype=torch.float64)
+    says = (
+        "Your function overflows where the entries of a row are far apart: you subtract another one than the maximum."
+    )
+    top = torch.tensor([3 + math.log1p(math.exp(-2)), 800.0], dtype=torch.float64)
+    close(
+        tensor(answer(wide), (2,), not_finite=(says, hint)), top, name="your result for rows of large spread", hint=hint
+    )
     batch = draw.normal(generator, 2, 4, 3)
     close(tensor(answer(batch), (2, 4)), batch.exp().sum(-1).log(), hint="Use the last axis, whatever comes before it.")
 
@@ -115,6 +123,13 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
                 "Center with x − μ.",
             ),
         ],
+    )
+    unit = 1e-15
+    close(
+        tensor(answer(unit * x, unit * mean, unit**2 * covariance), (5,)),
+        truth - 3 * math.log(unit),
+        name="your result when everything is measured in another unit, 10¹⁵ times as large,",
+        hint="Nothing is added to a variance, and none is clamped.",
     )
     dim = 200
     says = "The determinant of a large covariance underflows to 0."

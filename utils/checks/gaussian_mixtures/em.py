@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import exercise
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 
 
@@ -61,6 +61,19 @@ def e_step(answer: Callable, generator: Generator) -> None:
     hint = "Normalize in log space: subtract log_sum_exp before you take `exp`."
     far = tensor(answer(log_weights, log_prob - 2000), (5, 3), not_finite=(says, hint))
     close(far, truth, name="your responsibilities of points far from all components", hint=hint)
+    apart = torch.tensor([[0.0], [-900.0], [700.0], [-2500.0], [30.0]], dtype=torch.float64)
+    says = "You subtract one maximum from all rows, so that the rows far below it are 0/0."
+    hint = "Every point has its own largest log density: `log_sum_exp` over the last axis."
+    near_and_far = tensor(answer(log_weights, log_prob + apart), (5, 3), not_finite=(says, hint))
+    close(near_and_far, truth, name="your responsibilities of points near and far", hint=hint)
+    surely_not = log_prob.clone()
+    surely_not[:, 1] -= 80
+    least = tensor(answer(log_weights, surely_not), (5, 3))[:, 1].max().item()
+    if least > 1e-20:
+        raise Wrong(
+            f"For a component that is 80 nats less likely your responsibility is {least:.1g}: you keep it away from 0.",
+            "Neither `clamp` nor an added constant is needed: exp(−80) is a number, and 0 does no harm.",
+        )
 
 
 def _moments(x: Tensor, weights: Tensor, means: Tensor) -> Tensor:

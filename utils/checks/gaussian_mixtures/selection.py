@@ -15,8 +15,12 @@ from utils.checks.expect import Mistake, close, tensor
 
 @exercise("gmm.bic", call="bic(log_prob, n_components, n_features)")
 def bic(answer: Callable, generator: Generator) -> None:
-    n, k, dim = 50, 4, 3
-    log_prob = draw.normal(generator, n) - 4
+    for n, k, dim in ((47, 3, 4), (112, 6, 5)):
+        _bic(answer, draw.normal(generator, n) - 4, k, dim)
+
+
+def _bic(answer: Callable, log_prob: Tensor, k: int, dim: int) -> None:
+    n = len(log_prob)
     symmetric = dim * (dim + 1) // 2
     total, cost = log_prob.sum(), math.log(n)
 
@@ -24,8 +28,10 @@ def bic(answer: Callable, generator: Generator) -> None:
         return (weights + means + covariances) * price + fit
 
     truth = formula()
+    value = expect.number(answer(log_prob, k, dim), "your BIC")
+    counted = ((value + 2 * total) / cost).item()
     close(
-        expect.number(answer(log_prob, k, dim), "your BIC"),
+        value,
         truth,
         [
             Mistake(formula(weights=k), "You counted K weights: they sum to one, so K − 1 are free.", ""),
@@ -70,6 +76,8 @@ def bic(answer: Callable, generator: Generator) -> None:
                 "The sign is wrong: this BIC grows with the fit.",
                 "Smaller is better here: p log N − 2 Σ log p(x).",
             ),
+            Mistake(formula(fit=0), "The log-likelihood is missing.", "BIC = p log N − 2 Σ log p(x)."),
+            Mistake(formula(price=math.log2(n)), "You use log₂ N.", "The natural logarithm: `math.log`."),
             Mistake(
                 formula(fit=-total), "The factor 2 of the log-likelihood is missing.", "BIC = p log N − 2 Σ log p(x)."
             ),
@@ -78,6 +86,12 @@ def bic(answer: Callable, generator: Generator) -> None:
             Mistake(formula(price=math.log(k)), "A parameter costs log N, not log K.", "N is the number of points."),
             Mistake(formula(price=1), "You forgot log N: what each parameter costs.", ""),
             Mistake(formula(price=n), "A parameter costs log N, not N.", ""),
+            Mistake(
+                value if abs(counted - round(counted)) < 1e-6 else 0,
+                f"You count {round(counted)} free numbers, there are {k - 1 + k * dim + k * symmetric}.",
+                "K − 1 weights, K · D coordinates of means, K · D (D + 1) / 2 numbers in covariances.",
+                general=True,
+            ),
         ],
         name="your BIC",
         hint="Count the free numbers first: weights, means, covariances.",
@@ -103,7 +117,10 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
 
     dim = 3
     eye = torch.eye(dim, dtype=torch.float64)
-    x = 3 * draw.normal(generator, 300, dim)
+    # Data that are wide in one direction and thin in another, none of them an axis; N · weight can be a whole number.
+    turn = torch.linalg.qr(draw.normal(generator, dim, dim)).Q
+    x = (torch.tensor([0.6, 3.0, 8.0]) + draw.normal(generator, 256, dim) * torch.tensor([0.2, 2.0, 6.0])) @ turn.mT
+    spread = x.mT.cov()
     healthy = draw.covariances(generator, dim=dim)
     point = 1e-9 * eye
     direction = torch.nn.functional.normalize(draw.normal(generator, dim).abs() + 0.3, dim=0)
@@ -111,8 +128,8 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
     pancake = eye - (1 - 1e-9) * torch.outer(direction, direction)
 
     expect_mask(
-        ask(x, [0.5, 0.3, 0.2], [healthy, point, 2 * eye]),
-        [False, True, False],
+        ask(x, [0.5, 0.2, 0.1, 0.2], [healthy, point, eye, 2 * eye]),
+        [False, True, False, False],
         "You miss a component that shrank to one point, the same in all directions.",
         "Compare its smallest eigenvalue with the data's; a ratio of its own eigenvalues does not see it.",
     )
@@ -125,14 +142,26 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
     expect_mask(
         ask(x, [0.6, 0.395, 0.005], [healthy, eye, eye]),
         [False, False, True],
-        "You miss a nearly empty component: it owns N · weight = 1.5 points.",
+        "You miss a nearly empty component: it owns N · weight = 1.3 points.",
         f"It takes at least D + 1 = {dim + 1} points to span a covariance.",
     )
     expect_mask(
-        ask(x, [0.6, 0.38, 0.02], [healthy, eye, eye]),
+        ask(x, [0.6, 0.377, 0.023], [healthy, eye, eye]),
         [False, False, False],
-        "You call a small but healthy component collapsed: N · weight = 6 points with D = 3.",
+        "You call a small but healthy component collapsed: N · weight = 5.9 points with D = 3.",
         "Too few means fewer than D + 1 points, whatever their share.",
+    )
+    expect_mask(
+        ask(x, [240 / 256, 13 / 256, 3 / 256], [healthy, eye, eye]),
+        [False, False, True],
+        "You miss a nearly empty component: it owns N · weight = 3 points with D = 3.",
+        f"It takes at least D + 1 = {dim + 1} points to span a covariance.",
+    )
+    expect_mask(
+        ask(x, [240 / 256, 12 / 256, 4 / 256], [healthy, eye, eye]),
+        [False, False, False],
+        "You call a component collapsed that owns N · weight = 4 points, just the D + 1 that it takes.",
+        "The condition is N · weight < D + 1: mind `<` and `<=`.",
     )
     expect_mask(
         ask(x, [0.996, 0.004], [healthy, point]),
@@ -154,4 +183,51 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
         [False, True],
         "You call a healthy component collapsed: a determinant is small in many dimensions.",
         "The determinant is a product of D eigenvalues: look at the smallest one instead.",
+    )
+    _measured_against(ask, x, spread)
+
+
+def _measured_against(ask: Callable, x: Tensor, spread: Tensor) -> None:
+    """Components as thin as the data allow, and thinner: which are collapsed tells what they are compared with."""
+    values, dim = torch.linalg.eigvalsh(spread), len(spread)
+    factor = torch.linalg.cholesky(spread)
+    compared = {
+        "largest eigenvalue": values[-1],
+        "second eigenvalue": values[1],
+        "mean variance": values.mean(),
+        "smallest variance of a column": spread.diagonal().min(),
+        "largest variance of a column": spread.diagonal().max(),
+        "geometric mean of the eigenvalues, det^(1/D)": values.prod() ** (1 / dim),
+        "determinant": values.prod(),
+        "smallest number on the Cholesky factor's diagonal": factor.diagonal().min(),
+        "square root of the smallest eigenvalue": values[0].sqrt(),
+        "smallest second moment: the mean is not subtracted": torch.linalg.eigvalsh(x.mT @ x / len(x))[0],
+    }
+    known = sorted(one.item() for one in compared.values())
+    steps = torch.tensor(
+        [values[0] / 30, 0.9 * values[0], 1.1 * values[0], *known, 30 * known[-1]], dtype=torch.float64
+    )
+    thin = 1e-4 * torch.cat([steps[:3], (steps[2:-1] * steps[3:]).sqrt()])
+    # The other directions are wide in every second component, so that whoever looks at them finds no order.
+    others = torch.tensor([[1.5, 2.0], [1e6, 1e7]], dtype=torch.float64).repeat(len(thin), 1)[: len(thin)]
+    covariances = [torch.diag(torch.stack([t, *(t * other)])) for t, other in zip(thin, others, strict=True)]
+    weights = [1 / len(thin)] * len(thin)
+    mask = torch.tensor(ask(x, weights, covariances)).double()
+    truth = (thin < 1e-4 * values[0]).double()
+    if torch.equal(mask, truth):
+        return
+    hint = "Singular is what is below 10⁻⁴ times the smallest eigenvalue of the covariance of all data."
+    expect.name_mistake(
+        mask,
+        [
+            Mistake(
+                (thin < 1e-4 * one).double(),
+                f"You compare with the {name} of the data, not with the smallest eigenvalue.",
+                hint,
+            )
+            for name, one in compared.items()
+        ],
+    )
+    raise Wrong(
+        f"You call {int(mask.sum())} of {len(thin)} ever wider components singular, {int(truth.sum())} are.", hint
     )

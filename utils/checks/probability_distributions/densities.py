@@ -127,6 +127,10 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
         torch.trapezoid(integrand, grid),
         name="your divergence in one dimension, where an integral tells the truth,",
     )
+    unit = 1e-15
+    value = ask(unit * mean_p, unit**2 * p, unit * mean_q, unit**2 * q)
+    says = "when everything is measured in another unit, 10¹⁵ times as large,"
+    close(value, truth, name=f"your divergence {says}", hint="Nothing is added to a variance, and none is clamped.")
     zero = ask(mean_p, p, mean_p, p)
     close(zero, torch.zeros_like(zero), name="your divergence of a Gaussian from itself", hint="It must be 0.")
     many = 200
@@ -197,6 +201,13 @@ def flow_log_prob(answer: Callable, generator: Generator) -> None:
     hint = "A density is positive: take the absolute value of the slope, log |dz/dx|."
     falling = ask(x, lambda x: (shift - x) / scale, not_finite=(says, hint))
     close(falling, Normal(shift, scale).log_prob(x), name="your result for a decreasing map", hint=hint)
+    far = torch.tensor(1e14, dtype=torch.float64)
+    close(
+        ask(x, lambda x: x / far),
+        Normal(0 * far, far).log_prob(x),
+        name="your result for a map with a slope of 1e-14",
+        hint="Take the logarithm of the slope as it is: add nothing to it, and clamp nothing.",
+    )
     positive = draw.normal(generator, n).exp()
     close(
         ask(positive, lambda x: (x.log() - shift) / scale),
@@ -272,6 +283,16 @@ def code_length(answer: Callable, generator: Generator) -> None:
     value = ask(sure, certain, not_finite=(says, hint))
     rest = (black + white)[:, 2:].sum(-1)
     close(value, rest, name="your code length with pixels that are certain", hint=hint)
+    impossible = sure.clone()
+    impossible[0, 0], impossible[1, 1] = 1.0, 0.0
+    value = answer(impossible, certain)
+    if not isinstance(value, Tensor) or value.shape != (n,) or value.isnan().any() or not (value[:2] == math.inf).all():
+        cost = value[:2].min().item() if isinstance(value, Tensor) and value.shape == (n,) else math.nan
+        raise Wrong(
+            f"A pixel that the model calls impossible costs infinitely many bits; your image costs {cost:.4g}.",
+            "Take the logarithm of 0 as it is, −∞: clamp nothing. (`binary_cross_entropy` cuts it off at −100.)",
+        )
+    close(value[2:], rest[2:], name="your code length beside images that are impossible", hint=hint)
     dim = 3000
     many, faint = torch.ones(2, dim, dtype=torch.float64), torch.full((dim,), 0.5, dtype=torch.float64)
     says = "For a large image its probability underflows to 0: the logarithm of a product."

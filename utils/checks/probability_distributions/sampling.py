@@ -353,6 +353,21 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
     impossible[:20], zero[:10] = -math.inf, 0.0
     if ask(impossible, log_proposal, log_constant, zero)[:20].any():
         raise Wrong("You keep a proposal where the target is 0 (u may be 0, too).", "The condition is u < …, not ≤.")
+    certain = torch.full((n,), 0.999, dtype=torch.float64)
+    certain[:50], envelope = 0.0, torch.full((n,), -2.5, dtype=torch.float64)
+    touching = torch.full((n,), -2.0, dtype=torch.float64)  # exactly log M + log q, with numbers that fractions hold
+    touching[:50] = -150.0
+    mask = ask(touching, envelope, 0.5, certain)
+    if not mask[50:].all():
+        raise Wrong(
+            "You throw a proposal away where target and envelope touch: its probability is exactly 1.",
+            "log p̃ − log M − log q is 0 there, and log u is below it.",
+        )
+    if not mask[:50].all():
+        raise Wrong(
+            "For u = 0 you throw a proposal away whose probability is tiny, but not 0.",
+            "log 0 is −∞, below every finite number: keep the logarithm of u as it is.",
+        )
     broken = log_target.clone()
     broken[7] = log_proposal[7] + log_constant + 0.5
     for what in (zero, torch.full_like(u, 0.999)):

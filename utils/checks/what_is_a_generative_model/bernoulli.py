@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from utils.checks import draw
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, name_mistake, parts, tensor
 
 
 def _binary(generator: Generator, *shape: int) -> Tensor:
@@ -152,6 +152,10 @@ def log_joint(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(log_prior.exp() + black + white, "You add the prior itself.", "Add its logarithm, as given."),
             Mistake(
+                log_prior - black - white, "You subtract the pixels from log π.", "A product is a sum of logarithms."
+            ),
+            Mistake(black + white - log_prior, "You divide by the prior.", "Bayes multiplies: add log π."),
+            Mistake(
                 truth.log_softmax(-1),
                 "You normalize over the classes: this is the posterior log p(y | x).",
                 "Return the joint; its sum over the classes is p(x).",
@@ -201,7 +205,8 @@ def sample(answer: Callable, generator: Generator) -> None:
     prior = draw.unequal_probabilities(generator, classes).flip(0)
     probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     u_class, u_pixels = draw.uniform(generator, n), draw.uniform(generator, n, dim)
-    u_class[0], u_class[1] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
+    u_class[0] = prior[:2].sum() + prior[2] / 2  # neither the likeliest class nor the last
+    u_class[1], u_class[2] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
 
     def invert(shares: Sequence[float], u: float) -> int:
         below = 0.0
@@ -222,40 +227,42 @@ def sample(answer: Callable, generator: Generator) -> None:
     my_y = tensor(my_y, (n,), torch.int64, "your classes")
     mine = tensor(mine, (n, dim), name="your images")
     increasing = prior.sort().values
-    for wrong, says, hint in [
-        (y + 1, "Your classes are one too high: the first class is 0.", "Count the cumulative sums that are ≤ u."),
-        (y - 1, "Your classes are one too low: the first class is 0.", "The first c with u < π_0 + … + π_c."),
-        (classes - 1 - y, "Your classes run backwards.", "Cumulate from class 0 upwards."),
-        (y[:1].expand(n), "You draw one class for all examples.", "Each example has its own u_class."),
-        (prior.argmax().expand(n), "You always take the most probable class.", "Draw it: use u_class."),
-        (
+    mistakes = [
+        Mistake(
+            y + 1, "Your classes are one too high: the first class is 0.", "Count the cumulative sums that are ≤ u."
+        ),
+        Mistake(y - 1, "Your classes are one too low: the first class is 0.", "The first c with u < π_0 + … + π_c."),
+        Mistake(classes - 1 - y, "Your classes run backwards.", "Cumulate from class 0 upwards."),
+        Mistake(y[:1].expand(n), "You draw one class for all examples.", "Each example has its own u_class."),
+        Mistake(prior.argmax().expand(n), "You always take the most probable class.", "Draw it: use u_class."),
+        Mistake(
             (u_class * classes).long(),
             "You draw every class equally often: the prior is not used.",
             "Compare u with the cumulative sums of the prior.",
         ),
-        (
+        Mistake(
             (u_class[:, None] >= increasing.cumsum(0)).sum(-1).clamp(max=classes - 1),
             "You sort the prior: the classes lose their names.",
             "Cumulate in the order of the classes.",
         ),
-        (
+        Mistake(
             (u_class[:, None] >= prior).sum(-1).clamp(max=classes - 1),
             "You compare u with the prior itself: cumulate it first.",
             "`cumsum`.",
         ),
-        (
+        Mistake(
             torch.searchsorted(prior, u_class, right=True).clamp(max=classes - 1),
             "You compare u with the prior itself: cumulate it first.",
             "`cumsum`.",
         ),
-        (
+        Mistake(
             (u_class[:, None] >= prior.log().cumsum(0)).sum(-1).clamp(max=classes - 1),
             "You cumulate the logarithms of the prior.",
             "Take `exp` first: probabilities add up to one.",
         ),
-    ]:
-        if torch.equal(my_y, wrong):
-            raise Wrong(says, hint)
+    ]
+    if not torch.equal(my_y, y):
+        name_mistake(my_y, mistakes)
     if not 0 <= my_y.min() <= my_y.max() < classes:
         raise Wrong(
             f"Your classes run from {my_y.min()} to {my_y.max()}, there are classes 0 to {classes - 1}.",
@@ -269,38 +276,59 @@ def sample(answer: Callable, generator: Generator) -> None:
             "The first c with u < π_0 + … + π_c.",
         )
     averaged = prior @ probs
-    for wrong, says, hint in [
-        (1 - x, "Black and white are swapped: a pixel is 1 if u < θ.", "u < θ happens with probability θ."),
-        (
+    mistakes = [
+        Mistake(1 - x, "Black and white are swapped: a pixel is 1 if u < θ.", "u < θ happens with probability θ."),
+        Mistake(
             (u_pixels < averaged).double(),
             "Your pixels do not depend on the class: you use the mean of θ over the classes.",
             "Take the row of θ that belongs to the class drawn: `probs[y]`.",
         ),
-        (
+        Mistake(
             (probs[y] > 0.5).double(),
             "You round θ, so that each class has one image only.",
             "Compare with the random number of each pixel: u < θ.",
         ),
-        (probs[y], "You return θ itself, not a draw.", "A pixel is 1 if u < θ, else 0."),
-        (
+        Mistake(probs[y], "You return θ itself, not a draw.", "A pixel is 1 if u < θ, else 0."),
+        Mistake(
             (u_pixels[:, :1] < probs[y]).double(),
             "You use one random number for all pixels of an image.",
             "Each pixel has its own.",
         ),
-        (
+        Mistake(
             (u_pixels < probs[0]).double(),
             "You draw all pixels from class 0.",
             "Take the row of θ that belongs to the class drawn: `probs[y]`.",
         ),
-        (
+        Mistake(
             (u_class[:, None] < probs[y]).double(),
             "You use the random number of the class for the pixels, too.",
             "Pixels have their own random numbers, u_pixels.",
         ),
-    ]:
-        if torch.equal(mine, wrong):
-            raise Wrong(says, hint)
-    close(mine, x, name="your images", hint="A pixel is 1 if u < θ of its class, else 0.")
+    ]
+    close(mine, x, mistakes, name="your images", hint="A pixel is 1 if u < θ of its class, else 0.")
+    _impossible_draws(answer, generator)
+
+
+def _impossible_draws(answer: Callable, generator: Generator) -> None:
+    """A class with π = 0, pixels with θ = 0 and θ = 1, and the ends of what `torch.rand` can draw."""
+    prior = torch.tensor([0.0, 0.25, 0.75], dtype=torch.float64)
+    probs = 0.1 + 0.8 * draw.uniform(generator, 3, 4)
+    probs[:, 0], probs[:, 3] = 0.0, 1.0
+    u_class = torch.tensor([0.0, 0.9], dtype=torch.float64)
+    u_pixels = torch.tensor([[0.0, 0.5, 0.5, 1 - 2**-53], [0.0, 0.5, 0.5, 0.0]], dtype=torch.float64)
+    x, y = parts(answer(prior.log(), probs, u_class, u_pixels), ("images", "classes"))
+    y = tensor(y, (2,), torch.int64, "your classes")
+    if y.tolist() != [1, 2]:
+        raise Wrong(
+            f"For u_class = 0 and 0.9 and the prior {prior.tolist()} you draw classes {y.tolist()}, expected [1, 2].",
+            "A class of probability 0 is never drawn, not even for u = 0: the condition is u < π_0 + … + π_c, not ≤.",
+        )
+    x = tensor(x, (2, 4), name="your images")
+    if x[:, 0].any() or not x[:, 3].all():
+        raise Wrong(
+            "A pixel with θ = 0 comes out black, or one with θ = 1 white, for u = 0 or the largest u below 1.",
+            "The condition is u < θ, not u ≤ θ.",
+        )
 
 
 @exercise("generative.log_joint_missing", call="log_joint_missing(log_prior, probs, x)")
@@ -367,6 +395,16 @@ def log_joint_missing(answer: Callable, generator: Generator) -> None:
                 sum_out,
             ),
             Mistake(seen, "You forgot the prior.", "With nothing seen, the answer is log π."),
+            Mistake(
+                log_prior + ((x == 1) & ~hidden).double() @ probs.log().T,
+                "You count the black pixels only.",
+                "A white pixel has a probability, too: 1 − θ.",
+            ),
+            Mistake(
+                log_prior + ((x == 0) & ~hidden).double() @ (1 - probs).log().T,
+                "You count the white pixels only.",
+                "A black pixel has the probability θ.",
+            ),
             Mistake(truth.exp(), "You return the probability, not its logarithm.", ""),
         ],
         hint="Fill one missing pixel with 0 and with 1, and add the two probabilities.",

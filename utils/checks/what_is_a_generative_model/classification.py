@@ -88,6 +88,12 @@ def posterior(answer: Callable, generator: Generator) -> None:
         far, far_evidence = ask(joint.log() + shift, (says, stay))
         close(far, probs, name=f"your p(y | x) of a joint of about exp({shift:g})", hint=stay)
         close(far_evidence, log_evidence + shift, name=f"your log p(x) of a joint of about exp({shift:g})", hint=stay)
+    apart = torch.tensor([[0.0], [-900.0], [600.0], [-2500.0], [40.0]], dtype=torch.float64)
+    says = "You subtract one maximum from all rows, so that the rows far below it underflow."
+    own = "Every image has its own: `logsumexp(-1)`, or `amax(-1, keepdim=True)`."
+    some, some_evidence = ask(joint.log() + apart, (says, own))
+    close(some, probs, name="your p(y | x) of images some of which are far less likely than others", hint=own)
+    close(some_evidence, log_evidence + apart[:, 0], name="your log p(x) of such images", hint=own)
     impossible = joint.clone()
     impossible[:, 1] = 0
     says = "A class that is impossible, log p(x, y) = −∞, gives you NaN or infinity."

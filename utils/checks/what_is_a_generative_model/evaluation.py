@@ -35,7 +35,7 @@ def auroc(answer: Callable, generator: Generator) -> None:
     familiar, strange = draw(n) + 2, draw(m)
     familiar[0], strange[0] = 3, 3  # at least one tie
     familiar[1], strange[1] = 7, 0
-    truth, area = (torch.tensor(enumerate_pairs(familiar, strange, tie)).double() for tie in (0.5, 0.0))
+    truth, area = (torch.tensor(enumerate_pairs(familiar, strange, tie), dtype=torch.float64) for tie in (0.5, 0.0))
     value = expect.number(answer(familiar, strange), "your AUROC")
     middle = torch.cat([familiar, strange]).median()
     right = ((familiar > middle).sum() + (strange <= middle).sum()) / (n + m)
@@ -46,11 +46,25 @@ def auroc(answer: Callable, generator: Generator) -> None:
             Mistake(1 - truth, "Your AUROC is upside down: familiar should score higher.", "Count s > t, not s < t."),
             Mistake(area, "You count a tie as 0.", "Equal scores do not tell who is who: ½."),
             Mistake(enumerate_pairs(familiar, strange, 1.0), "You count a tie as 1.", "Equal scores count ½."),
+            Mistake(
+                enumerate_pairs(familiar, strange, 1.5),
+                "You count a tie twice: as 1 and as ½.",
+                "s > t, plus ½ of s = t.",
+            ),
+            Mistake(enumerate_pairs(familiar, strange, -0.5), "You subtract the ties.", "Equal scores count + ½."),
+            Mistake(-truth, "The sign is wrong: a share is not negative.", "Count the pairs that are won."),
+            Mistake(truth - area, "You count the ties only.", "Count s > t, too."),
             Mistake(truth * n * m, "You count the pairs, but do not divide by N · M.", "It is a share of the pairs."),
             Mistake(truth * m, "You divide by N only: there are N · M pairs.", "Take the mean over all pairs."),
             Mistake(truth * n, "You divide by M only: there are N · M pairs.", "Take the mean over all pairs."),
             Mistake(right, "This is the accuracy at one threshold.", "Compare all pairs, without a threshold."),
             Mistake(2 * truth - 1, "This runs from −1 to 1: wins minus losses.", "Count wins, and half of the ties."),
+            Mistake(
+                value if not 0 <= value <= 1 else -1,
+                f"Your AUROC is {value.item():.4g}: a share of the pairs lies between 0 and 1.",
+                "The mean over all pairs of 1, ½ or 0.",
+                general=True,
+            ),
         ],
         name="your AUROC",
         hint="Count for three familiar and two strange scores by hand.",
@@ -84,21 +98,31 @@ def auroc(answer: Callable, generator: Generator) -> None:
 
 @exercise("generative.calibration_error", call="calibration_error(probs, y, n_bins)")
 def calibration_error(answer: Callable, generator: Generator) -> None:
-    n, classes, n_bins = 60, 3, 10
-    # Unsure examples are right, sure ones are often wrong: both signs of the difference occur. Four are certain.
+    for n_bins, classes in ((10, 4), (7, 3)):
+        _calibration(answer, generator, n_bins, classes)
+    probs, y = draw.weights(generator, 9, 3), torch.randint(0, 3, (9,), generator=generator)
+    alone = ((probs.argmax(-1) == y).double().mean() - probs.amax(-1).mean()).abs()
+    close(expect.number(answer(probs, y, 1), "your calibration error"), alone, name="your error with a single bin")
+
+
+def _calibration(answer: Callable, generator: Generator, n_bins: int, classes: int) -> None:
+    n = 80
+    # Too modest in one bin, too sure in the next one: whose bins are others sees the two cancel. Four are certain.
     confidence = 0.4 + 0.6 * draw.uniform(generator, n)
-    confidence = torch.where((confidence * n_bins - (confidence * n_bins).round()).abs() < 1e-3, 0.555, confidence)
-    confidence = torch.where((confidence > 0.7) & (confidence < 0.8), 0.65, confidence)  # an empty bin
+    confidence = torch.where((confidence > 0.7) & (confidence < 0.8), 0.65, confidence)  # an empty bin of ten
+    near_an_edge = (confidence * n_bins - (confidence * n_bins).round()).abs() < 1e-2
+    confidence = torch.where(near_an_edge, confidence - 0.03 / n_bins, confidence)
     confidence[:4] = 1
     predicted = torch.randint(0, classes, (n,), generator=generator)
     other = ((1 - confidence) / 2)[:, None].expand(n, classes)
     probs = torch.where(one_hot(predicted, classes).bool(), confidence[:, None], other)
-    wrong = (confidence > 0.8) & (draw.uniform(generator, n) < 0.6)
+    even = (confidence * n_bins).long().clamp(max=n_bins - 1) % 2 == 0
+    wrong = draw.uniform(generator, n) < torch.where(even, 0.9, 0.05)
     wrong[:4] = torch.tensor([True, True, False, True])
     y = torch.where(wrong, (predicted + 1) % classes, predicted)
     right = (~wrong).double()
 
-    def gaps(confidence: Tensor, right: Tensor, low: float = 0.0) -> tuple[Tensor, Tensor]:
+    def gaps(confidence: Tensor, right: Tensor, low: float = 0.0, n_bins: int = n_bins) -> tuple[Tensor, Tensor]:
         """Number of examples, and accuracy minus confidence, of each bin that has any."""
         counts, differences = [], []
         edges = torch.linspace(low, 1, n_bins + 1, dtype=torch.float64).tolist()
@@ -116,6 +140,13 @@ def calibration_error(answer: Callable, generator: Generator) -> None:
     lost = (count_below * gap_below.abs()).sum()
     of_class_1 = gaps(probs[:, 1], (y == 1).double())
     stretched = gaps(confidence, right, low=1 / classes)
+
+    def with_bins(m: int) -> Tensor:
+        number, difference = gaps(confidence, right, n_bins=m)
+        return (number * difference.abs()).sum() / n
+
+    # With few bins all cancels, as it does with a single one.
+    others = [m for m in range(2, 26) if m != n_bins and abs(with_bins(m) - with_bins(1)) > 1e-4]
     value = answer(probs, y, n_bins)
     if _is_nan(value):
         raise Wrong("You get NaN: an empty bin is 0/0.", "Leave out the bins without examples; they count nothing.")
@@ -165,6 +196,12 @@ def calibration_error(answer: Callable, generator: Generator) -> None:
                 (stretched[0] * stretched[1].abs()).sum() / n,
                 "Your bins start at 1/C.",
                 "They divide the whole range from 0 to 1.",
+            ),
+            *(
+                Mistake(
+                    with_bins(m), f"This is the error with {m} bins; `n_bins` is {n_bins}.", "Edges at m / `n_bins`."
+                )
+                for m in others
             ),
             Mistake(1 - right.mean(), "This is the error rate.", "Compare accuracy and confidence in each bin."),
         ],
