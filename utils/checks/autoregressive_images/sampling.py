@@ -122,9 +122,6 @@ def sample(answer: Callable, generator: Generator) -> None:
             Mistake(_walk(model, order.flip(0), u, zeros), "You walk through `order` backwards.", follow),
             Mistake(_walk(model, order, u[:1], zeros), "You use the first image's numbers for all.", "Row by row."),
             Mistake(
-                _walk(model, order, u, zeros + 1), "You begin with ones, and so you read what is not yet drawn.", follow
-            ),
-            Mistake(
                 otherwise(lambda u, logit: u < torch.sigmoid(-logit)), "The logit has the wrong sign.", "u < σ(logit)."
             ),
             Mistake(2 * truth - 1, "Your pixels are −1 and +1.", "They are 0 and 1."),

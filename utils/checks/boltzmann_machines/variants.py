@@ -141,6 +141,13 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
         name=f"your {names[1]}",
         hint="For one film: exp(b + W h) of each level, divided by their sum.",
     )
+    # Films on scales of their own: a constant for all levels of a film changes nothing.
+    shift = 600 * (torch.arange(films).double() - 2)[:, None]
+    says = "You subtract one maximum for all films: far below it a film's exponentials are all 0."
+    hint = "One maximum for each film: `softmax(-1)` does so."
+    far = parts(answer(ratings, weights, b + shift, c), names)[1]
+    far = tensor(far, (people, films, levels), name=f"your {names[1]}", not_finite=(says, hint))
+    close(far, pull.softmax(-1), name=f"your {names[1]} where the films differ by hundreds of nats", hint=hint)
 
 
 @exercise("rbm.stack_bound", call="stack_bound(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)")

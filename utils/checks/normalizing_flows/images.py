@@ -341,6 +341,13 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
         name="your log_scale",
         hint="After the scaling each channel has variance 1, over all images and pixels.",
     )
+    narrow = tensor(parts(answer(1e-15 * x), names)[1], (channels,), name="your log_scale")
+    if (narrow < 29).any():
+        raise Wrong(
+            "Where a channel is narrow, its deviation is cut off: it will not have variance 1.",
+            "No `clamp`, and no small number added to the deviation.",
+        )
+    close(narrow, -std.log() + 15 * math.log(10), name="your log_scale for narrow channels")
     pixels, total = height * width, -std.log().sum()
     if isinstance(log_det, Tensor) and log_det.shape == (batch,):
         raise Wrong("Your log_det has a value for each image, expected one number.", "It is the same for all of them.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -74,6 +75,11 @@ def log_prob_1d(answer: Callable, generator: Generator) -> None:
     if (falling - base < steep.log() - 2).all():
         raise Wrong("Where f falls, your slope is cut off: `clamp` and `relu` make 0 of it.", hint)
     close(falling, base + steep.log(), clamped, name="your log-density where f falls", hint=hint)
+    flat = tensor(answer(lambda x: 1e-20 * x, x), (6,), name="your log-density")
+    base = torch.full_like(x, -0.5 * LOG_2_PI)
+    if (flat > base - 40).all():
+        raise Wrong("Where f is nearly flat, your slope is cut off.", "No `clamp`, no small number in the logarithm.")
+    close(flat, base - 20 * math.log(10), name="your log-density where f is nearly flat")
 
 
 def _steps(generator: Generator, dim: int, n: int) -> tuple[list[Callable], list[Callable]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -255,6 +256,12 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
         name="your log_slope",
         hint="Check the ends: θ = 0 gives d₀, θ = 1 gives d₁.",
     )
+    flat = tensor(parts(answer(x, x_knots, 1e-15 * y_knots, 1e-15 * slopes), names)[1], (batch,), name="your log_slope")
+    if (flat > rise.log() - 30).any():
+        raise Wrong(
+            "Where the curve is nearly flat, your slope is cut off.", "No `clamp`, no small number in the `log`."
+        )
+    close(flat, rise.log() - 15 * math.log(10), name="your log_slope where the curve is nearly flat")
     column = torch.arange(batch) % (bins + 1)
     at = "at the knots"
     says = f"Exactly {at}, your {{}} is not a number."

@@ -232,6 +232,9 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
         name="your gap",
         hint="Put your variances into the divergence of step 2.",
     )
+    wide = expect.number(parts(answer(1e-15 * precision), names)[1], "your gap")
+    hint = "No `clamp` and no small number in the logarithm: the gap does not depend on the scale of Λ."
+    close(wide, truth, name="your gap for a very wide posterior", hint=hint)
     many = 400
     large = 1000 * (torch.eye(many, dtype=torch.float64) + 0.01)
     says = "With many latents the determinant of Λ overflows."
