@@ -255,7 +255,7 @@ def weighted_by_prior(*x):
     return (prior.exp() * likelihood).sum(-1)
 
 
-@wrong("rbm.stack_bound", says="This is log prior(v) itself, summed over all h")
+@wrong("rbm.stack_bound", says="This is log p(v) itself, summed over all h")
 def log_of_weighted(*x):
     prior, likelihood, log_q = bound_terms(*x)
     return (log_q.exp() * (prior + likelihood - log_q).exp()).sum(-1).log()

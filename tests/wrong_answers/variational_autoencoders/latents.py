@@ -113,7 +113,7 @@ def relative(mean, log_variance):
     return mean.var(0) > log_variance.exp().mean(0) * 0.01
 
 
-@wrong("vae.active_latents", says="You miss a latent that tells of the last images")
+@wrong("vae.active_latents", says="first half of the examples alone")
 def first_half(mean, log_variance):
     return mean[: len(mean) // 2].var(0) > 0.01
 

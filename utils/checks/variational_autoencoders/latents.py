@@ -85,6 +85,7 @@ def active_latents(answer: Callable, generator: Generator) -> None:
             (variance > least, f"You compare the variance with {least}, not 0.01.")
             for least in (0.001, 0.005, 0.02, 0.1)
         ),
+        (mean[: n // 2].var(0) > 0.01, "You look at the first half of the examples alone."),
         (mean.square().mean(0) > 0.01, "You forgot to subtract the mean over the examples: this is the mean square."),
         (kl > 0.01, "You compare the divergence: a latent may pay nats and say nothing."),
         (
