@@ -90,8 +90,8 @@ def unit_by_unit(v, weights, visible_bias, hidden_bias):
 def one_example_at_a_time(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h, new = torch.zeros_like(uniform_hidden), torch.zeros_like(v)
     for b in range(len(v)):
-        h[b] = torch.where(uniform_hidden[b] <= 1 / (1 + torch.exp(-hidden_bias - weights.T @ v[b])), 1, 0)
-        new[b] = torch.where(uniform_visible[b] <= 1 / (1 + torch.exp(-visible_bias - weights @ h[b])), 1, 0)
+        h[b] = torch.where(uniform_hidden[b] < 1 / (1 + torch.exp(-hidden_bias - weights.T @ v[b])), 1, 0)
+        new[b] = torch.where(uniform_visible[b] < 1 / (1 + torch.exp(-visible_bias - weights @ h[b])), 1, 0)
     return [h, new]
 
 

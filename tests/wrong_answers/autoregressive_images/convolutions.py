@@ -55,6 +55,62 @@ def mask_turned(x, weights, bias, mask):
     return gated(x, weights, bias, mask.flip(0, 1))
 
 
+def content_times_gate(both):
+    u, g = both.chunk(2, 1)
+    return u.tanh() * g.sigmoid()
+
+
+def convolved(x, weights, bias, mask, mode="constant"):
+    r = mask.shape[-1] // 2
+    return F.conv2d(F.pad(x, (r,) * 4, mode=mode), weights * mask, bias)
+
+
+@wrong("ar.gated_convolution", says="Your padding is circular")
+def circular_padding(x, weights, bias, mask):
+    return content_times_gate(convolved(x, weights, bias, mask, "circular"))
+
+
+@wrong("ar.gated_convolution", says="Your padding is replicate")
+def replicated_padding(x, weights, bias, mask):
+    return content_times_gate(convolved(x, weights, bias, mask, "replicate"))
+
+
+@wrong("ar.gated_convolution", says="The bias is missing in the gate")
+def bias_of_content_alone(x, weights, bias, mask):
+    b = bias.clone()
+    b[len(b) // 2 :] = 0
+    return content_times_gate(convolved(x, weights, b, mask))
+
+
+@wrong("ar.gated_convolution", says="The bias is missing in the content")
+def bias_of_gate_alone(x, weights, bias, mask):
+    b = bias.clone()
+    b[: len(b) // 2] = 0
+    return content_times_gate(convolved(x, weights, b, mask))
+
+
+@wrong("ar.gated_convolution", says="The gate is upside down: 1 − σ(g)")
+def gate_upside_down(x, weights, bias, mask):
+    u, g = convolved(x, weights, bias, mask).chunk(2, 1)
+    return u.tanh() * (1 - g.sigmoid())
+
+
+@wrong("ar.gated_convolution", says="The gate is a softmax over the channels")
+def gate_by_softmax(x, weights, bias, mask):
+    u, g = convolved(x, weights, bias, mask).chunk(2, 1)
+    return u.tanh() * g.softmax(1)
+
+
+@wrong("ar.gated_convolution", says="Your result should have shape (3")
+def always_two_rings(x, weights, bias, mask):
+    return content_times_gate(F.conv2d(F.pad(x, (2,) * 4), weights * mask, bias))
+
+
+@wrong("ar.gated_convolution", says="You forgot the mask: each pixel sees itself and later ones")
+def mask_on_the_image(x, weights, bias, mask):
+    return content_times_gate(F.conv2d(x, weights, bias, padding=mask.shape[-1] // 2))
+
+
 # --- ar.two_stacks ---------------------------------------------------------------------------------------------------
 
 
@@ -95,3 +151,41 @@ def last_row_kept(x, vertical, horizontal):
 def multiplied(x, vertical, horizontal):
     above, left = parts(x, vertical, horizontal)
     return above * left
+
+
+def sum_of_stacks(x, v, h, above=None, left=None):
+    m, r = (v.shape[-2], h.shape[-1])
+    above = F.pad(x, (r, r, m, 0))[:, :, :-1] if above is None else above
+    left = F.pad(x, (r, 0))[..., :-1] if left is None else left
+    return F.conv2d(above, v) + F.conv2d(left, h)
+
+
+@wrong("ar.two_stacks", says="The horizontal kernel lies on the pixel itself")
+def left_not_shifted(x, vertical, horizontal):
+    r = horizontal.shape[-1]
+    return sum_of_stacks(x, vertical, horizontal, left=F.pad(x, (r - 1, 0)))
+
+
+@wrong("ar.two_stacks", says="The vertical kernel lies on the pixel's own row")
+def above_not_shifted(x, vertical, horizontal):
+    m, r = (vertical.shape[-2], horizontal.shape[-1])
+    return sum_of_stacks(x, vertical, horizontal, above=F.pad(x, (r, r, m - 1, 0)))
+
+
+@wrong("ar.two_stacks", says="You turned a kernel around")
+def vertical_flipped(x, vertical, horizontal):
+    return sum_of_stacks(x, vertical.flip(2, 3), horizontal)
+
+
+@wrong("ar.two_stacks", says="You turned a kernel around")
+def horizontal_flipped(x, vertical, horizontal):
+    return sum_of_stacks(x, vertical, horizontal.flip(3))
+
+
+@wrong("ar.two_stacks", says="Your padding goes round")
+def edges_meet(x, vertical, horizontal):
+    m, r = (vertical.shape[-2], horizontal.shape[-1])
+    a = F.pad(x.roll(1, 2) if m == 1 else x, (r, r, 0, 0), mode="circular")
+    above = torch.cat([a[:, :, -m:], a], 2)[:, :, :-1] if m > 1 else a
+    left = torch.cat([x[..., -r:], x], 3)[..., :-1]
+    return sum_of_stacks(x, vertical, horizontal, above, left)

@@ -1,5 +1,7 @@
 """Wrong answers of chapter 12: log p(x) by the chain rule, FVSBN and NADE."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -57,6 +59,57 @@ def one_axis(logits, x):
     return log_p(logits, x).sum(-1)
 
 
+@wrong("ar.chain_log_prob", says="With a logit of ±800 an image of log p = −1600 gets -200")
+def cut_at_minus_100(logits, x):
+    return -F.binary_cross_entropy(logits.sigmoid(), x, reduction="none").flatten(1).sum(1)
+
+
+@wrong("ar.chain_log_prob", says="With a logit of ±800 an image of log p = −1600 gets -32.24")
+def clamped(logits, x):
+    p = logits.sigmoid().clamp(1e-07, 1 - 1e-07)
+    return (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+
+
+@wrong("ar.chain_log_prob", says="With a logit of ±800 an image of log p = −1600 gets -55.26")
+def small_number_in_the_log(logits, x):
+    p = logits.sigmoid()
+    return (x * (p + 1e-12).log() + (1 - x) * (1 - p + 1e-12).log()).flatten(1).sum(1)
+
+
+@wrong("ar.chain_log_prob", says="You treat every pixel as a 1")
+def every_pixel_a_one(logits, x):
+    return F.logsigmoid(logits).flatten(1).sum(1)
+
+
+@wrong("ar.chain_log_prob", says="Only the pixels that are 0 count")
+def zeros_alone(logits, x):
+    return ((1 - x) * F.logsigmoid(-logits)).flatten(1).sum(1)
+
+
+@wrong("ar.chain_log_prob", says="This is a squared error")
+def squared_error(logits, x):
+    return -(x - logits.sigmoid()).square().flatten(1).sum(1)
+
+
+def pixel_log_prob(logits, x):
+    return F.logsigmoid(torch.where(x > 0.5, logits, -logits))
+
+
+@wrong("ar.chain_log_prob", says="Every image gets the mean over all images")
+def mean_over_images(logits, x):
+    return pixel_log_prob(logits, x).flatten(1).sum(1).mean().expand(len(x))
+
+
+@wrong("ar.chain_log_prob", says="You sum over the last row alone")
+def last_row_alone(logits, x):
+    return pixel_log_prob(logits, x)[:, -1].sum(1)
+
+
+@wrong("ar.chain_log_prob", says="You take the logarithm of the mean probability")
+def log_of_the_mean(logits, x):
+    return pixel_log_prob(logits, x).exp().mean((1, 2)).log()
+
+
 # --- ar.fvsbn_log_prob -----------------------------------------------------------------------------------------------
 
 
@@ -106,6 +159,52 @@ def probabilities_first(weights, bias, x):
     return torch.where(x == 1, p, 1 - p).log().sum(1)
 
 
+@wrong("ar.fvsbn_log_prob", says="The bias has the wrong sign")
+def bias_subtracted(weights, bias, x):
+    return pixel_log_prob(x @ weights.tril(-1).T - bias, x).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="The weights have the wrong sign")
+def weights_subtracted(weights, bias, x):
+    return pixel_log_prob(bias - x @ weights.tril(-1).T, x).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="Pixel d does not know pixel d − 1: two diagonals are gone")
+def two_diagonals_gone(weights, bias, x):
+    return pixel_log_prob(bias + x @ weights.tril(-2).T, x).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="You turned the pixels into −1 and +1")
+def pixels_as_spins(weights, bias, x):
+    return pixel_log_prob(bias + (2 * x - 1) @ weights.tril(-1).T, x).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="Zeros and ones are exchanged")
+def zeros_and_ones_exchanged(weights, bias, x):
+    return pixel_log_prob(-(bias + x @ weights.tril(-1).T), x).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="Only the pixels that are 1 count")
+def ones_alone(weights, bias, x):
+    return (x * F.logsigmoid(bias + x @ weights.tril(-1).T)).sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="With large weights your logarithms are cut off")
+def small_number(weights, bias, x):
+    p = (bias + x @ weights.tril(-1).T).sigmoid()
+    return (torch.where(x > 0.5, p, 1 - p) + 1e-12).log().sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="This is no distribution")
+def first_pixel_missing(weights, bias, x):
+    return pixel_log_prob(bias + x @ weights.tril(-1).T, x)[:, 1:].sum(1)
+
+
+@wrong("ar.fvsbn_log_prob", says="This is no distribution")
+def log_prob_in_bits(weights, bias, x):
+    return pixel_log_prob(bias + x @ weights.tril(-1).T, x).sum(1) / math.log(2)
+
+
 # --- ar.fvsbn_gradient -----------------------------------------------------------------------------------------------
 
 
@@ -152,6 +251,68 @@ def unmasked_prediction(weights, bias, x):
 def bias_summed(weights, bias, x):
     w, b = gradients(weights, bias, x)
     return w, len(x) * b
+
+
+def gradient_parts(weights, bias, x):
+    e = torch.sigmoid(bias + x @ weights.tril(-1).T) - x
+    return ((e.T @ x / len(x)).tril(-1), e.mean(0), e)
+
+
+@wrong("ar.fvsbn_gradient", says="The bias is missing in the prediction")
+def bias_missing_in_prediction(weights, bias, x):
+    a, b, _e = gradient_parts(weights, 0 * bias, x)
+    return (a, b)
+
+
+@wrong("ar.fvsbn_gradient", says="The bias is missing in the prediction")
+def bias_missing_for_weights(weights, bias, x):
+    return (gradient_parts(weights, 0 * bias, x)[0], gradient_parts(weights, bias, x)[1])
+
+
+@wrong("ar.fvsbn_gradient", says="For the bias's gradient the bias is missing in the prediction")
+def bias_missing_for_bias(weights, bias, x):
+    return (gradient_parts(weights, bias, x)[0], gradient_parts(weights, 0 * bias, x)[1])
+
+
+@wrong("ar.fvsbn_gradient", says="You turned the pixels into −1 and +1")
+def input_as_spins(weights, bias, x):
+    _a, b, e = gradient_parts(weights, bias, x)
+    return ((e.T @ (2 * x - 1) / len(x)).tril(-1), b)
+
+
+@wrong("ar.fvsbn_gradient", says="You multiply errors with errors")
+def errors_twice(weights, bias, x):
+    _a, b, e = gradient_parts(weights, bias, x)
+    return ((e.T @ e / len(x)).tril(-1), b)
+
+
+@wrong("ar.fvsbn_gradient", says="You multiply averages")
+def product_of_means(weights, bias, x):
+    _a, b, e = gradient_parts(weights, bias, x)
+    return (torch.outer(e.mean(0), x.mean(0)).tril(-1), b)
+
+
+@wrong("ar.fvsbn_gradient", says="You use the first image alone")
+def first_image(weights, bias, x):
+    _a, _b, e = gradient_parts(weights, bias, x)
+    return (torch.outer(e[0], x[0]).tril(-1), e[0])
+
+
+@wrong("ar.fvsbn_gradient", says="You add the weights: this is weight decay")
+def weight_decay(weights, bias, x):
+    a, b, _e = gradient_parts(weights, bias, x)
+    return (a + weights, b)
+
+
+@wrong("ar.fvsbn_gradient", says="In the bias's gradient x is not subtracted")
+def prediction_for_bias(weights, bias, x):
+    a, _b, e = gradient_parts(weights, bias, x)
+    return (a, (e + x).mean(0))
+
+
+@wrong("ar.fvsbn_gradient", says="For the bias you predict with all weights")
+def all_weights_for_bias(weights, bias, x):
+    return (gradient_parts(weights, bias, x)[0], (torch.sigmoid(bias + x @ weights.T) - x).mean(0))
 
 
 # --- ar.nade_log_prob ------------------------------------------------------------------------------------------------
@@ -209,3 +370,49 @@ def no_hidden_bias(x, weights, hidden_bias, output, bias):
 @wrong("ar.nade_log_prob", says="Each pixel knows all pixels")
 def autoencoder(x, weights, hidden_bias, output, bias):
     return log_p(bias + torch.sigmoid(hidden_bias + x @ weights.T) @ output.T, x).sum(1)
+
+
+def nade_with(x, weights, hidden_bias, output, bias, inside=torch.sigmoid, x2=None):
+    total = hidden_bias.expand(len(x), -1)
+    out = 0
+    z = x if x2 is None else x2
+    for d in range(x.shape[1]):
+        out = out + pixel_log_prob(bias[d] + inside(total) @ output[d], x[:, d])
+        total = total + z[:, d : d + 1] * weights[:, d]
+    return out
+
+
+@wrong("ar.nade_log_prob", says="Two sigmoids in the hidden units")
+def sigmoid_twice_nade_log_prob(x, weights, hidden_bias, output, bias):
+    return nade_with(x, weights, hidden_bias, output, bias, lambda a: a.sigmoid().sigmoid())
+
+
+@wrong("ar.nade_log_prob", says="The bias of the hidden units has the wrong sign")
+def hidden_bias_subtracted(x, weights, hidden_bias, output, bias):
+    return nade_with(x, weights, -hidden_bias, output, bias)
+
+
+@wrong("ar.nade_log_prob", says="The bias of the pixels has the wrong sign")
+def bias_subtracted_nade(x, weights, hidden_bias, output, bias):
+    return nade_with(x, weights, hidden_bias, output, -bias)
+
+
+@wrong("ar.nade_log_prob", says="You turned the pixels into −1 and +1")
+def pixels_as_spins_nade(x, weights, hidden_bias, output, bias):
+    return nade_with(x, weights, hidden_bias, output, bias, x2=2 * x - 1)
+
+
+@wrong("ar.nade_log_prob", says="No pixel knows another one: the running sum is never used")
+def never_summed(x, weights, hidden_bias, output, bias):
+    return nade_with(x, 0 * weights, hidden_bias, output, bias)
+
+
+@wrong("ar.nade_log_prob", says="With large weights your logarithms are cut off")
+def small_number_nade(x, weights, hidden_bias, output, bias):
+    total = hidden_bias.expand(len(x), -1)
+    out = 0
+    for d in range(x.shape[1]):
+        p = (bias[d] + total.sigmoid() @ output[d]).sigmoid()
+        out = out + (torch.where(x[:, d] > 0.5, p, 1 - p) + 1e-12).log()
+        total = total + x[:, d : d + 1] * weights[:, d]
+    return out

@@ -56,6 +56,59 @@ def inverted_place(place, degrees):
     return masks(place.argsort(), degrees)
 
 
+@wrong("ar.made_masks", says="Mask 1 takes the degrees of another hidden layer for its listeners")
+def last_degrees_everywhere(place, degrees):
+    speakers, found = (place, [])
+    for _ in degrees:
+        found.append(degrees[-1][:, None] >= speakers)
+        speakers = degrees[-1]
+    return [*found, place[:, None] > speakers]
+
+
+@wrong("ar.made_masks", says="Mask 2 takes the degrees of another hidden layer for its listeners")
+def first_degrees_everywhere(place, degrees):
+    speakers, found = (place, [])
+    for _ in degrees:
+        found.append(degrees[0][:, None] >= speakers)
+        speakers = degrees[0]
+    return [*found, place[:, None] > speakers]
+
+
+@wrong("ar.made_masks", says="Mask 3 takes the degrees of another layer for its speakers")
+def places_speak_everywhere(place, degrees):
+    return [
+        *[log_p[:, None] >= (place if i == 0 else degrees[0]) for i, log_p in enumerate(degrees)],
+        place[:, None] > degrees[-1],
+    ]
+
+
+@wrong("ar.made_masks", says="Your masks leak: a pixel reaches its own output")
+def output_from_the_first(place, degrees):
+    speakers, found = (place, [])
+    for log_p in degrees:
+        found.append(log_p[:, None] >= speakers)
+        speakers = log_p
+    return [*found, place[:, None] > degrees[0]]
+
+
+@wrong("ar.made_masks", says="Mask 1 takes the degrees of another hidden layer for its listeners")
+def degrees_backwards(place, degrees):
+    speakers, found = (place, [])
+    for log_p in degrees[::-1]:
+        found.append(log_p[:, None] >= speakers)
+        speakers = log_p
+    return [*found, place[:, None] > speakers]
+
+
+@wrong("ar.made_masks", says="Mask 2 is too strict: a unit of degree m may listen to place or degree m itself")
+def hidden_strict_after_the_first(place, degrees):
+    speakers, found = (place, [])
+    for i, log_p in enumerate(degrees):
+        found.append(log_p[:, None] >= speakers if i == 0 else log_p[:, None] > speakers)
+        speakers = log_p
+    return [*found, place[:, None] > speakers]
+
+
 # --- ar.causal_mask --------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +163,42 @@ def quarter(size, kind):
     mask = window(size, kind == "B")
     mask[:, size // 2 + 1 :] = 0
     return mask
+
+
+@wrong("ar.causal_mask", says="Mask B hides the center")
+def always_a_causal_mask(size, kind):
+    m = torch.zeros(size * size)
+    m[: size * size // 2] = 1
+    return m.reshape(size, size)
+
+
+@wrong("ar.causal_mask", says="Your mask should have shape (3, 3), not (5, 5)")
+def size_five(size, kind):
+    m = torch.zeros(25)
+    m[: 12 + (kind == "B")] = 1
+    return m.reshape(5, 5)
+
+
+@wrong("ar.causal_mask", says="The pixels to the left of the center are missing")
+def half_rows(size, kind):
+    m = torch.zeros(size, size)
+    m[: size // 2] = 1
+    return m
+
+
+@wrong("ar.causal_mask", says="Mask A shows the center")
+def center_off_by_one(size, kind):
+    m = torch.zeros(size * size)
+    m[: size * size // 2 + 1 + (kind == "B")] = 1
+    return m.reshape(size, size)
+
+
+@wrong("ar.causal_mask", says="The rows above the center are missing")
+def one_row_less(size, kind):
+    m = torch.zeros(size, size)
+    m[1 : size // 2] = 1
+    m[size // 2, : size // 2 + (kind == "B")] = 1
+    return m
 
 
 # --- ar.receptive_field ----------------------------------------------------------------------------------------------

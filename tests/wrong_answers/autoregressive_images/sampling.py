@@ -1,6 +1,7 @@
 """Wrong answers of chapter 12: samples, completions, levels at a temperature."""
 
 import torch
+from torch.nn import functional as F
 
 from wrong_answers import wrong
 from wrong_answers.autoregressive_images._shared import log_p
@@ -62,6 +63,42 @@ def no_sigmoid(model, order, uniforms):
     return draw(model, order, uniforms, choose=lambda u, a: u < a)
 
 
+def walk_with(model, order, uniforms, start, choose):
+    x = start.clone()
+    for d in order.tolist():
+        x[:, d] = choose(uniforms[:, d], model(x)[:, d]).to(x.dtype)
+    return x
+
+
+@wrong("ar.sample", says="A pixel is 1 where its uniform equals its probability")
+def at_most(model, order, uniforms):
+    return walk_with(model, order, uniforms, torch.zeros_like(uniforms), lambda u, a: u <= torch.sigmoid(a))
+
+
+@wrong("ar.sample", says="Your function draws random numbers of its own")
+def bernoulli(model, order, uniforms):
+    return walk_with(model, order, uniforms, torch.zeros_like(uniforms), lambda u, a: torch.bernoulli(torch.sigmoid(a)))
+
+
+def is_below(u, a):
+    return u < torch.sigmoid(a)
+
+
+@wrong("ar.sample", says="Several mistakes give this result")
+def order_backwards(model, order, uniforms):
+    return walk_with(model, order.flip(0), uniforms, torch.zeros_like(uniforms), is_below)
+
+
+@wrong("ar.sample", says="The logit has the wrong sign")
+def logit_negated(model, order, uniforms):
+    return walk_with(model, order, uniforms, torch.zeros_like(uniforms), lambda u, a: u < torch.sigmoid(-a))
+
+
+@wrong("ar.sample", says="Your pixels are −1 and +1")
+def spins(model, order, uniforms):
+    return 2 * walk_with(model, order, uniforms, torch.zeros_like(uniforms), is_below) - 1
+
+
 # --- ar.complete -----------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +157,72 @@ def weights_themselves(model, order, x, known, uniforms):
     return drawn, weigh(model, drawn, known).exp()
 
 
+def pixel_log_prob(logits, x):
+    return F.logsigmoid(torch.where(x > 0.5, logits, -logits))
+
+
+def completed_with(model, order, x, known, u, choose=is_below, start=None):
+    x = torch.where(known, x, 0.0)
+    for d in order.tolist():
+        if not known[d]:
+            x[:, d] = choose(u[:, d], model(x)[:, d]).to(x.dtype)
+    return (x, pixel_log_prob(model(x), x))
+
+
+@wrong("ar.complete", says="A pixel is 1 where its uniform equals its probability")
+def at_most_complete(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms, lambda u, a: u <= torch.sigmoid(a))
+    return (z, log_p[:, known].sum(1))
+
+
+@wrong("ar.complete", says="You draw random numbers of your own")
+def bernoulli_complete(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms, lambda u, a: torch.bernoulli(a.sigmoid()))
+    return (z, log_p[:, known].sum(1))
+
+
+@wrong("ar.complete", says="You draw 1 with probability 1 − σ(a)")
+def above_probability(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms, lambda u, a: u > a.sigmoid())
+    return (z, log_p[:, known].sum(1))
+
+
+@wrong("ar.complete", says="You average logits, not logarithms of probabilities")
+def mean_log_odds(model, order, x, known, uniforms):
+    z, _log_p = completed_with(model, order, x, known, uniforms)
+    return (z, model(z)[:, known].mean(1))
+
+
+@wrong("ar.complete", says="You average over all pixels")
+def mean_of_all(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms)
+    return (z, log_p.mean(1))
+
+
+@wrong("ar.complete", says="Only the known pixels that are 1 count")
+def known_ones_alone(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms)
+    return (z, (z * log_p)[:, known].sum(1))
+
+
+@wrong("ar.complete", says="You normalized the weights")
+def normalized_weights(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms)
+    return (z, log_p[:, known].sum(1).log_softmax(0))
+
+
+@wrong("ar.complete", says="A known pixel that the model thinks impossible costs too little")
+def clamped_weights(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms)
+    return (z, log_p[:, known].clamp(min=-100).sum(1))
+
+
+@wrong("ar.complete", says="You weigh with the pixels that were drawn")
+def unknown_weights(model, order, x, known, uniforms):
+    z, log_p = completed_with(model, order, x, known, uniforms)
+    return (z, log_p[:, ~known].sum(1))
+
+
 # --- ar.draw_level ---------------------------------------------------------------------------------------------------
 
 
@@ -172,3 +275,45 @@ def overflow(logits, temperature, uniforms):
 @wrong("ar.draw_level", says="the levels are 0 to 255")
 def not_clamped(logits, temperature, uniforms):
     return ((logits / temperature).softmax(-1).cumsum(-1) <= uniforms[:, None]).sum(-1)
+
+
+def levels_of(p, u, compare=torch.le):
+    return compare(p.cumsum(-1), u[:, None]).sum(-1).clamp(max=p.shape[1] - 1)
+
+
+@wrong("ar.draw_level", says="Where u equals a cumulated sum you stay below it")
+def below_alone(logits, temperature, uniforms):
+    return levels_of((logits / temperature).softmax(-1), uniforms, torch.lt)
+
+
+@wrong("ar.draw_level", says="Your function draws random numbers of its own")
+def multinomial(logits, temperature, uniforms):
+    return torch.multinomial((logits / temperature).softmax(-1), 1)[:, 0]
+
+
+@wrong("ar.draw_level", says="You subtract one maximum for all rows")
+def one_maximum(logits, temperature, uniforms):
+    e = ((logits - logits.max()) / temperature).exp()
+    return levels_of(e / e.sum(-1, keepdim=True), uniforms)
+
+
+@wrong("ar.draw_level", says="You divide by the square of the temperature")
+def square_of_temperature(logits, temperature, uniforms):
+    return levels_of((logits / temperature**2).softmax(-1), uniforms)
+
+
+@wrong("ar.draw_level", says="Where u equals a cumulated sum you stay below it")
+def searchsorted_left(logits, temperature, uniforms):
+    return torch.searchsorted((logits / temperature).softmax(-1).cumsum(-1), uniforms[:, None])[:, 0].clamp(
+        max=logits.shape[1] - 1
+    )
+
+
+@wrong("ar.draw_level", says="Where u is just below 1 you do not return the last level")
+def wrapped(logits, temperature, uniforms):
+    return ((logits / temperature).softmax(-1).cumsum(-1) <= uniforms[:, None]).sum(-1) % logits.shape[1]
+
+
+@wrong("ar.draw_level", says="You cumulate from the last level down")
+def multiplied_uniforms(logits, temperature, uniforms):
+    return levels_of((logits / temperature).softmax(-1), 1 - uniforms)

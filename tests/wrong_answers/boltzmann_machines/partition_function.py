@@ -54,6 +54,59 @@ def not_in_log_space(weights, visible_bias, hidden_bias):
     return ((h @ hidden_bias).exp() * (1 + (visible_bias + h @ weights.T).exp()).prod(-1)).sum().log()
 
 
+def all_states(n):
+    return (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).double()
+
+
+@wrong("rbm.log_partition", says="You add H log 2")
+def minus_log2h(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + softplus(visible_bias + h @ weights.T).sum(-1)).logsumexp(0) + len(
+        hidden_bias
+    ) * math.log(2)
+
+
+@wrong("rbm.log_partition", says="There is a ½ before the softplus")
+def half_soft_z(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + 0.5 * softplus(visible_bias + h @ weights.T).sum(-1)).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="This is the largest term")
+def largest(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + softplus(visible_bias + h @ weights.T).sum(-1)).max()
+
+
+@wrong("rbm.log_partition", says="The exponential is missing before the sum")
+def no_exponential(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + softplus(visible_bias + h @ weights.T).sum(-1)).sum().log()
+
+
+@wrong("rbm.log_partition", says="The hidden biases have the wrong sign")
+def negative_bias(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (softplus(visible_bias + h @ weights.T).sum(-1) - h @ hidden_bias).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="The weights W are missing")
+def independent(weights, visible_bias, hidden_bias):
+    return softplus(hidden_bias).sum() + softplus(visible_bias).sum()
+
+
+@wrong("rbm.log_partition", says="You use relu: that picks the best v, and does not sum over both values")
+def relu_z(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + (visible_bias + h @ weights.T).relu().sum(-1)).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="The pull on the visible units has the wrong sign")
+def minus_state(weights, visible_bias, hidden_bias):
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + softplus(-visible_bias - h @ weights.T).sum(-1)).logsumexp(0)
+
+
 # --- rbm.ais_log_partition -------------------------------------------------------------------------------------------
 
 
@@ -137,3 +190,67 @@ def hidden_bias_not_tempered(weights, visible_bias, hidden_bias, base_bias, beta
 def mean_of_weights(weights, visible_bias, hidden_bias, base_bias, betas, states):
     log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, states)
     return base(base_bias, len(hidden_bias)) + log_w.exp().mean().log()
+
+
+def ais_parts(W, b, c, a, betas, states, lw=None, base=None, inc=None):
+    pull = c + states @ W
+
+    def lp(be):
+        be = be[:, None, None]
+        return (states * ((1 - be) * a + be * b)).sum(-1) + softplus(be * pull).sum(-1)
+
+    return ((lp(betas[1:]) - lp(betas[:-1])).sum(0), len(c) * math.log(2) + softplus(a).sum())
+
+
+@wrong("rbm.ais_log_partition", says="You take the best chain alone")
+def best_chain(*x):
+    log_w, z = ais_parts(*x)
+    return z + log_w.max()
+
+
+@wrong("rbm.ais_log_partition", says="You divide by the number of steps, not of chains")
+def divided_by_steps(*x):
+    log_w, z = ais_parts(*x)
+    return z + log_w.logsumexp(0) - math.log(len(x[5]))
+
+
+@wrong("rbm.ais_log_partition", says="You subtract log Z₀")
+def base_subtracted(*x):
+    log_w, z = ais_parts(*x)
+    return log_w.logsumexp(0) - math.log(len(log_w)) - z
+
+
+@wrong("rbm.ais_log_partition", says="log Z₀ counts the visible units where it should count the hidden ones")
+def visible_log_two(*x):
+    log_w, z = ais_parts(*x)
+    return log_w.logsumexp(0) - math.log(len(log_w)) + z + (x[0].shape[0] - x[0].shape[1]) * math.log(2)
+
+
+@wrong("rbm.ais_log_partition", says="log Z₀ lacks the base biases a")
+def all_log_two(*x):
+    log_w, _z = ais_parts(*x)
+    return log_w.logsumexp(0) - math.log(len(log_w)) + (x[0].shape[0] + x[0].shape[1]) * math.log(2)
+
+
+@wrong("rbm.ais_log_partition", says="The last step is missing")
+def last_step_missing(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w, z = ais_parts(weights, visible_bias, hidden_bias, base_bias, betas[:-1], states[:-1])
+    return z + log_w.logsumexp(0) - math.log(len(log_w))
+
+
+@wrong("rbm.ais_log_partition", says="The first step is missing")
+def first_step_missing(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w, z = ais_parts(weights, visible_bias, hidden_bias, base_bias, betas[1:], states[1:])
+    return z + log_w.logsumexp(0) - math.log(len(log_w))
+
+
+@wrong("rbm.ais_log_partition", says="You use the state of the next step")
+def next_state(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    log_w, z = ais_parts(weights, visible_bias, hidden_bias, base_bias, betas, states.roll(-1, 0))
+    return z + log_w.logsumexp(0) - math.log(len(log_w))
+
+
+@wrong("rbm.ais_log_partition", says="Your estimate overflows")
+def mean_of_weights_no_log(*x):
+    log_w, z = ais_parts(*x)
+    return z + log_w.exp().mean().log()

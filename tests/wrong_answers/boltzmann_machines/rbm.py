@@ -1,5 +1,7 @@
 """Wrong answers of chapter 5: the restricted machine: energy, sampling, training, pseudo-likelihood."""
 
+import math
+
 import torch
 from torch.nn.functional import logsigmoid, softplus
 
@@ -60,6 +62,61 @@ def not_summed(v, weights, visible_bias, hidden_bias):
     return -(v @ visible_bias)[:, None] - softplus(hidden_bias + v @ weights)
 
 
+@wrong("rbm.free_energy", says="You average over the hidden units")
+def mean_soft(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - softplus(hidden_bias + v @ weights).mean(-1)
+
+
+@wrong("rbm.free_energy", says="All visible biases count, whether v is on or off")
+def all_biases(v, weights, visible_bias, hidden_bias):
+    return -visible_bias.sum() - softplus(hidden_bias + v @ weights).sum(-1)
+
+
+@wrong("rbm.free_energy", says="You average over h instead of summing")
+def log_two(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - (softplus(hidden_bias + v @ weights) - math.log(2)).sum(-1)
+
+
+@wrong("rbm.free_energy", says="Your free energy overflows for large weights")
+def log_of_exp(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - (1 + (hidden_bias + v @ weights).exp()).log().sum(-1)
+
+
+@wrong("rbm.free_energy", says="Your free energy is cut off for large weights")
+def clamped_log(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - (1 + (hidden_bias + v @ weights).clamp(max=50).exp()).log().sum(-1)
+
+
+@wrong("rbm.free_energy", says="You sum inside the softplus")
+def sum_inside(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - softplus((hidden_bias + v @ weights).sum(-1))
+
+
+@wrong("rbm.free_energy", says="This is the lowest energy of any h")
+def relu(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - (hidden_bias + v @ weights).relu().sum(-1)
+
+
+@wrong("rbm.free_energy", says="You use log σ for the softplus")
+def logsig(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - logsigmoid(hidden_bias + v @ weights).sum(-1)
+
+
+@wrong("rbm.free_energy", says="You take the softplus of the visible part, too")
+def bias_soft(v, weights, visible_bias, hidden_bias):
+    return -softplus(v * visible_bias).sum(-1) - softplus(hidden_bias + v @ weights).sum(-1)
+
+
+@wrong("rbm.free_energy", says="Every v gets the batch's mean")
+def over_batch(v, weights, visible_bias, hidden_bias):
+    return (-v @ visible_bias - softplus(hidden_bias + v @ weights).sum(-1)).mean().expand(len(v))
+
+
+@wrong("rbm.free_energy", says="The hidden biases count twice")
+def hidden_twice(v, weights, visible_bias, hidden_bias):
+    return -v @ visible_bias - softplus(2 * hidden_bias + v @ weights).sum(-1)
+
+
 # --- rbm.gibbs_step --------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +167,78 @@ def step_without_c(v, weights, visible_bias, hidden_bias, uniform_hidden, unifor
 def booleans(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h = uniform_hidden < probabilities(v, weights, hidden_bias)
     return h, uniform_visible < probabilities(h.double(), weights.T, visible_bias)
+
+
+@wrong("rbm.gibbs_step", says="In your h a unit with probability 0 can be 1, where u is 0")
+def at_most(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden <= torch.sigmoid(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible <= torch.sigmoid(visible_bias + h @ weights.T)).double())
+
+
+@wrong("rbm.gibbs_step", says="You draw random numbers of your own")
+def bernoulli(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = torch.bernoulli(torch.sigmoid(hidden_bias + v @ weights))
+    return (h, torch.bernoulli(torch.sigmoid(visible_bias + h @ weights.T)))
+
+
+@wrong("rbm.gibbs_step", says="You use the first row of numbers for all")
+def first_noise_row(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden[:1] < torch.sigmoid(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible[:1] < torch.sigmoid(visible_bias + h @ weights.T)).double())
+
+
+@wrong("rbm.gibbs_step", says="Your h should have shape (40, 4), not (40, 6)")
+def order_swapped(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double()
+    return ((uniform_visible < torch.sigmoid(visible_bias + h @ weights.T)).double(), h)
+
+
+@wrong("rbm.gibbs_step", says="The visible biases have the wrong sign")
+def new_v_minus_bias(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible < torch.sigmoid(h @ weights.T - visible_bias)).double())
+
+
+@wrong("rbm.gibbs_step", says="The sign of the pull on v is wrong")
+def new_v_negative(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible < torch.sigmoid(-visible_bias - h @ weights.T)).double())
+
+
+@wrong("rbm.gibbs_step", says="The hidden biases have the wrong sign")
+def hidden_minus_bias(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(v @ weights - hidden_bias)).double()
+    return (h, (uniform_visible < torch.sigmoid(visible_bias + h @ weights.T)).double())
+
+
+@wrong("rbm.gibbs_step", says="Your h are −1 and +1")
+def spins(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = 2 * (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double() - 1
+    return (h, 2 * (uniform_visible < torch.sigmoid(visible_bias + h @ weights.T)).double() - 1)
+
+
+@wrong("rbm.gibbs_step", says="There is a factor 2: units are 0 and 1")
+def twice_the_pull(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(2 * (hidden_bias + v @ weights))).double()
+    return (h, (uniform_visible < torch.sigmoid(2 * (visible_bias + h @ weights.T))).double())
+
+
+@wrong("rbm.gibbs_step", says="You use a softmax: hidden units are independent given v")
+def softmax_hidden(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < (hidden_bias + v @ weights).softmax(-1)).double()
+    return (h, (uniform_visible < (visible_bias + h @ weights.T).softmax(-1)).double())
+
+
+@wrong("rbm.gibbs_step", says="You use tanh for the sigmoid")
+def tanh_probabilities(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.tanh(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible < torch.tanh(visible_bias + h @ weights.T)).double())
+
+
+@wrong("rbm.gibbs_step", says="Your new v do not look at h")
+def bias_only_v(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double()
+    return (h, (uniform_visible < torch.sigmoid(visible_bias).expand_as(uniform_visible)).double())
 
 
 # --- rbm.contrastive_divergence --------------------------------------------------------------------------------------
@@ -181,6 +310,71 @@ def divided_by_the_data(v_data, v_model, weights, hidden_bias):
     return minus(first, [len(v_model) / len(v_data) * a for a in second])
 
 
+def difference(a, b):
+    return tuple((x - y for x, y in zip(a, b, strict=True)))
+
+
+def means(v, W, c):
+    h = torch.sigmoid(c + v @ W)
+    return (v.T @ h / len(v), v.mean(0), h.mean(0))
+
+
+@wrong("rbm.contrastive_divergence", says="Your gradient of the visible biases should have shape (5,)")
+def biases_exchanged(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (x[0], x[2], x[1])
+
+
+@wrong("rbm.contrastive_divergence", says="You take the sigmoid of the mean pull")
+def hidden_of_sum(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (
+        x[0],
+        x[1],
+        torch.sigmoid(hidden_bias + v_data.mean(0) @ weights) - torch.sigmoid(hidden_bias + v_model.mean(0) @ weights),
+    )
+
+
+@wrong("rbm.contrastive_divergence", says="You round p(h | v)")
+def rounded_hidden(v_data, v_model, weights, hidden_bias):
+
+    def f(v):
+        return (lambda h: (v.T @ h / len(v), v.mean(0), h.mean(0)))(
+            (torch.sigmoid(hidden_bias + v @ weights) > 0.5).double()
+        )
+
+    return difference(f(v_data), f(v_model))
+
+
+@wrong("rbm.contrastive_divergence", says="Your gradient of the weights should have shape (5")
+def transposed(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (x[0].T, x[1], x[2])
+
+
+@wrong("rbm.contrastive_divergence", says="The sigmoid is missing in p(h | v)")
+def hidden_pull(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (x[0], x[1], (v_data @ weights).mean(0) - (v_model @ weights).mean(0))
+
+
+@wrong("rbm.contrastive_divergence", says="Your gradient of the hidden biases has the wrong sign")
+def hidden_sign(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (x[0], x[1], -x[2])
+
+
+@wrong("rbm.contrastive_divergence", says="Your gradient of the visible biases is a sum over the examples")
+def visible_sum(v_data, v_model, weights, hidden_bias):
+    x = difference(means(v_data, weights, hidden_bias), means(v_model, weights, hidden_bias))
+    return (x[0], x[1] * len(v_data), x[2])
+
+
+@wrong("rbm.contrastive_divergence", says="You use the first example alone")
+def first_examples(v_data, v_model, weights, hidden_bias):
+    return difference(means(v_data[:1], weights, hidden_bias), means(v_model[:1], weights, hidden_bias))
+
+
 # --- rbm.pseudo_log_likelihood ---------------------------------------------------------------------------------------
 
 
@@ -233,3 +427,90 @@ def log_of_sigmoid(v, weights, visible_bias, hidden_bias):
 @wrong("rbm.pseudo_log_likelihood", says="a logarithm of probabilities is negative")
 def pseudo_loss(v, weights, visible_bias, hidden_bias):
     return -logsigmoid(gaps(v, weights, visible_bias, hidden_bias)).sum(-1)
+
+
+def flips_of_one(v):
+    return (v[:, None] - torch.eye(v.shape[1]).double()).abs()
+
+
+def energy(x, W, b, c):
+    return -x @ b - softplus(c + x @ W).sum(-1)
+
+
+@wrong("rbm.pseudo_log_likelihood", says="You use the first unit for all")
+def first_unit(v, weights, visible_bias, hidden_bias):
+    f = flips_of_one(v)
+    return (
+        v.shape[1]
+        * logsigmoid(
+            energy(f, weights, visible_bias, hidden_bias) - energy(v, weights, visible_bias, hidden_bias)[:, None]
+        )[:, 0]
+    )
+
+
+@wrong("rbm.pseudo_log_likelihood", says="You forgot the visible biases")
+def without_visible_bias(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(
+        energy(flips_of_one(v), weights, 0 * visible_bias, hidden_bias)
+        - energy(v, weights, 0 * visible_bias, hidden_bias)[:, None]
+    ).sum(-1)
+
+
+@wrong("rbm.pseudo_log_likelihood", says="You forgot the hidden biases")
+def without_hidden_bias(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(
+        energy(flips_of_one(v), weights, visible_bias, 0 * hidden_bias)
+        - energy(v, weights, visible_bias, 0 * hidden_bias)[:, None]
+    ).sum(-1)
+
+
+@wrong("rbm.pseudo_log_likelihood", says="You flip all units at once")
+def all_flipped(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(energy(1 - v, weights, visible_bias, hidden_bias) - energy(v, weights, visible_bias, hidden_bias))
+
+
+@wrong("rbm.pseudo_log_likelihood", says="A very unlikely unit costs too little")
+def small_number(v, weights, visible_bias, hidden_bias):
+    return (
+        (
+            torch.sigmoid(
+                energy(flips_of_one(v), weights, visible_bias, hidden_bias)
+                - energy(v, weights, visible_bias, hidden_bias)[:, None]
+            )
+            + 1e-10
+        )
+        .log()
+        .sum(-1)
+    )
+
+
+@wrong("rbm.pseudo_log_likelihood", says="You sum before you take log σ")
+def logsig_of_sum(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(
+        (
+            energy(flips_of_one(v), weights, visible_bias, hidden_bias)
+            - energy(v, weights, visible_bias, hidden_bias)[:, None]
+        ).sum(-1)
+    )
+
+
+@wrong("rbm.pseudo_log_likelihood", says="There is a ½ before the difference")
+def half_pl(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(
+        (
+            energy(flips_of_one(v), weights, visible_bias, hidden_bias)
+            - energy(v, weights, visible_bias, hidden_bias)[:, None]
+        )
+        / 2
+    ).sum(-1)
+
+
+@wrong("rbm.pseudo_log_likelihood", says="There is a factor 2 before the difference")
+def twice_pl(v, weights, visible_bias, hidden_bias):
+    return logsigmoid(
+        2
+        * (
+            energy(flips_of_one(v), weights, visible_bias, hidden_bias)
+            - energy(v, weights, visible_bias, hidden_bias)[:, None]
+        )
+    ).sum(-1)

@@ -63,6 +63,55 @@ def ratio_of_exponentials(spins, beta, field):
     return up / (up + down)
 
 
+def neighbors(spins):
+    return sum(spins.roll(step, axis) for step in (1, -1) for axis in (0, 1))
+
+
+@wrong("ising.conditional", says="The field lacks the factor 2")
+def field_once(spins, beta, field):
+    return torch.sigmoid(2 * beta * neighbors(spins) + beta * field)
+
+
+@wrong("ising.conditional", says="You did not multiply the field by β")
+def field_without_beta_conditional(spins, beta, field):
+    return torch.sigmoid(2 * beta * neighbors(spins) + 2 * field)
+
+
+@wrong("ising.conditional", says="You did not multiply the neighbors by β")
+def neighbors_without_beta(spins, beta, field):
+    return torch.sigmoid(2 * neighbors(spins) + 2 * beta * field)
+
+
+@wrong("ising.conditional", says="You say which value is likelier")
+def hard(spins, beta, field):
+    return (neighbors(spins) + field > 0).double()
+
+
+@wrong("ising.conditional", says="You count the neighbors above and below only")
+def rows_alone(spins, beta, field):
+    return torch.sigmoid(2 * beta * (spins.roll(1, 0) + spins.roll(-1, 0) + field))
+
+
+@wrong("ising.conditional", says="You count the neighbors left and right only")
+def columns_alone(spins, beta, field):
+    return torch.sigmoid(2 * beta * (spins.roll(1, 1) + spins.roll(-1, 1) + field))
+
+
+@wrong("ising.conditional", says="This is the chance to flip")
+def flip_probability(spins, beta, field):
+    return torch.sigmoid(-2 * beta * spins * (neighbors(spins) + field))
+
+
+@wrong("ising.conditional", says="You multiply the field with the spin's old value")
+def spin_in_field(spins, beta, field):
+    return torch.sigmoid(2 * beta * (neighbors(spins) + field * spins))
+
+
+@wrong("ising.conditional", says="These are log-odds")
+def only_energy(spins, beta, field):
+    return 2 * beta * (neighbors(spins) + field)
+
+
 # --- hopfield.store --------------------------------------------------------------------------------------------------
 
 
@@ -109,6 +158,42 @@ def outer_of_the_sum(patterns):
 @wrong("hopfield.store", says="P / N stands there")
 def identity_subtracted(patterns):
     return patterns.T @ patterns / patterns.shape[1] - torch.eye(patterns.shape[1], dtype=patterns.dtype)
+
+
+def self_free(w):
+    return w - w.diagonal().diag()
+
+
+@wrong("hopfield.store", says="You store the first pattern alone")
+def first_pattern(patterns):
+    return self_free(torch.outer(patterns[0], patterns[0])) / patterns.shape[1]
+
+
+@wrong("hopfield.store", says="Only the upper half is filled")
+def upper_half(patterns):
+    return (patterns.T @ patterns / patterns.shape[1]).triu(1)
+
+
+@wrong("hopfield.store", says="You turned the spins into 0 and 1")
+def zero_ones(patterns):
+    q = (patterns + 1) / 2
+    return self_free(q.T @ q / q.shape[1])
+
+
+@wrong("hopfield.store", says="You subtracted from each pattern its mean")
+def centered_units(patterns):
+    q = patterns - patterns.mean(1, keepdim=True)
+    return self_free(q.T @ q / q.shape[1])
+
+
+@wrong("hopfield.store", says="You divide by N − 1")
+def one_less(patterns):
+    return self_free(patterns.T @ patterns) / (patterns.shape[1] - 1)
+
+
+@wrong("hopfield.store", says="You put ones on the diagonal")
+def diagonal_of_ones(patterns):
+    return self_free(patterns.T @ patterns) / patterns.shape[1] + torch.eye(patterns.shape[1]).double()
 
 
 # --- hopfield.recall -------------------------------------------------------------------------------------------------
@@ -175,3 +260,30 @@ def in_place(weights, state, order):
     for i in order:
         state[i] = torch.sign(weights[i] @ state)
     return state
+
+
+def updated(W, s, order, rule):
+    s = s.clone()
+    for i in order.tolist():
+        s[i] = rule(W, s, i)
+    return s
+
+
+@wrong("hopfield.recall", says="A unit without any pull becomes +1")
+def tie_up(W, s, o):
+    return updated(W, s, o, lambda W, s, i: 1.0 if W[i] @ s >= 0 else -1.0)
+
+
+@wrong("hopfield.recall", says="A unit without any pull becomes −1")
+def tie_down(W, s, o):
+    return updated(W, s, o, lambda W, s, i: 1.0 if W[i] @ s > 0 else -1.0)
+
+
+@wrong("hopfield.recall", says="You stop halfway through `order`")
+def half_of_order(W, s, o):
+    return updated(W, s, o[: len(o) // 2], lambda W, s, i: (W[i] @ s).sign())
+
+
+@wrong("hopfield.recall", says="A unit listens to its own old value, too")
+def own_value_too(W, s, o):
+    return updated(W, s, o, lambda W, s, i: (W[i] @ s + s[i]).sign())

@@ -1,5 +1,7 @@
 """Wrong answers of chapter 5: softmax units, and the bound of a stack."""
 
+import math
+
 import torch
 from torch.nn.functional import one_hot, softplus
 
@@ -66,6 +68,69 @@ def films_without_b(ratings, weights, visible_bias, hidden_bias):
     return recommend(rated(ratings, weights.shape[1]), weights, 0 * visible_bias, hidden_bias)
 
 
+def conditionals(r, W, b, c):
+    seen = one_hot(r + 1, W.shape[1] + 1)[..., 1:].to(W)
+    h = torch.sigmoid(c + torch.einsum("bmk,mkh->bh", seen, W))
+    return (h, b + torch.einsum("bh,mkh->bmk", h, W))
+
+
+@wrong("rbm.softmax_conditional", says="You draw the hidden units")
+def sampled_hidden(ratings, weights, visible_bias, hidden_bias):
+    h, _p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    h = torch.bernoulli(h)
+    return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h, weights)).softmax(-1))
+
+
+@wrong("rbm.softmax_conditional", says="You round the hidden units before you predict")
+def rounded_hidden_for_levels(ratings, weights, visible_bias, hidden_bias):
+    h, _p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h.round(), weights)).softmax(-1))
+
+
+@wrong("rbm.softmax_conditional", says="You count levels from 1")
+def ratings_from_one(ratings, weights, visible_bias, hidden_bias):
+    return (lambda h, p: (h, p.softmax(-1)))(
+        *conditionals(torch.where(ratings >= 0, (ratings + 1) % 4, ratings), weights, visible_bias, hidden_bias)
+    )
+
+
+@wrong("rbm.softmax_conditional", says="You subtract ½ from the hidden units")
+def half_hidden(ratings, weights, visible_bias, hidden_bias):
+    h, _p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h - 0.5, weights)).softmax(-1))
+
+
+@wrong("rbm.softmax_conditional", says="The visible biases count twice")
+def visible_twice(ratings, weights, visible_bias, hidden_bias):
+    h, p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    return (h, (p + visible_bias).softmax(-1))
+
+
+@wrong("rbm.softmax_conditional", says="You use a softmax for the hidden units")
+def hidden_softmax(ratings, weights, visible_bias, hidden_bias):
+    h, _p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    h = h.logit().softmax(-1)
+    return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h, weights)).softmax(-1))
+
+
+@wrong("rbm.softmax_conditional", says="You return the likeliest level")
+def argmax_level(ratings, weights, visible_bias, hidden_bias):
+    h, p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    return (h, one_hot(p.argmax(-1), 4).double())
+
+
+@wrong("rbm.softmax_conditional", says="You add the visible biases to the hidden units")
+def visible_bias_in_hidden(ratings, weights, visible_bias, hidden_bias):
+    seen = one_hot(ratings + 1, weights.shape[1] + 1)[..., 1:].to(weights)
+    h = torch.sigmoid(
+        hidden_bias
+        + torch.einsum("bmk,mkh->bh", seen, weights)
+        - torch.einsum("mk,mkh->h", visible_bias, weights) * 0.0
+        + (seen * visible_bias).sum((1, 2))[:, None]
+    )
+    return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h, weights)).softmax(-1))
+
+
 # --- rbm.stack_bound -------------------------------------------------------------------------------------------------
 
 
@@ -130,3 +195,82 @@ def bound_at_the_mean(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias
     pull = visible_bias + h @ weights_1.T
     entropy = -(h * h.log() + (1 - h) * (1 - h).log()).sum(-1)
     return log_prior + (v * pull - softplus(pull)).sum(-1) + entropy
+
+
+def all_states(n):
+    return (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).double()
+
+
+def log_bernoulli(x, pull):
+    return x @ pull.T - softplus(pull).sum(-1)
+
+
+def energy(x, W, b, c):
+    return -x @ b - softplus(c + x @ W).sum(-1)
+
+
+def bound_terms(v, W1, b, c1, W2, b1, b2):
+    h = all_states(len(c1))
+    lz = -energy(h, W2, b1, b2)
+    lp = lz - lz.logsumexp(0)
+    ll = log_bernoulli(v, b + h @ W1.T)
+    lq = log_bernoulli(h, c1 + v @ W1).T
+    return (lp, ll, lq)
+
+
+@wrong("rbm.stack_bound", says="You take the best h alone")
+def best_h(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    return (prior + likelihood - log_q).amax(-1)
+
+
+@wrong("rbm.stack_bound", says="You take the likeliest h alone")
+def most_likely_h(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    i = log_q.argmax(-1, keepdim=True)
+    return (prior + likelihood).gather(1, i).squeeze(1)
+
+
+@wrong("rbm.stack_bound", says="Your p(h) is uniform: the second machine does not enter")
+def uniform_prior(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    return (log_q.exp() * (likelihood - log_q - math.log(prior.shape[0]))).sum(-1)
+
+
+@wrong("rbm.stack_bound", says="You forgot the entropy of q")
+def no_q_in_log(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    return (log_q.exp() * (prior + likelihood)).sum(-1)
+
+
+@wrong("rbm.stack_bound", says="The divergence of q from p(h) has the wrong sign")
+def kl_turned(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    return (log_q.exp() * (likelihood + log_q - prior)).sum(-1)
+
+
+@wrong("rbm.stack_bound", says="You weigh with p(h)")
+def weighted_by_prior(*x):
+    prior, likelihood, _log_q = bound_terms(*x)
+    return (prior.exp() * likelihood).sum(-1)
+
+
+@wrong("rbm.stack_bound", says="This is log p(v) itself, summed over all h")
+def log_of_weighted(*x):
+    prior, likelihood, log_q = bound_terms(*x)
+    return (log_q.exp() * (prior + likelihood - log_q).exp()).sum(-1).log()
+
+
+@wrong("rbm.stack_bound", says="You take the logarithm of the mean likelihood")
+def importance(*x):
+    _prior, likelihood, log_q = bound_terms(*x)
+    return (log_q + likelihood).logsumexp(-1)
+
+
+@wrong("rbm.stack_bound", says="In the second machine h meets the first machine's biases")
+def prior_biases_exchanged(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2):
+    h = all_states(len(hidden_bias_1))
+    lz = h @ hidden_bias_1 + softplus(bias_2 + h @ weights_2).sum(-1)
+    lp = lz - lz.logsumexp(0)
+    _prior, likelihood, log_q = bound_terms(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)
+    return (log_q.exp() * (lp + likelihood - log_q)).sum(-1)

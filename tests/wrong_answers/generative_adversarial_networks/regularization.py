@@ -50,6 +50,54 @@ def at_the_data(critic, real, fake, u):
     return (slopes(critic, real).norm(dim=1) - 1).square().mean()
 
 
+@wrong("gan.gradient_penalty", says="This is the one-sided penalty: slopes below 1 cost nothing")
+def one_sided(critic, real, fake, u):
+    return (slopes(critic, u * real + (1 - u) * fake).norm(dim=1) - 1).relu().square().mean()
+
+
+@wrong("gan.gradient_penalty", says="This is the L1 norm: Σ |g|")
+def sum_norm(critic, real, fake, u):
+    return (slopes(critic, u * real + (1 - u) * fake).abs().sum(1) - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="This is the norm of the largest entry")
+def maximum_norm(critic, real, fake, u):
+    return (slopes(critic, u * real + (1 - u) * fake).abs().amax(1) - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="You use one u for all pairs")
+def one_u_for_all(critic, real, fake, u):
+    return (slopes(critic, u[0] * real + (1 - u[0]) * fake).norm(dim=1) - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="Your function draws random numbers of its own")
+def u_of_its_own(critic, real, fake, u):
+    v = torch.rand_like(u)
+    return (slopes(critic, v * real + (1 - v) * fake).norm(dim=1) - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="You average the lengths before you subtract 1 and square")
+def mean_length_first(critic, real, fake, u):
+    return (slopes(critic, u * real + (1 - u) * fake).norm(dim=1).mean() - 1).square()
+
+
+@wrong("gan.gradient_penalty", says="You average the squares over the coordinates")
+def mean_square(critic, real, fake, u):
+    return (slopes(critic, u * real + (1 - u) * fake).square().mean(1).sqrt() - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="Your points lie beyond the real ones")
+def beyond_the_data(critic, real, fake, u):
+    return (slopes(critic, real + u * (real - fake)).norm(dim=1) - 1).square().mean()
+
+
+@wrong("gan.gradient_penalty", says="A factor of the square is detached")
+def half_detached(critic, real, fake, u):
+    s = slopes(critic, u * real + (1 - u) * fake)
+    n = s.norm(dim=1)
+    return ((n - 1) * (n - 1).detach()).mean()
+
+
 # --- gan.spectral_norm -----------------------------------------------------------------------------------------------
 
 
@@ -88,6 +136,64 @@ def half_a_round(weight, v, steps):
     return u @ weight @ v
 
 
+@wrong("gan.spectral_norm", says="After one round your value is exact already")
+def matrix_norm(weight, v, steps):
+    return torch.linalg.matrix_norm(weight, 2)
+
+
+@wrong("gan.spectral_norm", says="Your last u is newer than your last v")
+def half_a_round_too_far(weight, v, steps):
+    for _ in range(steps):
+        v = normalize(weight.T @ (weight @ v), dim=0)
+    return (weight @ v).norm()
+
+
+def power_iteration(weight, v, steps):
+    for _ in range(steps):
+        u = normalize(weight @ v, dim=0)
+        v = normalize(weight.T @ u, dim=0)
+    return (u, v)
+
+
+@wrong("gan.spectral_norm", says="You start at a vector of ones")
+def start_at_ones(weight, v, steps):
+    u, v = power_iteration(weight, torch.ones_like(v), steps)
+    return u @ weight @ v
+
+
+@wrong("gan.spectral_norm", says="After one round your value is exact already")
+def twenty_rounds(weight, v, steps):
+    u, v = power_iteration(weight, v, 20)
+    return u @ weight @ v
+
+
+@wrong("gan.spectral_norm", says="You do one round too few")
+def one_round_less(weight, v, steps):
+    u, v = power_iteration(weight, v, max(1, steps - 1))
+    return u @ weight @ v
+
+
+@wrong("gan.spectral_norm", says="You multiply with the v of the round before")
+def v_of_the_round_before(weight, v, steps):
+    for _ in range(steps):
+        u = normalize(weight @ v, dim=0)
+        w0 = v
+        v = normalize(weight.T @ u, dim=0)
+    return u @ weight @ w0
+
+
+@wrong("gan.spectral_norm", says="The estimate should be one number, not shape (5, 3)")
+def normalized_weight(weight, v, steps):
+    u, v = power_iteration(weight, v, steps)
+    return weight / (u @ weight @ v)
+
+
+@wrong("gan.spectral_norm", says="This is the square of the singular value")
+def square_of_the_length(weight, v, steps):
+    _, v = power_iteration(weight, v, steps)
+    return (weight @ v).norm() ** 2
+
+
 # --- gan.minibatch_std -----------------------------------------------------------------------------------------------
 
 
@@ -119,3 +225,43 @@ def over_everything(features):
 @wrong("gan.minibatch_std", says="You average variances")
 def variances(features):
     return append(features, features.var(0, unbiased=False).mean())
+
+
+@wrong("gan.minibatch_std", says="You average variances and take the root afterwards")
+def root_of_the_mean_variance(features):
+    return append(features, features.var(0, unbiased=False).mean().sqrt())
+
+
+@wrong("gan.minibatch_std", says="This is the mean absolute deviation")
+def mean_absolute_deviation(features):
+    return append(features, (features - features.mean(0)).abs().mean(0).mean())
+
+
+@wrong("gan.minibatch_std", says="You take the median of the deviations")
+def median_deviation(features):
+    return append(features, features.std(0, unbiased=False).median())
+
+
+@wrong("gan.minibatch_std", says="You take the largest deviation")
+def largest_deviation(features):
+    return append(features, features.std(0, unbiased=False).max())
+
+
+@wrong("gan.minibatch_std", says="You forgot to subtract the mean")
+def not_centered(features):
+    return append(features, features.square().mean(0).sqrt().mean())
+
+
+@wrong("gan.minibatch_std", says="You average variances")
+def unbiased_variances(features):
+    return append(features, features.var(0).mean())
+
+
+@wrong("gan.minibatch_std", says="You changed the features")
+def features_centered(features):
+    return append(features - features.mean(0), features.std(0, unbiased=False).mean())
+
+
+@wrong("gan.minibatch_std", says="You average over the features before you take the deviation")
+def deviation_of_means(features):
+    return append(features, features.mean(1).std(unbiased=False))

@@ -99,6 +99,41 @@ def net_on_a_subset(x, mask, net):
     return x * s.exp() + t, s.sum(-1)
 
 
+@wrong("flow.affine_coupling", says="You scale by σ(s)")
+def sigmoid_scale(x, mask, net):
+    s, t = net(mask * x)
+    return (mask * x + (1 - mask) * (x * s.sigmoid() + t), ((1 - mask) * s.sigmoid().log()).sum(-1))
+
+
+def moved_by(x, mask, s, t):
+    return mask * x + (1 - mask) * (x * s.exp() + t)
+
+
+@wrong("flow.affine_coupling", says="You cut s off")
+def clamped_scale(x, mask, net):
+    s, t = net(mask * x)
+    s = s.clamp(-1, 1)
+    return (moved_by(x, mask, s, t), ((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.affine_coupling", says="Your log-determinant is the mean over the batch")
+def batch_mean_log_det(x, mask, net):
+    s, t = net(mask * x)
+    return (moved_by(x, mask, s, t), ((1 - mask) * s).sum(-1).mean().expand(len(x)))
+
+
+@wrong("flow.affine_coupling", says="The shift is missing")
+def no_shift(x, mask, net):
+    s, _t = net(mask * x)
+    return (mask * x + (1 - mask) * x * s.exp(), ((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.affine_coupling", says="The scale is missing")
+def no_scale(x, mask, net):
+    s, t = net(mask * x)
+    return (mask * x + (1 - mask) * (x + t), 0 * s.sum(-1))
+
+
 # --- flow.coupling_inverse -------------------------------------------------------------------------------------------
 
 
@@ -145,6 +180,42 @@ def inverse_log_det_of_all(z, mask, net):
 def inverse_log_det_mean(z, mask, net):
     x, _, s, _ = back(z, mask, net)
     return x, -((1 - mask) * s).mean(-1)
+
+
+@wrong("flow.coupling_inverse", says="You move z forward once more")
+def forward_again_coupling_inverse(z, mask, net):
+    s, t = net(mask * z)
+    return (moved_by(z, mask, s, t), -((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.coupling_inverse", says="You read the mask upside down")
+def mask_upside_down_coupling_inverse(z, mask, net):
+    s, t = net((1 - mask) * z)
+    return ((1 - mask) * z + mask * (z - t) * (-s).exp(), -(mask * s).sum(-1))
+
+
+@wrong("flow.coupling_inverse", says="You exchange s and t")
+def exchanged(z, mask, net):
+    t, s = net(mask * z)
+    return (mask * z + (1 - mask) * (z - t) * (-s).exp(), -((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.coupling_inverse", says="The shift is missing")
+def no_shift_back(z, mask, net):
+    s, _t = net(mask * z)
+    return (mask * z + (1 - mask) * z * (-s).exp(), -((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.coupling_inverse", says="The scale is missing")
+def no_scale_back(z, mask, net):
+    s, t = net(mask * z)
+    return (mask * z + (1 - mask) * (z - t), -((1 - mask) * s).sum(-1))
+
+
+@wrong("flow.coupling_inverse", says="You move the kept coordinates")
+def move_kept(z, mask, net):
+    s, t = net(mask * z)
+    return ((1 - mask) * z + mask * (z - t) * (-s).exp(), -((1 - mask) * s).sum(-1))
 
 
 # --- flow.maf_inverse ------------------------------------------------------------------------------------------------
@@ -201,3 +272,57 @@ def last_log_scale(z, net):
 def maf_mean(z, net):
     x, log_det = unmask(z, net, range(z.shape[1]))
     return x, log_det / z.shape[1]
+
+
+@wrong("flow.maf_inverse", says="Only your first coordinate is right")
+def last_first(z, net):
+    x = torch.zeros_like(z)
+    for i in reversed(range(z.shape[1])):
+        s, t = net(x.clone())
+        x[:, i] = (z[:, i] - t[:, i]) * (-s[:, i]).exp()
+    return (x, -s.sum(-1))
+
+
+@wrong("flow.maf_inverse", says="The last coordinate is missing")
+def without_last(z, net):
+    x = torch.zeros_like(z)
+    for i in range(z.shape[1] - 1):
+        s, t = net(x.clone())
+        x[:, i] = (z[:, i] - t[:, i]) * (-s[:, i]).exp()
+    return (x, -s.sum(-1))
+
+
+@wrong("flow.maf_inverse", says="You multiply with the scale again")
+def scaled_up(z, net):
+    x = torch.zeros_like(z)
+    for i in range(z.shape[1]):
+        s, t = net(x.clone())
+        x[:, i] = (z[:, i] - t[:, i]) * s[:, i].exp()
+    return (x, -s.sum(-1))
+
+
+@wrong("flow.maf_inverse", says="You add the shift again")
+def shift_added(z, net):
+    x = torch.zeros_like(z)
+    for i in range(z.shape[1]):
+        s, t = net(x.clone())
+        x[:, i] = (z[:, i] + t[:, i]) * (-s[:, i]).exp()
+    return (x, -s.sum(-1))
+
+
+@wrong("flow.maf_inverse", says="Three calls of the network make only three coordinates right")
+def three_passes(z, net):
+    x = torch.zeros_like(z)
+    for _ in range(3):
+        s, t = net(x)
+        x = (z - t) * (-s).exp()
+    return (x, -net(x)[0].sum(-1))
+
+
+@wrong("flow.maf_inverse", says="The scale is missing")
+def no_scale_maf(z, net):
+    x = torch.zeros_like(z)
+    for i in range(z.shape[1]):
+        s, t = net(x.clone())
+        x[:, i] = z[:, i] - t[:, i]
+    return (x, -s.sum(-1))

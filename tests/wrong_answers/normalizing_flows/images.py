@@ -89,6 +89,44 @@ def no_log_det(x, levels):
     return noisy(x, levels, log_det=0.0)
 
 
+@wrong("flow.dequantize", says="Every pixel gets the same number, ½: this is no noise")
+def half_noise(x, levels):
+    return ((x + 0.5) / levels, x.new_full((len(x),), -x.shape[1] * math.log(levels)))
+
+
+@wrong("flow.dequantize", says="You count levels − 1")
+def log_levels_minus_one(x, levels):
+    return ((x + torch.rand_like(x)) / levels, x.new_full((len(x),), -x.shape[1] * math.log(levels - 1)))
+
+
+@wrong("flow.dequantize", says="You divide by 256, whatever the levels")
+def levels_256(x, levels):
+    return ((x + torch.rand_like(x)) / 256, x.new_full((len(x),), -x.shape[1] * math.log(256)))
+
+
+@wrong("flow.dequantize", says="Your noise is not uniform")
+def triangular(x, levels):
+    return (
+        (x + (torch.rand_like(x) + torch.rand_like(x)) / 2) / levels,
+        x.new_full((len(x),), -x.shape[1] * math.log(levels)),
+    )
+
+
+@wrong("flow.dequantize", says="Your log-determinant is that of the whole batch")
+def log_det_of_batch(x, levels):
+    return ((x + torch.rand_like(x)) / levels, x.new_full((len(x),), -x.numel() * math.log(levels)))
+
+
+@wrong("flow.dequantize", says="Your noise goes below the gray value")
+def floor_lost(x, levels):
+    return ((x + torch.rand_like(x) - 0.5) / levels, x.new_full((len(x),), -x.shape[1] * math.log(levels)))
+
+
+@wrong("flow.dequantize", says="Your log-determinant is to base 10")
+def log10_det(x, levels):
+    return ((x + torch.rand_like(x)) / levels, x.new_full((len(x),), -x.shape[1] * math.log10(levels)))
+
+
 # --- flow.bits_per_dim -----------------------------------------------------------------------------------------------
 
 
@@ -147,6 +185,11 @@ def mean_of_the_batch(log_prob, dim, levels):
     return -log_prob.mean() / (dim * math.log(2)) + math.log2(levels)
 
 
+@wrong("flow.bits_per_dim", says="The levels enter in nats, the rest in bits")
+def natural_levels(log_prob, dim, levels):
+    return -log_prob / (dim * math.log(2)) + math.log(levels)
+
+
 # --- flow.mix_channels -----------------------------------------------------------------------------------------------
 
 
@@ -196,6 +239,60 @@ def determinant_first(x, weight):
 def scalar_log_det(x, weight):
     z, log_det = mixed(x, weight)
     return z, log_det[0]
+
+
+@wrong("flow.mix_channels", says="`reshape` mixes channels with pixels")
+def flat_wrong(x, weight):
+    b, c, h, w_ = x.shape
+    return (
+        (x.reshape(b, h * w_, c) @ weight.T).reshape(b, c, h, w_),
+        (h * w_ * torch.linalg.slogdet(weight)[1]).expand(b),
+    )
+
+
+@wrong("flow.mix_channels", says="You multiply with the inverse matrix")
+def inverse_matrix(x, weight):
+    b, _c, h, w_ = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight.inverse(), x), (h * w_ * torch.linalg.slogdet(weight)[1]).expand(b))
+
+
+@wrong("flow.mix_channels", says="For a matrix with a negative determinant your log-determinant is not a number")
+def signed_det(x, weight):
+    b, _c, h, w_ = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight, x), (h * w_ * weight.det().log()).expand(b))
+
+
+@wrong("flow.mix_channels", says="The determinant of a large matrix underflows to 0")
+def abs_det(x, weight):
+    b, _c, h, w_ = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight, x), (h * w_ * weight.det().abs().log()).expand(b))
+
+
+@wrong("flow.mix_channels", says="`eigvalsh` is for symmetric matrices, and W is none")
+def eigen_det(x, weight):
+    b, _c, h, w_ = x.shape
+    return (
+        torch.einsum("oc,bchw->bohw", weight, x),
+        (h * w_ * torch.linalg.eigvalsh(weight).abs().log().sum()).expand(b),
+    )
+
+
+@wrong("flow.mix_channels", says="You use the trace of W")
+def trace_det(x, weight):
+    b, _c, h, w_ = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight, x), (h * w_ * weight.trace()).expand(b))
+
+
+@wrong("flow.mix_channels", says="You add the sides of the image")
+def sum_of_sides(x, weight):
+    b, _c, h, w_ = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight, x), ((h + w_) * torch.linalg.slogdet(weight)[1]).expand(b))
+
+
+@wrong("flow.mix_channels", says="You take the image for a square")
+def square_image(x, weight):
+    b, _c, h, _width = x.shape
+    return (torch.einsum("oc,bchw->bohw", weight, x), (h * h * torch.linalg.slogdet(weight)[1]).expand(b))
 
 
 # --- flow.actnorm_init -----------------------------------------------------------------------------------------------
@@ -258,3 +355,47 @@ def root_mean_square(x):
 @wrong("flow.actnorm_init", says="the whole batch")
 def log_det_of_the_first_batch(x):
     return normalize(x, pixels=x[:, 0].numel())
+
+
+@wrong("flow.actnorm_init", says="You look at the first image alone")
+def first_image(x):
+    m = x[:1].mean((0, 2, 3))
+    s = x[:1].std((0, 2, 3))
+    return (-m, -s.log(), -x[0, 0].numel() * s.log().sum())
+
+
+@wrong("flow.actnorm_init", says="You average the deviations of the images")
+def mean_of_deviations(x):
+    s = x.std((2, 3)).mean(0)
+    return (-x.mean((0, 2, 3)), -s.log(), -x[0, 0].numel() * s.log().sum())
+
+
+@wrong("flow.actnorm_init", says="You take the deviation of the images' means")
+def deviation_of_means(x):
+    s = x.mean((2, 3)).std(0)
+    return (-x.mean((0, 2, 3)), -s.log(), -x[0, 0].numel() * s.log().sum())
+
+
+@wrong("flow.actnorm_init", says="You subtract the median")
+def median_shift(x):
+    s = x.std((0, 2, 3))
+    return (-x.transpose(0, 1).flatten(1).median(1).values, -s.log(), -x[0, 0].numel() * s.log().sum())
+
+
+@wrong("flow.actnorm_init", says="You divide by the largest value")
+def largest_scale(x):
+    s = x.abs().amax((0, 2, 3))
+    return (-x.mean((0, 2, 3)), -s.log(), -x[0, 0].numel() * s.log().sum())
+
+
+@wrong("flow.actnorm_init", says="You add the shifts")
+def log_det_of_shift(x):
+    s = x.std((0, 2, 3))
+    m = x.mean((0, 2, 3))
+    return (-m, -s.log(), x[0, 0].numel() * (-s.log() - m).sum())
+
+
+@wrong("flow.actnorm_init", says="You count the rows of the image only")
+def rows_for_pixels(x):
+    s = x.std((0, 2, 3))
+    return (-x.mean((0, 2, 3)), -s.log(), -x.shape[2] * s.log().sum())

@@ -6,6 +6,8 @@ import torch
 
 from wrong_answers import wrong
 
+LOG_2_PI = math.log(2 * math.pi)
+
 
 def log_normal(z):
     return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
@@ -62,6 +64,48 @@ def no_constant(f, x):
 @wrong("flow.log_prob_1d", says="log-slopes of all points together")
 def slopes_of_all_points(f, x):
     return log_normal(f(x)[:, None]) + slope_of(f, x).abs().log().sum()
+
+
+def slope_at(f, x):
+    x = x.detach().requires_grad_()
+    z = f(x)
+    return (z.detach(), torch.autograd.grad(z.sum(), x)[0])
+
+
+@wrong("flow.log_prob_1d", says="Where f falls, your slope is cut off: `clamp` and `relu` make 0 of it")
+def clamped_slope_log_prob_1d(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - 0.5 * LOG_2_PI + s.clamp(min=1e-06).log()
+
+
+@wrong("flow.log_prob_1d", says="Where f falls, your slope is cut off: `clamp` and `relu` make 0 of it")
+def relu_slope(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - 0.5 * LOG_2_PI + (s.relu() + 1e-08).log()
+
+
+@wrong("flow.log_prob_1d", says="The constant is −log 2π: its ½ is missing")
+def root_of_the_constant(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - LOG_2_PI + s.abs().log()
+
+
+@wrong("flow.log_prob_1d", says="There is a ½ before the log-slope")
+def half_the_log_slope(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - 0.5 * LOG_2_PI + 0.5 * s.abs().log()
+
+
+@wrong("flow.log_prob_1d", says="You use the slope of the first point for all")
+def slope_of_first(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - 0.5 * LOG_2_PI + s[:1].abs().log()
+
+
+@wrong("flow.log_prob_1d", says="You take log(1 + |f′|)")
+def log1p_slope(f, x):
+    z, s = slope_at(f, x)
+    return -0.5 * z**2 - 0.5 * LOG_2_PI + s.abs().log1p()
 
 
 # --- flow.chain ------------------------------------------------------------------------------------------------------
@@ -126,6 +170,56 @@ def base_not_summed(x, transforms):
     return -0.5 * (z.square() + math.log(2 * math.pi)) + log_dets.sum(0)[:, None]
 
 
+def walk_through(x, fs):
+    t = 0
+    for f in fs:
+        x, d = f(x)
+        t = t + d
+    return (x, t)
+
+
+@wrong("flow.chain", says="You add the log-determinants of all points")
+def batch_sum(x, transforms):
+    z, t = walk_through(x, transforms)
+    return log_normal(z) + (t.sum() if len(transforms) else 0)
+
+
+@wrong("flow.chain", says="The last transform is missing")
+def last_missing(x, transforms):
+    z, t = walk_through(x, transforms[:-1])
+    return log_normal(z) + t
+
+
+@wrong("flow.chain", says="The first transform is missing")
+def first_missing(x, transforms):
+    z, t = walk_through(x, transforms[1:])
+    return log_normal(z) + t
+
+
+@wrong("flow.chain", says="log N(z; 0, I) is averaged over the coordinates")
+def mean_base(x, transforms):
+    z, t = walk_through(x, transforms)
+    return -0.5 * (z.square() + LOG_2_PI).mean(-1) + t
+
+
+@wrong("flow.chain", says="You add log N(z; 0, I) after every transform")
+def base_at_each_step(x, transforms):
+    z, t = (x, 0)
+    for f in transforms:
+        z, d = f(z)
+        t = t + d + log_normal(z)
+    return t + (0 if transforms else log_normal(z))
+
+
+@wrong("flow.chain", says="The last transform is missing")
+def three_only(x, transforms):
+    z, t = (x, 0)
+    for f in transforms[:2]:
+        z, d = f(z)
+        t = t + d
+    return log_normal(z) + t
+
+
 # --- flow.sample -----------------------------------------------------------------------------------------------------
 
 
@@ -162,3 +256,40 @@ def log_dets_alone(z, inverses):
 def last_inverse_log_det(z, inverses):
     x, log_dets = follow(z, inverses[::-1])
     return x, log_normal(z) - log_dets[-1]
+
+
+@wrong("flow.sample", says="There is a ½ before the log-determinants")
+def half_dets(z, inverses):
+    x, t = walk_through(z, inverses[::-1])
+    return (x, log_normal(z) - t / 2)
+
+
+@wrong("flow.sample", says="You average the log-determinants")
+def mean_of_dets(z, inverses):
+    x, t = walk_through(z, inverses[::-1])
+    return (x, log_normal(z) - t / len(inverses))
+
+
+@wrong("flow.sample", says="log N(z; 0, I) is averaged over the coordinates")
+def base_mean(z, inverses):
+    x, t = walk_through(z, inverses[::-1])
+    return (x, -0.5 * (z.square() + LOG_2_PI).mean(-1) - t)
+
+
+@wrong("flow.sample", says="You subtract the log-determinants of all points")
+def batch_total(z, inverses):
+    x, t = walk_through(z, inverses[::-1])
+    return (x, log_normal(z) - t.sum())
+
+
+@wrong("flow.sample", says="You draw noise of your own")
+def new_noise(z, inverses):
+    e = torch.randn_like(z)
+    x, t = walk_through(e, inverses[::-1])
+    return (x, log_normal(e) - t)
+
+
+@wrong("flow.sample", says="The square lacks its ½")
+def square_without_half(z, inverses):
+    x, t = walk_through(z, inverses[::-1])
+    return (x, log_normal(z) - 0.5 * z.square().sum(-1) - t)

@@ -56,6 +56,67 @@ def u_and_w_exchanged(x, u, w, b):
     return push(x, w, u, b)
 
 
+@wrong("flow.planar", says="wᵀu is missing")
+def no_wu(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2)).abs().log())
+
+
+@wrong("flow.planar", says="In the log-determinant b is missing")
+def b_missing_in_det(x, u, w, b):
+    h = (x @ w + b).tanh()
+    g = (x @ w).tanh()
+    return (x + h[:, None] * u, (1 + (1 - g**2) * (w @ u)).abs().log())
+
+
+@wrong("flow.planar", says="b has the wrong sign")
+def b_negative(x, u, w, b):
+    h = (x @ w - b).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2) * (w @ u)).abs().log())
+
+
+@wrong("flow.planar", says="You take the absolute value of a part: of wᵀu, not of 1 + …")
+def absolute_wu(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2) * (w @ u).abs()).log())
+
+
+@wrong("flow.planar", says="You average over wᵢ uᵢ")
+def mean_of_products(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2) * (w * u).mean()).abs().log())
+
+
+@wrong("flow.planar", says="You subtract u tanh(…)")
+def u_negative(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x - h[:, None] * u, (1 - (1 - h**2) * (w @ u)).abs().log())
+
+
+@wrong("flow.planar", says="For wᵀu = −3 your determinant is cut off where it is negative")
+def relu_det(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2) * (w @ u)).clamp(min=1e-06).log())
+
+
+@wrong("flow.planar", says="You use a sigmoid")
+def sigmoid_flow(x, u, w, b):
+    h = (x @ w + b).sigmoid()
+    return (x + h[:, None] * u, (1 + h * (1 - h) * (w @ u)).abs().log())
+
+
+@wrong("flow.planar", says="You forgot b")
+def b_missing(x, u, w, b):
+    h = (x @ w).tanh()
+    return (x + h[:, None] * u, (1 + (1 - h**2) * (w @ u)).abs().log())
+
+
+@wrong("flow.planar", says="You take the absolute value of a part: of wᵀu, not of 1 + …")
+def log1p_abs(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return (x + h[:, None] * u, ((1 - h**2) * (w @ u)).abs().log1p())
+
+
 # --- flow.rational_quadratic -----------------------------------------------------------------------------------------
 
 
@@ -129,3 +190,67 @@ def straight_lines(x, x_knots, y_knots, slopes):
     rows = torch.arange(len(x))
     w, h = x_knots[rows, k + 1] - x_knots[rows, k], y_knots[rows, k + 1] - y_knots[rows, k]
     return y_knots[rows, k] + (x - x_knots[rows, k]) * h / w, (h / w).log()
+
+
+def spline_with(x, X, Y, D, left=None, twist=lambda *a: a):
+    left = (X[:, 1:-1] < x[:, None]).sum(-1, keepdim=True) if left is None else left
+
+    def e(r):
+        return (r.gather(1, left)[:, 0], r.gather(1, left + 1)[:, 0])
+
+    (x0, x1), (y0, y1), (d0, d1) = (e(X), e(Y), e(D))
+    s, th = ((y1 - y0) / (x1 - x0), (x - x0) / (x1 - x0))
+    tau = th * (1 - th)
+    below = s + (d0 + d1 - 2 * s) * tau
+    return (
+        y0 + (y1 - y0) * (s * th**2 + d0 * tau) / below,
+        ((d1 * th**2 + 2 * s * tau + d0 * (1 - th) ** 2) * (s / below) ** 2).log(),
+        (s, th, tau, below, d0, d1, y0, y1),
+    )
+
+
+@wrong("flow.rational_quadratic", says="In the slope the factor 2 before s θ (1 − θ) is missing")
+def slope_two_missing(x, x_knots, y_knots, slopes):
+    y, _log_slope, (s, th, tau, b, d0, d1, _y0, _y1) = spline_with(x, x_knots, y_knots, slopes)
+    return (y, ((d1 * th**2 + s * tau + d0 * (1 - th) ** 2) * (s / b) ** 2).log())
+
+
+@wrong("flow.rational_quadratic", says="Your curve is θ²: it ignores the slopes")
+def quadratic_in_place(x, x_knots, y_knots, slopes):
+    _y, log_slope, (_s, th, _tau, _b, _d0, _d1, y0, y1) = spline_with(x, x_knots, y_knots, slopes)
+    return (y0 + (y1 - y0) * th**2, log_slope)
+
+
+@wrong("flow.rational_quadratic", says="You use the bin to the right of the one in which x lies")
+def at_left_knots_off(x, x_knots, y_knots, slopes):
+    return spline_with(
+        x,
+        x_knots,
+        y_knots,
+        slopes,
+        (x_knots[:, :-1] < x[:, None]).sum(-1, keepdim=True).clamp(max=x_knots.shape[1] - 2),
+    )[:2]
+
+
+@wrong("flow.rational_quadratic", says="Several mistakes give this result")
+def numerator_with_d1(x, x_knots, y_knots, slopes):
+    _y, log_slope, (s, th, tau, b, _d0, d1, y0, y1) = spline_with(x, x_knots, y_knots, slopes)
+    return (y0 + (y1 - y0) * (s * th**2 + d1 * tau) / b, log_slope)
+
+
+@wrong("flow.rational_quadratic", says="Your log-slope is cut off")
+def slope_clamped(x, x_knots, y_knots, slopes):
+    y, log_slope, _ = spline_with(x, x_knots, y_knots, slopes)
+    return (y, log_slope.clamp(-0.1, 0.1))
+
+
+@wrong("flow.rational_quadratic", says="You interpolate the slopes of the knots in a straight line")
+def interpolated_slopes(x, x_knots, y_knots, slopes):
+    y, _log_slope, (_s, th, _tau, _b, d0, d1, _y0, _y1) = spline_with(x, x_knots, y_knots, slopes)
+    return (y, ((1 - th) * d0 + th * d1).log())
+
+
+@wrong("flow.rational_quadratic", says="The log-slope has the wrong sign: this is log dx/dy")
+def log_slope_of_inverse(x, x_knots, y_knots, slopes):
+    y, log_slope, _ = spline_with(x, x_knots, y_knots, slopes)
+    return (y, -log_slope)

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch.distributions import Normal
-from torch.nn.functional import binary_cross_entropy, logsigmoid
+from torch.nn.functional import binary_cross_entropy, logsigmoid, softplus
 
 from wrong_answers import wrong
 from wrong_answers.variational_autoencoders._shared import pixels, standard_kl
@@ -83,6 +83,93 @@ def over_examples(mean_q, log_variance_q, mean_p, log_variance_p):
 @wrong("vae.gaussian_kl", says="the sum over the latents is missing")
 def each_latent(mean_q, log_variance_q, mean_p, log_variance_p):
     return divergence(mean_q, log_variance_q, mean_p, log_variance_p)
+
+
+def kl(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).square() * (-log_variance_p).exp()
+        - 1
+        + log_variance_p
+        - log_variance_q
+    )
+
+
+@wrong("vae.gaussian_kl", says="You average both directions")
+def jeffreys(mean_q, log_variance_q, mean_p, log_variance_p):
+    return (
+        kl(mean_q, log_variance_q, mean_p, log_variance_p) + kl(mean_p, log_variance_p, mean_q, log_variance_q)
+    ).sum(-1) / 2
+
+
+@wrong("vae.gaussian_kl", says="You take the size of μ_q − μ_p, not its square")
+def absolute_shift(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).abs() / log_variance_p.exp()
+        - 1
+        + log_variance_p
+        - log_variance_q
+    ).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="Every example gets the mean over the batch")
+def half_outside_the_batch(mean_q, log_variance_q, mean_p, log_variance_p):
+    return kl(mean_q, log_variance_q, mean_p, log_variance_p).sum(-1).mean().expand(len(mean_q))
+
+
+@wrong("vae.gaussian_kl", says="You square the sum of the shifts")
+def squared_sum(mean_q, log_variance_q, mean_p, log_variance_p):
+    return (
+        0.5 * ((log_variance_q - log_variance_p).exp() - 1 + log_variance_p - log_variance_q).sum(-1)
+        + 0.5 * (mean_q - mean_p).sum(-1).square()
+    )
+
+
+@wrong("vae.gaussian_kl", says="This is the cross-entropy: q's entropy is missing")
+def cross_entropy(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).square() / log_variance_p.exp()
+        + log_variance_p
+        + math.log(2 * math.pi)
+    ).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="You forgot the means")
+def no_shift(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * ((log_variance_q - log_variance_p).exp() - 1 + log_variance_p - log_variance_q).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="The log-variances count twice")
+def doubled_logs(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).square() / log_variance_p.exp()
+        - 1
+        + 2 * (log_variance_p - log_variance_q)
+    ).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="The log-variances are halved twice")
+def half_logs(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).square() / log_variance_p.exp()
+        - 1
+        + 0.5 * (log_variance_p - log_variance_q)
+    ).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="You add 1 for each latent where it is subtracted")
+def plus_one(mean_q, log_variance_q, mean_p, log_variance_p):
+    return 0.5 * (
+        (log_variance_q - log_variance_p).exp()
+        + (mean_q - mean_p).square() / log_variance_p.exp()
+        + 1
+        + log_variance_p
+        - log_variance_q
+    ).sum(-1)
 
 
 # --- vae.elbo --------------------------------------------------------------------------------------------------------
@@ -217,6 +304,105 @@ def mean_of_batch(x, mean, log_variance, noise, decode):
     return bound(x, mean, log_variance, noise, decode).mean()
 
 
+def fit(x, odds):
+    return (x * odds - softplus(odds)).sum(-1)
+
+
+def price(mean, lv):
+    return 0.5 * (mean.square() + lv.exp() - 1 - lv).sum(-1)
+
+
+@wrong("vae.elbo", says="You use the first sample alone")
+def one_sample(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise[0])) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="You use the best sample alone")
+def best_sample(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).amax(0) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="Your bound is too kind to a decoder that is sure and wrong")
+def clamped_probabilities(x, mean, log_variance, noise, decode):
+    p = decode(mean + (log_variance / 2).exp() * noise).sigmoid().clamp(1e-06, 1 - 1e-06)
+    return (x * p.log() + (1 - x) * (1 - p).log()).sum(-1).mean(0) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="Your bound is too kind to a decoder that is sure and wrong")
+def probabilities_by_bce(x, mean, log_variance, noise, decode):
+    p = decode(mean + (log_variance / 2).exp() * noise).sigmoid()
+    return -torch.nn.functional.binary_cross_entropy(p, x.expand_as(p), reduction="none").sum(-1).mean(0) - price(
+        mean, log_variance
+    )
+
+
+@wrong("vae.elbo", says="You add 1 for each latent in the divergence")
+def plus_one_kl(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - 0.5 * (
+        mean.square() + log_variance.exp() + 1 - log_variance
+    ).sum(-1)
+
+
+@wrong("vae.elbo", says="log σ² has the wrong sign in the divergence")
+def logs_turned_kl(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - 0.5 * (
+        mean.square() + log_variance.exp() - 1 + log_variance
+    ).sum(-1)
+
+
+@wrong("vae.elbo", says="The divergence lacks the means")
+def kl_without_mean(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - 0.5 * (
+        log_variance.exp() - 1 - log_variance
+    ).sum(-1)
+
+
+@wrong("vae.elbo", says="You divide the divergence by S")
+def kl_divided_by_samples(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - price(mean, log_variance) / len(noise)
+
+
+@wrong("vae.elbo", says="The divergence lacks its ½")
+def beta_two(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - 2 * price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="Every image gets the batch's mean divergence")
+def batch_mean_kl(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - price(mean, log_variance).mean()
+
+
+@wrong("vae.elbo", says="You sum the divergence over the batch")
+def sum_kl(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - price(mean, log_variance).sum()
+
+
+@wrong("vae.elbo", says="Your log p(x | z) does not look at x")
+def odds_not_of_x(x, mean, log_variance, noise, decode):
+    return logsigmoid(decode(mean + (log_variance / 2).exp() * noise)).sum(-1).mean(0) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="Ones and zeros are exchanged")
+def turned_pixels(x, mean, log_variance, noise, decode):
+    return fit(1 - x, decode(mean + (log_variance / 2).exp() * noise)).mean(0) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="You average the probabilities of the pixels over the samples")
+def mean_probability(x, mean, log_variance, noise, decode):
+    p = decode(mean + (log_variance / 2).exp() * noise).sigmoid().mean(0)
+    return (x * p.log() + (1 - x) * (1 - p).log()).sum(-1) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="You average the log-odds over the samples")
+def mean_odds(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * noise).mean(0)) - price(mean, log_variance)
+
+
+@wrong("vae.elbo", says="Your function draws random numbers of its own")
+def noise_of_its_own(x, mean, log_variance, noise, decode):
+    return fit(x, decode(mean + (log_variance / 2).exp() * torch.randn_like(noise))).mean(0) - price(mean, log_variance)
+
+
 # --- vae.iwae --------------------------------------------------------------------------------------------------------
 
 
@@ -264,3 +450,70 @@ def over_the_batch(log_joint, log_q):
 def weighed_twice(log_joint, log_q):
     log_weights = log_joint - log_q
     return (log_weights.softmax(0) * log_weights).sum(0)
+
+
+def lse1(a):
+    mx = a.max()
+    return (a - mx).exp().sum(0).log() + mx
+
+
+@wrong("vae.iwae", says="You subtract one maximum for all examples")
+def one_maximum_for_all(log_joint, log_q):
+    return lse1(log_joint - log_q) - math.log(len(log_joint))
+
+
+@wrong("vae.iwae", says="You subtract one maximum for all examples")
+def maximum_of_the_first(log_joint, log_q):
+    a = log_joint - log_q
+    mx = a[:, :1].max()
+    return (a - mx).exp().mean(0).log() + mx
+
+
+@wrong("vae.iwae", says="Your weights are cut off where they are small")
+def clamped_weights(log_joint, log_q):
+    return (log_joint - log_q).clamp(min=-100).logsumexp(0) - math.log(len(log_joint))
+
+
+@wrong("vae.iwae", says="Your weights are cut off where they are small")
+def small_number_in_the_log(log_joint, log_q):
+    return ((log_joint - log_q).exp().mean(0) + 1e-30).log()
+
+
+@wrong("vae.iwae", says="The maximum that you subtracted is not added again")
+def maximum_not_added(log_joint, log_q):
+    a = log_joint - log_q
+    mx = a.amax(0)
+    return (a - mx).exp().mean(0).log()
+
+
+@wrong("vae.iwae", says="You subtract the maximum twice")
+def maximum_subtracted(log_joint, log_q):
+    a = log_joint - log_q
+    mx = a.amax(0)
+    return (a - mx).exp().mean(0).log() - mx
+
+
+@wrong("vae.iwae", says="You average over the examples, too")
+def over_all(log_joint, log_q):
+    a = log_joint - log_q
+    return (a.flatten().logsumexp(0) - math.log(a.numel())).expand(a.shape[1])
+
+
+@wrong("vae.iwae", says="You divide by S − 1")
+def leave_one_out(log_joint, log_q):
+    return (log_joint - log_q).logsumexp(0) - math.log(len(log_joint) - 1)
+
+
+@wrong("vae.iwae", says="You subtract log₂ S")
+def log_two_of_samples(log_joint, log_q):
+    return (log_joint - log_q).logsumexp(0) - math.log2(len(log_joint))
+
+
+@wrong("vae.iwae", says="You use q of the first sample for all")
+def first_sample_q(log_joint, log_q):
+    return (log_joint - log_q[0]).logsumexp(0) - math.log(len(log_joint))
+
+
+@wrong("vae.iwae", says="This is the median of the log weights")
+def median(log_joint, log_q):
+    return (log_joint - log_q).median(0).values

@@ -13,7 +13,7 @@ def by_divergence(mean, log_variance):
     return standard_kl(mean, log_variance).mean(0) > 0.2
 
 
-@wrong("vae.active_latents", says="near 3 for every image")
+@wrong("vae.active_latents", says="forgot to subtract the mean")
 def not_centered(mean, log_variance):
     return mean.square().mean(0) > 0.01
 
@@ -33,7 +33,7 @@ def by_deviation(mean, log_variance):
     return mean.std(0) > 0.01
 
 
-@wrong("vae.active_latents", says="miss a weak latent")
+@wrong("vae.active_latents", says="with 0.1, not 0.01")
 def too_strict(mean, log_variance):
     return mean.var(0) > 0.1
 
@@ -51,6 +51,86 @@ def indices(mean, log_variance):
 @wrong("vae.active_latents", says="one for each example")
 def over_latents(mean, log_variance):
     return mean.var(1) > 0.01
+
+
+@wrong("vae.active_latents", says="You compare the range, largest minus smallest")
+def range_of_means(mean, log_variance):
+    return mean.amax(0) - mean.amin(0) > 0.01
+
+
+@wrong("vae.active_latents", says="You compare the standard deviation with 0.01")
+def range_above_a_tenth(mean, log_variance):
+    return mean.amax(0) - mean.amin(0) > 0.1
+
+
+@wrong("vae.active_latents", says="You compare the range, largest minus smallest")
+def wide_range(mean, log_variance):
+    return mean.amax(0) - mean.amin(0) > 0.5
+
+
+@wrong("vae.active_latents", says="You forgot to subtract the mean over the examples")
+def mean_square(mean, log_variance):
+    return mean.square().mean(0) > 0.01
+
+
+@wrong("vae.active_latents", says="You compare the divergence")
+def by_divergence_active_latents(mean, log_variance):
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0) > 0.01
+
+
+@wrong("vae.active_latents", says="You compare the mean absolute deviation")
+def absolute_deviation(mean, log_variance):
+    return (mean - mean.mean(0)).abs().mean(0) > 0.1
+
+
+@wrong("vae.active_latents", says="You compare the mean absolute deviation")
+def absolute_deviation_small(mean, log_variance):
+    return (mean - mean.mean(0)).abs().mean(0) > 0.01
+
+
+@wrong("vae.active_latents", says="with 0.02, not 0.01")
+def threshold_two(mean, log_variance):
+    return mean.var(0) > 0.02
+
+
+@wrong("vae.active_latents", says="with 0.005, not 0.01")
+def threshold_lower(mean, log_variance):
+    return mean.var(0) > 0.005
+
+
+@wrong("vae.active_latents", says="You compare the standard deviation with 0.01")
+def deviation_above_hundredth(mean, log_variance):
+    return mean.std(0) > 0.01
+
+
+@wrong("vae.active_latents", says="whose samples scatter")
+def total_variance(mean, log_variance):
+    return mean.var(0) + log_variance.exp().mean(0) > 0.01
+
+
+@wrong("vae.active_latents", says="You compare with the variance of the samples")
+def relative(mean, log_variance):
+    return mean.var(0) > log_variance.exp().mean(0) * 0.01
+
+
+@wrong("vae.active_latents", says="first half of the examples alone")
+def first_half(mean, log_variance):
+    return mean[: len(mean) // 2].var(0) > 0.01
+
+
+@wrong("vae.active_latents", says="Your answer is upside down: True means active")
+def at_most(mean, log_variance):
+    return mean.var(0) < 0.01
+
+
+@wrong("vae.active_latents", says="You compare with the most active latent")
+def compared_with_the_largest(mean, log_variance):
+    return mean.var(0) > 0.01 * mean.var(0).max()
+
+
+@wrong("vae.active_latents", says="You take one variance over everything")
+def one_variance(mean, log_variance):
+    return (mean.var() > 0.01).expand(mean.shape[1])
 
 
 # --- vae.interpolate -------------------------------------------------------------------------------------------------
@@ -119,3 +199,57 @@ def all_straight_for_one(start, end, steps):
 @wrong("vae.interpolate", says="steps and pairs are exchanged")
 def pairs_first(start, end, steps):
     return way(start, end, steps).transpose(0, 1)
+
+
+def inter(a, b, t, o):
+    return (((1 - t) * o).sin() * a + (t * o).sin() * b) / o.sin()
+
+
+def ts(n):
+    return torch.linspace(0, 1, n).double()[:, None, None]
+
+
+def ang(a, b):
+    return torch.cosine_similarity(a, b, dim=-1).clamp(-1, 1).acos()[:, None]
+
+
+@wrong("vae.interpolate", says="Your way between codes in one direction is not finite: 0/0")
+def no_straight_line(start, end, steps):
+    return inter(start, end, ts(steps), ang(start, end))
+
+
+@wrong("vae.interpolate", says="Your way between codes in one direction is not finite: 0/0")
+def all_straight(start, end, steps):
+    t, o = (ts(steps), ang(start, end))
+    return torch.lerp(start, end, t) if (o < 1e-06).all() else inter(start, end, t, o)
+
+
+@wrong("vae.interpolate", says="Your way is NaN: the cosine of the angle is beyond ±1")
+def angle_of_unnormalized(start, end, steps):
+    return inter(start, end, ts(steps), (start * end).sum(-1).clamp(-1, 1).acos()[:, None])
+
+
+@wrong("vae.interpolate", says="Your way goes from end to start")
+def weights_exchanged(start, end, steps):
+    return inter(end, start, ts(steps), ang(start, end))
+
+
+@wrong("vae.interpolate", says="You drop the sign of the cosine")
+def absolute_cosine(start, end, steps):
+    return inter(start, end, ts(steps), torch.cosine_similarity(start, end, dim=-1).abs().acos()[:, None])
+
+
+@wrong("vae.interpolate", says="Your way neither begins at `start` nor arrives at `end`")
+def without_the_ends(start, end, steps):
+    t = torch.linspace(0, 1, steps + 2).double()[1:-1, None, None]
+    return inter(start, end, t, ang(start, end))
+
+
+@wrong("vae.interpolate", says="You use the first pair's angle for all")
+def first_angle(start, end, steps):
+    return inter(start, end, ts(steps), ang(start, end)[:1])
+
+
+@wrong("vae.interpolate", says="You take the arcsine of the cosine")
+def by_arctangent(start, end, steps):
+    return inter(start, end, ts(steps), torch.cosine_similarity(start, end, dim=-1).arcsin()[:, None])

@@ -17,17 +17,30 @@ from utils.checks.expect import Mistake, close, tensor
 
 @exercise("ar.gated_convolution", call="gated_convolution(x, weights, bias, mask)")
 def gated_convolution(answer: Callable, generator: Generator) -> None:
-    n, inputs, channels, size, height, width = 2, 3, 4, 5, 6, 7
+    for sizes in ((2, 3, 4, 5, 6, 7), (3, 1, 2, 3, 5, 8)):
+        _gated_convolution(answer, generator, *sizes)
+
+
+def _gated_convolution(
+    answer: Callable,
+    generator: Generator,
+    n: int,
+    inputs: int,
+    channels: int,
+    size: int,
+    height: int,
+    width: int,
+) -> None:
     x, weights = (
         draw.normal(generator, n, inputs, height, width),
         0.3 * draw.normal(generator, 2 * channels, inputs, size, size),
     )
     bias = draw.normal(generator, 2 * channels)
     mask = torch.zeros(size, size, dtype=torch.float64)
-    mask.view(-1)[: size**2 // 2] = 1
+    mask.view(-1)[: size**2 // 2 + (size == 3)] = 1  # mask A, then mask B
 
     def convolve(kernel: Tensor, b: Tensor = bias) -> Tensor:
-        return F.conv2d(F.pad(x, (2, 2, 2, 2)), kernel, b)
+        return F.conv2d(F.pad(x, (size // 2,) * 4), kernel, b)
 
     both = convolve(weights * mask)
     u, g = both[:, :channels], both[:, channels:]
@@ -66,6 +79,21 @@ def gated_convolution(answer: Callable, generator: Generator) -> None:
             Mistake(u.tanh() * g, "The sigmoid of the gate is missing.", gate),
             Mistake(u.tanh() * g.tanh(), "You use tanh for the gate too.", gate),
             Mistake(u.sigmoid() * g.sigmoid(), "You use the sigmoid for the content too.", gate),
+            Mistake(u.tanh() * (1 - g.sigmoid()), "The gate is upside down: 1 − σ(g).", gate),
+            Mistake(u.tanh() * g.softmax(1), "The gate is a softmax over the channels.", gate),
+            Mistake(u.tanh() * bare[:, channels:].sigmoid(), "The bias is missing in the gate.", "In both halves."),
+            Mistake(bare[:, :channels].tanh() * g.sigmoid(), "The bias is missing in the content.", "In both halves."),
+            *(
+                Mistake(
+                    around[:, :channels].tanh() * around[:, channels:].sigmoid(),
+                    f"Your padding is {name}: beyond the edge stands what is no part of the image.",
+                    "Pad with zeros.",
+                )
+                for name, around in (
+                    (mode, F.conv2d(F.pad(x, (size // 2,) * 4, mode=mode), weights * mask, bias))
+                    for mode in ("circular", "replicate", "reflect")
+                )
+            ),
             Mistake(u.tanh() + g.sigmoid(), "You add the gate: it multiplies.", gate),
             Mistake(u.relu() * g.sigmoid(), "The content goes through a ReLU: it is tanh here.", gate),
             Mistake(
@@ -103,6 +131,17 @@ def _beside(x: Tensor, horizontal: Tensor, shift: int = 0) -> Tensor:
         torch.einsum("oi,bihw->bohw", horizontal[:, :, 0, j], padded[..., j + shift :][..., :width])
         for j in range(reach)
     )
+
+
+def _around(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
+    """Both parts, on an image whose edges meet."""
+    rows, reach = vertical.shape[-2], horizontal.shape[-1]
+    columns = [
+        torch.einsum("oi,bihw->bohw", vertical[:, :, i, j], x.roll((rows - i, reach - j), (2, 3)))
+        for i, j in itertools.product(range(rows), range(2 * reach + 1))
+    ]
+    beside = [torch.einsum("oi,bihw->bohw", horizontal[:, :, 0, j], x.roll(reach - j, 3)) for j in range(reach)]
+    return sum(columns) + sum(beside)
 
 
 @exercise("ar.two_stacks", call="two_stacks(x, vertical, horizontal)")
@@ -150,6 +189,25 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
                 Mistake(above(), "The horizontal part is missing.", "Add the two sums."),
                 Mistake(beside(), "The vertical part is missing.", "Add the two sums."),
                 Mistake(above() * beside(), "You multiply the two parts.", "Add the two sums."),
+                *(
+                    Mistake(
+                        partial(_above, x, kernel)() + partial(_beside, x, other)(),
+                        "You turned a kernel around: torch's convolution does not flip its kernel.",
+                        "Take the kernels as they are.",
+                    )
+                    for kernel, other in (
+                        (vertical.flip(2), horizontal),
+                        (vertical.flip(3), horizontal),
+                        (vertical.flip(2, 3), horizontal),
+                        (vertical, horizontal.flip(3)),
+                        (vertical.flip(2, 3), horizontal.flip(3)),
+                    )
+                ),
+                Mistake(
+                    _around(x, vertical, horizontal),
+                    "Your padding goes round: the top sees the bottom, the left edge the right one.",
+                    "Pad with zeros; `roll` wraps round.",
+                ),
                 Mistake(above() - beside(), "You subtract the horizontal part.", "Add the two sums."),
             ],
             hint="Set all entries but one of a kernel to 0 and look at what is shifted by how much.",

@@ -44,6 +44,15 @@ def chain_log_prob(answer: Callable, generator: Generator) -> None:
                 "You sum the probabilities of the pixels, not their logarithms.",
                 "The chain rule multiplies probabilities: add logarithms.",
             ),
+            Mistake(each.mean((1, 2)).log(), "You take the logarithm of the mean probability.", "Add logarithms."),
+            Mistake(
+                ((1 - x) * (1 - p).log()).sum((1, 2)), "Only the pixels that are 0 count.", "Those that are 1, too."
+            ),
+            Mistake(p.log().sum((1, 2)), "You treat every pixel as a 1.", "A pixel that is 0 adds log(1 − σ(a))."),
+            Mistake(-(x - p).square().sum((1, 2)), "This is a squared error.", "log p of each pixel, then the sum."),
+            Mistake(each.log()[:, -1].sum(1), "You sum over the last row alone.", "Over all pixels: `flatten(1)`."),
+            Mistake(truth.sum().expand(5), "Every image gets the sum over all images.", "One number an image."),
+            Mistake(truth.mean().expand(5), "Every image gets the mean over all images.", "One number an image."),
             Mistake(
                 each.sum((1, 2)).log(),
                 "You take the logarithm after the sum: this is log Σ p.",
@@ -81,6 +90,11 @@ def chain_log_prob(answer: Callable, generator: Generator) -> None:
     x = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
     says = "With a logit of ±800 your result is log(0): the sigmoid has rounded to 0 or 1."
     extreme = tensor(answer(logits, x), (2,), not_finite=(says, hint))
+    if extreme[1] > -1000:
+        raise Wrong(
+            f"With a logit of ±800 an image of log p = −1600 gets {extreme[1].item():.4g}: its logarithm is cut off.",
+            f"`binary_cross_entropy` cuts at −100, a clamp or a small number in the logarithm earlier. {hint}",
+        )
     close(extreme, torch.tensor([0.0, -1600.0], dtype=torch.float64), hint=hint)
 
 
@@ -136,6 +150,26 @@ def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
                 "You read the weights across: W[d, j] leads from pixel j to pixel d, not the other way.",
                 backwards,
             ),
+            Mistake(formula(weights.tril(-1), -bias), "The bias has the wrong sign.", "a_d = b_d + Σ_{j<d} W_dj x_j."),
+            Mistake(formula(-weights.tril(-1)), "The weights have the wrong sign.", "a_d = b_d + Σ_{j<d} W_dj x_j."),
+            Mistake(
+                formula(weights.tril(-2)), "Pixel d does not know pixel d − 1: two diagonals are gone.", "`tril(-1)`."
+            ),
+            Mistake(
+                pixel_log_prob(bias + (2 * x - 1) @ weights.tril(-1).T, x).sum(1),
+                "You turned the pixels into −1 and +1.",
+                "W x with zeros and ones.",
+            ),
+            Mistake(
+                pixel_log_prob(-(bias + x @ weights.tril(-1).T), x).sum(1),
+                "Zeros and ones are exchanged.",
+                "σ(a) is the probability of a 1.",
+            ),
+            Mistake(
+                (x * (bias + x @ weights.tril(-1).T).sigmoid().log()).sum(1),
+                "Only the pixels that are 1 count.",
+                "A pixel that is 0 adds log(1 − σ(a)).",
+            ),
             Mistake(formula(weights.tril(-1), 0 * bias), "The bias is missing.", "a_d = b_d + Σ_{j<d} W_dj x_j."),
             Mistake(truth.exp(), "You return the probability, not its logarithm.", "Stay in logarithms to the end."),
             Mistake(-truth, "The sign is wrong: this is −log p(x), a loss.", "Likelier images get higher values."),
@@ -158,7 +192,10 @@ def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
     )
     hint = "Add logarithms: `torch.nn.functional.logsigmoid`."
     steep = tensor(answer(1000 * weights, bias, x), (n,), not_finite=("Large weights give you log(0).", hint))
-    close(steep, pixel_log_prob(bias + x @ (1000 * weights).tril(-1).T, x).sum(1), hint=hint)
+    truth = pixel_log_prob(bias + x @ (1000 * weights).tril(-1).T, x).sum(1)
+    if steep.min() > truth.min() / 2:
+        raise Wrong("With large weights your logarithms are cut off.", f"No `clamp`, no small number in them. {hint}")
+    close(steep, truth, hint=hint)
 
 
 @exercise("ar.fvsbn_gradient", call="fvsbn_gradient(weights, bias, x)")
@@ -216,6 +253,25 @@ def fvsbn_gradient(answer: Callable, generator: Generator) -> None:
                 "The weights' gradient is transposed: entry [d, j] is the error of d times x of j.",
                 "`error.T @ x` has the pixel that is predicted first.",
             ),
+            Mistake(
+                product(torch.sigmoid(x @ weights.tril(-1).T) - x),
+                "The bias is missing in the prediction.",
+                "σ(b + W x), with W masked.",
+            ),
+            Mistake(
+                (error.T @ (2 * x - 1) / n).tril(-1), "You turned the pixels into −1 and +1.", "Error times x, 0 or 1."
+            ),
+            Mistake((error.T @ error / n).tril(-1), "You multiply errors with errors.", "(σ(a_d) − x_d) x_j."),
+            Mistake(
+                torch.outer(error.mean(0), x.mean(0)).tril(-1),
+                "You multiply averages.",
+                "First the products of each image, then their mean.",
+            ),
+            Mistake(torch.outer(error[0], x[0]).tril(-1), "You use the first image alone.", "The mean over all."),
+            Mistake(
+                product((bias + x @ weights.tril(-1).T) - x), "The sigmoid is missing in the prediction.", "σ(a) − x."
+            ),
+            Mistake(true_w + weights, "You add the weights: this is weight decay.", "The gradient of the loss alone."),
             Mistake(product(squared), "There is a factor σ(a)(1 − σ(a)) too many, as for a squared error.", slope),
             Mistake(
                 product(p_all - x),
@@ -237,6 +293,14 @@ def fvsbn_gradient(answer: Callable, generator: Generator) -> None:
         [
             Mistake(-true_b, "The sign of the bias's gradient is wrong.", uphill),
             Mistake(n * true_b, "You sum the bias's gradient over the images: the loss is their mean.", ""),
+            Mistake(error[0], "For the bias you use the first image alone.", "The mean over all."),
+            Mistake(p.mean(0), "In the bias's gradient x is not subtracted.", "σ(a_d) − x_d."),
+            Mistake(
+                (torch.sigmoid(x @ weights.tril(-1).T) - x).mean(0),
+                "For the bias's gradient the bias is missing in the prediction.",
+                "σ(b + W x).",
+            ),
+            Mistake((p_all - x).mean(0), "For the bias you predict with all weights.", "Mask them first."),
             Mistake(squared.mean(0), "There is a factor σ(a)(1 − σ(a)) too many in the bias's gradient.", slope),
         ],
         name=names[1],
@@ -260,12 +324,19 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
     n, dim, hidden = 6, 8, 5
     x, w, c, v, b = inputs = _nade(generator, n, dim, hidden)
 
-    def formula(shift: int = 0, inside: Callable = torch.sigmoid, c: Tensor = c, b: Tensor = b, flip: bool = False):
+    def formula(
+        shift: int = 0,
+        inside: Callable = torch.sigmoid,
+        c: Tensor = c,
+        b: Tensor = b,
+        flip: bool = False,
+        signs: bool = False,
+    ):
         """Pixel d from those before d + shift; with flip, from those after it."""
         total = 0
         for d in range(dim):
             seen = slice(d + 1, None) if flip else slice(0, max(d + shift, 0))
-            h = inside(c + x[:, seen] @ w[:, seen].T)
+            h = inside(c + (2 * x - 1 if signs else x)[:, seen] @ w[:, seen].T)
             total = total + pixel_log_prob(b[d] + h @ v[d], x[:, d])
         return total
 
@@ -304,6 +375,21 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(formula(inside=torch.relu), "The hidden units use ReLU: it is the sigmoid here.", ""),
             Mistake(formula(inside=torch.tanh), "The hidden units use tanh: it is the sigmoid here.", ""),
+            Mistake(
+                formula(inside=lambda a: torch.sigmoid(torch.sigmoid(a))),
+                "Two sigmoids in the hidden units.",
+                "σ once.",
+            ),
+            Mistake(
+                formula(c=-c), "The bias of the hidden units has the wrong sign.", "The running sum starts with c."
+            ),
+            Mistake(formula(b=-b), "The bias of the pixels has the wrong sign.", "The logit is b_d + V[d] · h_d."),
+            Mistake(formula(signs=True), "You turned the pixels into −1 and +1.", "Add W[:, d] x_d, x_d being 0 or 1."),
+            Mistake(
+                sum(pixel_log_prob(b[d] + torch.sigmoid(c).expand(n, -1) @ v[d], x[:, d]) for d in range(dim)),
+                "No pixel knows another one: the running sum is never used.",
+                "Add column d after pixel d was predicted.",
+            ),
             Mistake(formula(c=0 * c), "The bias of the hidden units is missing.", "The running sum starts with c."),
             Mistake(formula(b=0 * b), "The bias of the pixels is missing.", "The logit is b_d + V[d] · h_d."),
             Mistake(truth.exp(), "You return the probability, not its logarithm.", "Stay in logarithms to the end."),
@@ -313,6 +399,15 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
         name="your log_prob",
         hint="Predict pixel d from c + Σ_{j<d} W[:, j] x_j, then add column d.",
     )
+    hint = "Add logarithms: `torch.nn.functional.logsigmoid`."
+    says = "With large weights you meet log(0)."
+    steep = tensor(answer(x, w, c, 1000 * v, b), (n,), not_finite=(says, hint))
+    truth = sum(
+        pixel_log_prob(b[d] + torch.sigmoid(c + x[:, :d] @ w[:, :d].T) @ (1000 * v[d]), x[:, d]) for d in range(dim)
+    )
+    if steep.min() > truth.min() / 2:
+        raise Wrong("With large weights your logarithms are cut off.", f"No `clamp`, no small number in them. {hint}")
+    close(steep, truth, hint=hint)
     work = []
     for dim in (40, 160):
         inputs = _nade(generator, 2, dim, 64)

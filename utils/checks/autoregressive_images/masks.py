@@ -17,7 +17,7 @@ from utils.checks.expect import Mistake, close, parts, tensor
 @exercise("ar.made_masks", call="made_masks(place, degrees)")
 def made_masks(answer: Callable, generator: Generator) -> None:
     dim = 5
-    for sizes in ((7,), (9, 6)):
+    for sizes in ((7,), (8, 8, 8), (9, 6)):
         place = draw.order(generator, dim)
         degrees = [torch.randint(dim - 1, (size,), generator=generator) for size in sizes]
         for layer in degrees:
@@ -60,6 +60,24 @@ def made_masks(answer: Callable, generator: Generator) -> None:
                         listeners[:, None] >= (place.argsort() if i == 0 else speakers),
                         "You invert `place`: it holds the place of each pixel already.",
                         "`place[d]` is the place of pixel d.",
+                    ),
+                    *(
+                        Mistake(
+                            other[:, None] >= speakers,
+                            f"Mask {i + 1} takes the degrees of another hidden layer for its listeners.",
+                            f"Its listeners are layer {i + 1} of `degrees`, its speakers the layer before.",
+                        )
+                        for other in degrees
+                        if len(other) == len(listeners)
+                    ),
+                    *(
+                        Mistake(
+                            listeners[:, None] >= other,
+                            f"Mask {i + 1} takes the degrees of another layer for its speakers.",
+                            f"Its listeners are layer {i + 1} of `degrees`, its speakers the layer before.",
+                        )
+                        for other in levels
+                        if len(other) == len(speakers)
                     ),
                     Mistake(
                         torch.ones_like(masks[i]),
@@ -183,6 +201,7 @@ def receptive_field(answer: Callable, generator: Generator) -> None:
 
     for size, n_layers, height, width, row, column in [
         (3, 1, 6, 7, 3, 3), (3, 4, 9, 11, 6, 4), (3, 3, 8, 9, 5, 0), (5, 2, 9, 10, 6, 5), (7, 2, 15, 14, 10, 4),
+        (3, 3, 8, 9, 1, 4), (5, 2, 7, 8, 0, 7), (5, 3, 12, 10, 3, 9),
     ]:  # fmt: skip
         field = (height, width, row, column)
         r, c = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

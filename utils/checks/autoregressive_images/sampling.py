@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ from torch import Generator, Tensor
 from utils.checks import draw
 from utils.checks.autoregressive_images._pixels import pixel_log_prob
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, parts, repeatable, tensor
 
 
 def _chain_model(generator: Generator, order: Tensor) -> Callable[[Tensor], Tensor]:
@@ -50,6 +51,12 @@ def _walk(
     return x
 
 
+def _on_the_edge(answer: Callable, *between: Tensor) -> Tensor:
+    """What `answer` draws for three pixels with probability 0, ½ and 0, where every uniform number is ½ exactly."""
+    logits = torch.tensor([-1000.0, 0.0, -1000.0], dtype=torch.float64)
+    return answer(lambda x: 0 * x.double() + logits, torch.arange(3), *between, torch.full((2, 3), 0.5).double())
+
+
 @exercise("ar.sample", call="sample(model, order, uniforms)")
 def sample(answer: Callable, generator: Generator) -> None:
     n, dim = 60, 7
@@ -58,7 +65,7 @@ def sample(answer: Callable, generator: Generator) -> None:
     zeros = torch.zeros(n, dim, dtype=torch.float64)
     truth = _walk(model, order, u, zeros)
     value = tensor(
-        answer(model, order, u),
+        repeatable(answer, model, order, u, hint="Compare the probabilities with `uniforms`."),
         (n, dim),
         name="your images",
         shapes=[Mistake((n,), "one number for each image", "Return the pixels.")],
@@ -112,6 +119,12 @@ def sample(answer: Callable, generator: Generator) -> None:
                 "The sigmoid is applied twice.",
                 "The model returns logits.",
             ),
+            Mistake(_walk(model, order.flip(0), u, zeros), "You walk through `order` backwards.", follow),
+            Mistake(_walk(model, order, u[:1], zeros), "You use the first image's numbers for all.", "Row by row."),
+            Mistake(
+                otherwise(lambda u, logit: u < torch.sigmoid(-logit)), "The logit has the wrong sign.", "u < σ(logit)."
+            ),
+            Mistake(2 * truth - 1, "Your pixels are −1 and +1.", "They are 0 and 1."),
             Mistake(
                 otherwise(lambda u, logit: torch.sigmoid(logit)),
                 "You keep probabilities in the place of pixels.",
@@ -121,6 +134,8 @@ def sample(answer: Callable, generator: Generator) -> None:
         name="your images",
         hint="Draw the pixels in the given order; each from the model's logit with the drawn ones in place.",
     )
+    if torch.as_tensor(_on_the_edge(answer)).any():
+        raise Wrong("A pixel is 1 where its uniform equals its probability.", "Only below its probability: u < p.")
 
 
 @exercise("ar.complete", call="complete(model, order, x, known, uniforms)")
@@ -135,7 +150,9 @@ def complete(answer: Callable, generator: Generator) -> None:
         truth = _walk(model, order, u, x, known)
         log_p = pixel_log_prob(model(truth), truth)
         names = ("the completions", "the log-weights")
-        values = parts(answer(model, order, x, known, u), names)
+        values, again = (parts(answer(model, order, x, known, u), names) for _ in range(2))
+        if isinstance(values[0], Tensor) and not torch.equal(values[0], again[0]):
+            raise Wrong("You draw random numbers of your own.", "Compare the probabilities with `uniforms`.")
         value = tensor(
             values[0],
             (n, dim),
@@ -179,6 +196,27 @@ def complete(answer: Callable, generator: Generator) -> None:
                     "You draw row by row: the model has another order.",
                     "Walk through `order`.",
                 ),
+                Mistake(
+                    _walk(model, order.flip(0), u, x, known), "You walk through `order` backwards.", "First to last."
+                ),
+                Mistake(
+                    _walk(model, order, u, x, known, lambda u, logit: logit > 0),
+                    "You round the unknown pixels.",
+                    "A pixel is 1 where its uniform is below σ(logit).",
+                ),
+                Mistake(
+                    _walk(model, order, u, x, known, lambda u, logit: u > torch.sigmoid(logit)),
+                    "You draw 1 with probability 1 − σ(a).",
+                    "A pixel is 1 where its uniform is below σ(logit).",
+                ),
+                Mistake(
+                    _walk(model, order, u, x, known, lambda u, logit: u < logit),
+                    "You compare the uniforms with logits.",
+                    "The probability is σ(logit).",
+                ),
+                Mistake(
+                    _walk(model, order, u[:1], x, known), "You use the first image's numbers for all.", "Row by row."
+                ),
                 Mistake(x, "You return `x` as it was given.", "Draw the unknown pixels."),
             ],
             name=names[0],
@@ -209,6 +247,24 @@ def complete(answer: Callable, generator: Generator) -> None:
                 Mistake(-truth_weight, "The sign of the log-weights is wrong.", "They are sums of log p."),
                 Mistake(log_p[:, known].mean(1), "You average over the known pixels.", "log w is a sum."),
                 Mistake(
+                    model(truth)[:, known].mean(1),
+                    "You average logits, not logarithms of probabilities.",
+                    "log p: 12.1.",
+                ),
+                Mistake(log_p.mean(1), "You average over all pixels.", "Sum over the known ones."),
+                Mistake(
+                    (truth * log_p)[:, known].sum(1),
+                    "Only the known pixels that are 1 count.",
+                    "A pixel that is 0 adds log(1 − σ(a)).",
+                ),
+                Mistake(
+                    torch.nn.functional.logsigmoid(model(truth))[:, known].sum(1),
+                    "You weigh as if every known pixel were 1.",
+                    "A pixel that is 0 adds log(1 − σ(a)).",
+                ),
+                Mistake(truth_weight.log_softmax(0), "You normalized the weights.", "Return them as they are."),
+                Mistake(truth_weight / math.log(2), "Your log-weights are in bits.", "The natural logarithm."),
+                Mistake(
                     model(truth)[:, known].sum(1),
                     "You sum logits, not logarithms of probabilities.",
                     "log p, as in 12.1.",
@@ -216,6 +272,16 @@ def complete(answer: Callable, generator: Generator) -> None:
             ],
             name=names[1],
             hint="log w = Σ over the known pixels of log p(x_d | those before d), in the completion.",
+        )
+    # Known pixels that the model thinks impossible, and between them an unknown one.
+    x, known = torch.ones(2, 3, dtype=torch.float64), torch.tensor([True, False, True])
+    drawn, weight = parts(_on_the_edge(answer, x, known), ("the completions", "the log-weights"))
+    if torch.as_tensor(drawn)[:, 1].any():
+        raise Wrong("A pixel is 1 where its uniform equals its probability.", "Only below its probability: u < p.")
+    if not (torch.as_tensor(weight) < -1000).all():  # −2000, or −∞ by the logarithm of what underflowed
+        raise Wrong(
+            "A known pixel that the model thinks impossible costs too little: its logarithm is cut off.",
+            "No `clamp`, no small number in it: `torch.nn.functional.logsigmoid` is safe.",
         )
 
 
@@ -227,7 +293,8 @@ def draw_level(answer: Callable, generator: Generator) -> None:
     rounding = "Rounding leaves the last cumulated sum below 1: clamp the result."
 
     def ask(logits: Tensor, temperature: float, u: Tensor, hint: str = counts) -> Tensor:
-        level = tensor(answer(logits, temperature, u), (len(u),), torch.int64, name="your levels")
+        level = repeatable(answer, logits, temperature, u, hint="Invert: no `multinomial`, `uniforms` are given.")
+        level = tensor(level, (len(u),), torch.int64, name="your levels")
         if level.min() < 0 or level.max() >= logits.shape[1]:
             wrong = int(level.max()) if level.max() >= logits.shape[1] else int(level.min())
             raise Wrong(f"You return level {wrong}, but the levels are 0 to {logits.shape[1] - 1}.", hint)
@@ -275,6 +342,11 @@ def draw_level(answer: Callable, generator: Generator) -> None:
                     divide,
                 ),
                 Mistake(
+                    invert((logits / temperature**2).softmax(-1), u),
+                    "You divide by the square of the temperature.",
+                    divide,
+                ),
+                Mistake(
                     invert(plain / temperature, u),
                     "You divide probabilities by the temperature: they no longer sum to 1.",
                     divide,
@@ -292,6 +364,8 @@ def draw_level(answer: Callable, generator: Generator) -> None:
     u = 0.02 + 0.96 * draw.uniform(generator, 50)
     overflown = (logits / 1e-5).exp()
     overflown = (overflown / overflown.sum(-1, keepdim=True)).cumsum(-1)
+    scaled_once = ((logits - logits.max()) / 1e-5).exp()
+    scaled_once = (scaled_once / scaled_once.sum(-1, keepdim=True)).cumsum(-1)
     nan = "At a temperature near 0 your exponentials overflow, and the probabilities are NaN."
     largest = "Only the likeliest level is left. `softmax` subtracts the largest logit first."
     close(
@@ -299,10 +373,24 @@ def draw_level(answer: Callable, generator: Generator) -> None:
         logits.argmax(-1).double(),
         [
             Mistake((overflown <= u[:, None]).sum(-1), nan, largest),
+            Mistake(
+                (scaled_once <= u[:, None]).sum(-1),
+                "You subtract one maximum for all rows: in the others all exponentials become 0.",
+                "One maximum for each row; `softmax(-1)` does so.",
+            ),
             Mistake((~(overflown > u[:, None])).sum(-1).clamp(max=k - 1), nan, largest),
         ],
         name="your choice of levels at a temperature near 0",
         hint=largest,
     )
+    # Four levels alike: sums of 1/4, exactly; and a level that cannot be, where u is 0.
+    exact = ask(torch.zeros(3, 4, dtype=torch.float64), 1.0, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
+    never = torch.tensor([[-1000.0, 0.0, 0.5], [0.0, -1000.0, 0.5]], dtype=torch.float64)
+    lowest = ask(never, 1.0, torch.zeros(2, dtype=torch.float64))
+    if exact.tolist() == [0.0, 1.0, 2.0] or lowest.tolist() == [0.0, 0.0]:
+        raise Wrong("Where u equals a cumulated sum you stay below it: u < Σ is strict.", counts)
+    close(exact, torch.tensor([1.0, 2.0, 3.0]).double(), name="your levels where u equals a cumulated sum", hint=counts)
+    close(lowest, torch.tensor([1.0, 0.0]).double(), name="your levels where u is 0", hint=counts)
     logits, u = draw.normal(generator, 300, 256), torch.full((300,), 1 - 2**-53, dtype=torch.float64)
-    ask(logits, 1.0, u, rounding)
+    if (ask(logits, 1.0, u, rounding) < 255).any():
+        raise Wrong("Where u is just below 1 you do not return the last level.", rounding)

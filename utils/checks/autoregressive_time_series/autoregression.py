@@ -54,11 +54,35 @@ def lag_matrix(answer: Callable, generator: Generator) -> None:
             Mistake(near_last, "The past is in the wrong order: the oldest value comes first.", "y_{t−1} comes first."),
             Mistake(torch.cat([past, truth[:, :1]], 1), "The constant is the last column.", "It is the first."),
             Mistake(leaking, "Each row holds its own target y_t: the answer leaks.", "The newest value is y_{t−1}."),
+            Mistake(
+                torch.cat([truth[:, :1], torch.stack([y.roll(-i)[p:] for i in range(1, p + 1)], dim=1)], dim=1),
+                "Your rows hold the values after the target, and wrap round at the end.",
+                "`roll(i)` moves a series towards its end, `roll(-i)` towards its beginning.",
+            ),
+            Mistake(
+                torch.cat([truth[:, :1], torch.stack([y.roll(i)[:-p] for i in range(1, p + 1)], dim=1)], dim=1),
+                "Your first rows wrap round: the end of the series stands before its beginning.",
+                "Drop the first p rows of what `roll` makes, not the last.",
+            ),
+            Mistake(torch.cat([0 * truth[:, :1], past], dim=1), "The first column is 0.", "A column of ones: c."),
+            Mistake(
+                torch.cat([truth[:, :1], past - y.mean()], dim=1), "You subtracted the mean.", "The values as they are."
+            ),
+            Mistake(
+                torch.cat([truth[:, :1], y[p - 1 : -1, None].expand(-1, p)], dim=1),
+                "All columns hold y_{t−1}.",
+                "Column i holds y_{t−i}.",
+            ),
         ],
         name="the matrix of rows",
     )
     shifted = Mistake(y[p - 1 : -1], "The targets are one step too early.", "The first target is y_p.")
-    close(targets, right_targets, [shifted], name="the vector of targets")
+    first = Mistake(y[:-p], "The targets are the first values of the series.", "The first target is y_p.")
+    close(targets, right_targets, [shifted, first], name="the vector of targets")
+    rows, targets = parts(answer(y, 2), ("rows", "targets"))
+    truth, right_targets = _rows(y, 2)
+    close(tensor(rows, (7, 3), name="the matrix of rows for p = 2"), truth, name="the matrix of rows for p = 2")
+    close(tensor(targets, (7,), name="the vector of targets for p = 2"), right_targets, name="the vector of targets")
 
 
 @exercise("series.fit_ar", call="fit_ar(y, p)")
@@ -72,6 +96,13 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
     truth = _least_squares(rows, targets)
     centered = y - y.mean()
     without = torch.cat([y.new_zeros(1), _least_squares(_rows(centered, p)[0][:, 1:], centered[p:])])
+    raw = torch.cat([y.new_zeros(1), _least_squares(rows[:, 1:], targets)])
+    lags = torch.stack([centered[i:] @ centered[: len(y) - i] for i in range(p + 1)])  # autocovariances, times T
+    by_lags = torch.linalg.solve(lags[(torch.arange(p)[:, None] - torch.arange(p)).abs()], lags[1:])
+
+    def around_the_mean(phi: Tensor) -> Tensor:
+        return torch.cat([(y.mean() * (1 - phi.sum()))[None], phi])
+
     close(
         coefficients,
         truth,
@@ -79,6 +110,33 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
             Mistake(truth[[0, 2, 1]], "The coefficients of the past are in the wrong order.", "φ₁ belongs to y_{t−1}."),
             Mistake(truth[[1, 2, 0]], "The constant comes last.", "Return (c, φ₁, ..., φ_p)."),
             Mistake(without, "You fit without a constant.", "A column of ones makes it."),
+            Mistake(raw, "You fit without a constant.", "A column of ones makes it."),
+            Mistake(
+                around_the_mean(without[1:]),
+                "You subtract the mean of the series and fit without a constant: near, but not least squares.",
+                "Fit the constant together with the others: a column of ones.",
+            ),
+            Mistake(
+                around_the_mean(by_lags),
+                "These are the Yule–Walker estimates, from autocovariances: near, but not least squares.",
+                "Least squares over the rows t = p, ..., T − 1.",
+            ),
+            Mistake(torch.cat([y.new_zeros(1), by_lags]), "These are the Yule–Walker estimates, without c.", "Rows."),
+            Mistake(
+                torch.cat([y.mean()[None], truth[1:]]), "c is not the mean of the series: that is c / (1 − Σ φ).", "c."
+            ),
+            Mistake(
+                torch.cat([(truth[0] / (1 - truth[1:].sum()))[None], truth[1:]]),
+                "This is the process's mean c / (1 − Σ φ), not c.",
+                "Return the constant itself.",
+            ),
+            Mistake(_least_squares(rows[:-1], targets[:-1]), "The last row is missing.", "The last target is y_{T−1}."),
+            Mistake(_least_squares(rows[1:], targets[1:]), "The first row is missing.", "The first target is y_p."),
+            Mistake(
+                torch.linalg.solve(rows.T @ rows + torch.eye(p + 1, dtype=y.dtype), rows.T @ targets),
+                "You shrink the coefficients: this is ridge regression.",
+                "Least squares, without a penalty.",
+            ),
         ],
         name="the vector of coefficients",
     )
@@ -97,6 +155,13 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
                 "Maximum likelihood divides by the number of targets, T − p.",
             ),
             Mistake(squares / (len(targets) - 1), "You divide by T − p − 1.", "Maximum likelihood divides by T − p."),
+            Mistake(squares / (len(targets) - p), "You divide by T − 2p.", "Maximum likelihood divides by T − p."),
+            Mistake(residuals.abs().mean(), "This is the mean absolute residual.", "The mean of the squares."),
+            Mistake(
+                (y[1:] - y[:-1]).square().mean(),
+                "This is the variance of the changes.",
+                "Of what the past leaves over.",
+            ),
             Mistake(
                 y.var(), "This is the variance of the series, not of its noise.", "Take what the past leaves over."
             ),
@@ -108,6 +173,8 @@ def fit_ar(answer: Callable, generator: Generator) -> None:
         ],
         name="the variance",
     )
+    longer = parts(answer(y, 4), ("coefficients", "variance"))[0]
+    close(tensor(longer, (5,), name="the vector of coefficients for p = 4"), _least_squares(*_rows(y, 4)))
 
 
 @exercise("series.largest_root", call="largest_root(phi)")
@@ -140,7 +207,23 @@ def largest_root(answer: Callable, generator: Generator) -> None:
     total = Mistake(pair.sum(), "This is the sum of the coefficients.", "Take the eigenvalues of the companion matrix.")
     largest = Mistake(pair.abs().max(), "This is the largest coefficient.", total.hint)
     inverse = Mistake(1 / r, "This is the inverse: a root of the polynomial, not an eigenvalue.", "λ = 1/z.")
-    close(swing, truth, [real, total, largest, inverse], name="the largest absolute value")
+
+    def of_another_kind(phi: Tensor) -> list[Mistake]:
+        companion = torch.cat([phi[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
+        symmetric = "`eigvalsh` is for symmetric matrices: the companion matrix is none."
+        singular = "This is the largest singular value, not the largest absolute eigenvalue."
+        return [
+            *(
+                Mistake(torch.linalg.eigvalsh(companion, UPLO=half).abs().max(), symmetric, "`torch.linalg.eigvals`.")
+                for half in "LU"
+            ),
+            Mistake(torch.linalg.svdvals(companion).max(), singular, "`torch.linalg.eigvals`."),
+            Mistake(companion.norm(), "This is a norm of the companion matrix.", "`torch.linalg.eigvals`."),
+            Mistake(phi.abs().sum(), "This is the sum of absolute coefficients.", total.hint),
+            Mistake(phi.norm(), "This is the length of φ.", total.hint),
+        ]
+
+    close(swing, truth, [real, total, largest, inverse, *of_another_kind(pair)], name="the largest absolute value")
     cubic = torch.tensor(
         [2 * r * np.cos(angle) + s, -(r * r + 2 * r * np.cos(angle) * s), r * r * s], dtype=torch.float64
     )
@@ -150,7 +233,7 @@ def largest_root(answer: Callable, generator: Generator) -> None:
     close(
         number(answer(cubic), "the largest absolute value"),
         truth,
-        [smallest, inverse],
+        [smallest, inverse, Mistake(max(s, r * np.cos(angle)), real.says, real.hint), *of_another_kind(cubic)],
         name="the largest absolute value",
         hint=hint,
     )
@@ -188,6 +271,16 @@ def forecast(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(roll(past=y[:-1]), "You start one value too early.", "The last known value is y[-1]."),
             Mistake(truth.flip(0), "The forecasts are in the wrong order.", "One step ahead comes first."),
+            Mistake(
+                torch.cat([truth[:1], roll(constant=False, past=torch.cat([y, truth[:1]]))[:-1]]),
+                "The constant c is added at the first step only.",
+                "At each step.",
+            ),
+            Mistake(
+                roll(coefficients[:2]), "Only the last value counts.", "All p of them: φ₁ y_{t−1} + … + φ_p y_{t−p}."
+            ),
+            Mistake(roll(past=y.flip(0)), "You begin at the other end of the series.", "The newest value is y[-1]."),
+            Mistake(roll(torch.cat([y.mean()[None], coefficients[1:]])), "You use the mean for c.", "c as given."),
         ],
         hint="Append each forecast to the history, and predict the next from the longer one.",
     )
@@ -221,6 +314,19 @@ def error_variance(answer: Callable, generator: Generator) -> None:
                 variance * (1 - phi**steps) / (1 - phi), "The powers of φ are not squared.", "Var(φε) = φ² Var(ε)."
             ),
             Mistake(variance**2 * truth / variance, "You square the variance.", "σ² is given as it is."),
+            Mistake(
+                variance * (1 - phi ** (2 * steps)) / (1 - phi),
+                "The denominator of the geometric sum is not squared.",
+                "Σ φ^{2i} = (1 − φ^{2h}) / (1 − φ²).",
+            ),
+            Mistake(
+                variance / (1 - phi**2) + 0 * steps,
+                "This is the variance of the process, where the past is forgotten.",
+                "h steps ahead only h noises are new.",
+            ),
+            Mistake(variance * (1 - phi ** (2 * steps)), "The division by 1 − φ² is missing.", "A geometric sum."),
+            Mistake(truth / variance, "σ² is missing.", "Each noise has variance σ²."),
+            Mistake(truth.flip(0), "The horizons run backwards.", "One step ahead comes first."),
             Mistake(truth + variance * phi ** (2 * steps), "The sum has one term too many.", "h steps bring h noises."),
         ],
         hint="Unroll y_{T+2}: which noises are in it, and how often was each multiplied by φ?",
@@ -247,6 +353,12 @@ def fit_with_gaps(answer: Callable, generator: Generator) -> None:
     last = gaps.clone()
     for t in range(1, len(last)):
         last[t] = last[t - 1] if last[t].isnan() else last[t]
+    next_known, between = (
+        gaps.clone(),
+        torch.from_numpy(np.interp(np.arange(len(gaps)), np.flatnonzero(gaps.isfinite()), gaps[gaps.isfinite()])),
+    )
+    for t in range(len(gaps) - 2, -1, -1):
+        next_known[t] = next_known[t + 1] if next_known[t].isnan() else next_known[t]
     inputs = rows.nan_to_num(0.0)
     half = _least_squares(inputs[targets.isfinite()], targets[targets.isfinite()])
     says = "The coefficients are NaN: rows with a missing value are still there."
@@ -264,7 +376,21 @@ def fit_with_gaps(answer: Callable, generator: Generator) -> None:
             Mistake(mean, "Missing values count as the mean.", "Leave their rows out: an invented value is no datum."),
             Mistake(solve(last), "Missing values are filled with the last known one.", "Leave their rows out."),
             Mistake(half, "You leave out missing targets, but a missing past counts as 0.", "Test the whole row."),
+            Mistake(solve(next_known), "Missing values are filled with the next known one.", "Leave their rows out."),
+            Mistake(solve(between), "Missing values are interpolated.", "Leave their rows out."),
+            Mistake(solve(gaps[11:21]), "You fit one stretch without gaps alone.", "All complete rows, from anywhere."),
+            Mistake(solve(gaps[:9]), "You fit what comes before the first gap alone.", "All complete rows."),
+            Mistake(solve(gaps[31:]), "You fit what comes after the last gap alone.", "All complete rows."),
+            Mistake(
+                torch.cat([y.new_zeros(1), _least_squares(rows[whole][:, 1:], targets[whole])]),
+                "You fit without a constant.",
+                "A column of ones makes it.",
+            ),
+            Mistake(truth[[1, 2, 0]], "The constant comes last.", "Return (c, φ₁, ..., φ_p)."),
             Mistake(truth[[0, 2, 1]], "The coefficients of the past are in the wrong order.", "φ₁ belongs to y_{t−1}."),
         ],
     )
     close(tensor(answer(y, p), (3,)), solve(y), hint="Without gaps it is the plain fit.")
+    rows, targets = _rows(gaps, 3)
+    whole = rows.isfinite().all(1) & targets.isfinite()
+    close(tensor(answer(gaps, 3), (4,)), _least_squares(rows[whole], targets[whole]), name="your result for p = 3")

@@ -26,11 +26,31 @@ def seasonal_naive(answer: Callable, generator: Generator) -> None:
             Mistake(y[-1].expand(4), "This is the naive forecast: the last value.", "Look one season back."),
             Mistake(y[-season - 1 : -2], "You look one step too far back.", "y[T − season] predicts y[T]."),
             Mistake(last.flip(0)[:4], "The season runs backwards.", "The oldest of its values comes first."),
+            Mistake(
+                y[(17 + torch.arange(4)) % season],
+                "You count the season from the beginning of the series.",
+                "The last `season` values.",
+            ),
+            Mistake(y[-2 * season :][:4], "You look two seasons back.", "The last season is the nearest."),
+            Mistake(
+                torch.stack([y[2 + h :: season].mean() for h in range(4)]),
+                "You average over all seasons.",
+                "The naive forecast repeats the last one.",
+            ),
+            Mistake(last.mean().expand(4), "You forecast the mean of the last season.", "Each of its values in turn."),
         ],
     )
     short = Mistake((season,), "the season is not repeated for a longer horizon", "Begin it again: h % season.")
     long = tensor(answer(y, season, 12), (12,), shapes=[short])
-    close(long, torch.cat([last, last, last[:2]]), hint="After a season, begin the same season again.")
+    mistakes = [
+        Mistake(y[-12:], "You repeat the last 12 values, not the last season.", "Begin the season again: h % season."),
+        Mistake(torch.cat([last, last[-1:].expand(7)]), "After a season you repeat its last value.", "h % season."),
+        Mistake(torch.cat([last, 0 * y[:7]]), "After a season you forecast 0.", "Begin it again: h % season."),
+        Mistake(torch.cat([last, last.flip(0), last[:2]]), "Every other season runs backwards.", "h % season."),
+    ]
+    close(long, torch.cat([last, last, last[:2]]), mistakes, hint="After a season, begin the same season again.")
+    short = Mistake(y[-5:][:3], "Your season always has 5 steps.", "Use `season`.")
+    close(tensor(answer(y, 3, 3), (3,)), y[-3:], [short], hint="With a season of 3, repeat the last 3 values.")
 
 
 @exercise("series.crps_sample", call="crps_sample(samples, y)")
@@ -58,6 +78,34 @@ def crps_sample(answer: Callable, generator: Generator) -> None:
             Mistake(near + pairs / (2 * n * n), "The spread has the wrong sign.", "It is subtracted."),
             Mistake(-truth, "The sign is wrong: the CRPS is a distance, smaller is better.", "Near minus spread."),
             Mistake(near - pairs / (2 * n), "You divide the pairs by n.", "There are n² pairs."),
+            Mistake(
+                near - pairs / (4 * n * n),
+                "You count each pair once, i < j: the spread is half of what it should be.",
+                "1/(2n²) Σ over all i and j; over i < j alone it is 1/n².",
+            ),
+            Mistake(
+                near - pairs / (n * (n - 1)),
+                "You take the mean distance of pairs i < j, and no ½.",
+                "1/(2n²) Σ over all i and j, also i = j.",
+            ),
+            Mistake(
+                near - (samples[1:] - samples[:-1]).abs().mean(0) / 2,
+                "You compare each sample with the next one only.",
+                "All pairs: `samples[:, None] - samples`.",
+            ),
+            Mistake(near - samples.std(0) / 2, "You use the standard deviation for the spread.", "Mean distances."),
+            Mistake(
+                near - samples.std(0, unbiased=False) / 2,
+                "You use the standard deviation for the spread.",
+                "Mean distances.",
+            ),
+            Mistake(
+                (samples.median(0).values - y).abs(),
+                "You score the median of the sample.",
+                "The mean of the distances.",
+            ),
+            Mistake(near / 2 - pairs / (2 * n * n), "There is a ½ before the first term.", "Only the spread has it."),
+            Mistake((truth.mean()).expand(3), "Every step gets the mean score.", "Keep the steps apart."),
             Mistake(
                 near - pairs / (2 * n * (n - 1)),
                 "You leave the pairs i = j out of the count.",
@@ -139,6 +187,12 @@ def rolling_errors(answer: Callable, generator: Generator) -> None:
                 "Asked is the mean absolute error.",
             ),
             Mistake(errors.abs().sum(0), "You add the errors up.", "Divide by the number of origins."),
+            Mistake(errors.abs().median(0).values, "You take the median.", "Asked is the mean absolute error."),
+            Mistake(errors.abs().amax(0), "You take the largest error.", "Asked is the mean absolute error."),
+            Mistake(errors.abs().mean(0).flip(0), "The steps run backwards.", "One step ahead comes first."),
+            Mistake(errors.abs().mean(0).cumsum(0), "You add the steps up.", "Each step ahead for itself."),
+            Mistake(errors[-1].abs(), "You keep the last origin alone.", "The mean over all origins."),
+            Mistake(errors[0].abs(), "You keep the first origin alone.", "The mean over all origins."),
         ],
     )
 
@@ -184,8 +238,32 @@ def standardize(answer: Callable, generator: Generator) -> None:
             Mistake((y - mean) / train.std(), "You divide by the unbiased deviation.", "Use `std(unbiased=False)`."),
             Mistake(y - mean, "You do not divide by the deviation.", "The training part must have deviation 1."),
             Mistake(y / std - mean, "You divide before you subtract.", "First the mean, then the deviation."),
+            Mistake(y / std, "The mean is missing.", "Subtract the training part's mean."),
+            Mistake((y + mean) / std, "You add the mean.", "Subtract it."),
+            Mistake((y - mean) * std, "You multiply with the deviation.", "Divide by it."),
+            Mistake((y - train.median()) / std, "You subtract the median.", "The mean."),
+            Mistake((y - train.min()) / (train.max() - train.min()), "You scale to 0 … 1.", "Mean and deviation."),
+            Mistake(
+                (y - y[:9].mean()) / y[:9].std(unbiased=False),
+                "One value too many is taken for training.",
+                "y[:n_train].",
+            ),
+            Mistake((y - y[:7].mean()) / y[:7].std(unbiased=False), "One training value is left out.", "y[:n_train]."),
+            Mistake(
+                (y - y[8:].mean()) / y[8:].std(unbiased=False),
+                "Mean and deviation come from the test part.",
+                "Use y[:n_train].",
+            ),
+            Mistake(
+                (y - y[4:].mean()) / y[4:].std(unbiased=False),
+                "Mean and deviation come from the last values.",
+                "Use y[:n_train], the first ones.",
+            ),
         ],
     )
+    five = (y - y[:5].mean()) / y[:5].std(unbiased=False)
+    fixed = Mistake(truth, "You always take 8 values for training.", "Use `n_train`.")
+    close(tensor(answer(y, 5), (12,)), five, [fixed], name="your result for 5 training values")
 
 
 @exercise("series.causal_convolution", call="causal_convolution(y, weights, dilation)")
@@ -244,6 +322,28 @@ def causal_convolution(answer: Callable, generator: Generator) -> None:
             Mistake(direct(d=1), "The dilation is missing.", "Step back by d for each weight."),
             Mistake(direct(shift=1), "It is shifted by one: w₀ belongs to the present.", "o_t begins with w₀ y_t."),
             Mistake(direct(d=dilation + 1), "The holes are too wide.", "Weight k looks k·d back, not k·(d + 1)."),
+            Mistake(
+                sum(w * y.roll(k * dilation) for k, w in enumerate(weights)),
+                "The beginning sees the end of the series: `roll` and circular padding wrap round.",
+                "Values before the beginning are 0.",
+            ),
+            Mistake(
+                sum(w * y[(torch.arange(11) - k * dilation).clamp(min=0)] for k, w in enumerate(weights)),
+                "Before the beginning you repeat the first value.",
+                "Values before the beginning are 0.",
+            ),
+            Mistake(
+                sum(w * y[(torch.arange(11) - k * dilation).abs()] for k, w in enumerate(weights)),
+                "Before the beginning you mirror the series.",
+                "Values before the beginning are 0.",
+            ),
+            Mistake(direct(weights[:-1]), "The last weight is not used.", "k = 0, …, K − 1."),
+            Mistake(direct() - weights[0] * y, "The first weight is not used.", "k = 0, …, K − 1: w₀ y_t counts."),
+            Mistake(truth.flip(0), "The series comes out backwards.", "o_t belongs to y_t."),
         ],
     )
+    fixed = Mistake(truth, "Your dilation is always 2.", "Use `dilation`.")
+    powers = direct(weights[:2], 3) + weights[2] * torch.cat([y.new_zeros(9), y[:2]])
+    wider = [fixed, Mistake(powers, "You take powers of the dilation.", "Weight k looks k · d back.")]
+    close(tensor(answer(y, weights, 3), (11,)), direct(d=3), wider, name="your result for a dilation of 3")
     close(tensor(answer(y, weights[:1], 3), (11,)), weights[0] * y, hint="With one weight it is w₀ y_t.")

@@ -53,6 +53,28 @@ def log_partition(answer: Callable, generator: Generator) -> None:
             Mistake(
                 truth - hidden * math.log(2), "You average over the hidden states.", "Z is a sum over all of them."
             ),
+            Mistake(summed().max(), "This is the largest term.", "Z is the sum of all of them."),
+            Mistake(summed().sum().log(), "The exponential is missing before the sum.", "logsumexp."),
+            Mistake(summed(hidden_bias=-c).logsumexp(0), "The hidden biases have the wrong sign.", "exp(c·h)."),
+            Mistake(
+                (summed() + hidden * math.log(2)).logsumexp(0), "You add H log 2.", "The sum over h has it already."
+            ),
+            Mistake(softplus(c).sum() + softplus(b).sum(), "The weights W are missing.", "Given h: softplus(b + Wh)."),
+            Mistake(
+                (h @ c + softplus(-(b + h @ weights.mT)).sum(-1)).logsumexp(0),
+                "The pull on the visible units has the wrong sign.",
+                "softplus(b + Wh).",
+            ),
+            Mistake(
+                (h @ c + (b + h @ weights.mT).relu().sum(-1)).logsumexp(0),
+                "You use relu: that picks the best v, and does not sum over both values.",
+                "softplus(b + Wh).",
+            ),
+            Mistake(
+                (h @ c + softplus(b + h @ weights.mT).sum(-1) / 2).logsumexp(0),
+                "There is a ½ before the softplus.",
+                "Each visible unit adds softplus(b + Wh).",
+            ),
             Mistake(summed(h[1:]).logsumexp(0), "You left out the state h = 0.", "There are 2ᴴ states, with 0."),
             Mistake(summed(h[:-1]).logsumexp(0), "You left out the last state, all hidden units on.", "2ᴴ states."),
             Mistake(summed(2 * h - 1).logsumexp(0), "Your hidden units are −1 and +1.", "They are 0 and 1."),
@@ -101,12 +123,18 @@ def ais_log_partition(answer: Callable, generator: Generator) -> None:
         visible_bias = (1 - beta) * base + beta * b if mixed else b
         return minus_energies(v, beta * w, visible_bias, beta * c if tempered_bias else c).logsumexp(-1)
 
-    def sums(order: Tensor = states, **changes) -> Tensor:
-        pairs = zip(betas[:-1], betas[1:], order, strict=True)
-        return sum(log_weight(v, after, **changes) - log_weight(v, before, **changes) for before, after, v in pairs)
+    def steps_of(order: Tensor = states, path: Tensor = betas, **changes) -> Tensor:
+        pairs = zip(path[:-1], path[1:], order, strict=True)
+        return torch.stack(
+            [log_weight(v, after, **changes) - log_weight(v, before, **changes) for before, after, v in pairs]
+        )
+
+    def sums(*order: Tensor, **changes) -> Tensor:
+        return steps_of(*order, **changes).sum(0)
 
     base = hidden * math.log(2) + softplus(a).sum()
-    log_w = sums()
+    increments = steps_of()  # (T, B)
+    log_w = increments.sum(0)
 
     def estimate(w: Tensor = log_w) -> Tensor:
         return base + w.logsumexp(0) - math.log(chains)
@@ -129,6 +157,42 @@ def ais_log_partition(answer: Callable, generator: Generator) -> None:
                 "AIS estimates Z, so average the weights themselves: logsumexp − log B.",
             ),
             Mistake(truth + math.log(chains), "You sum over the chains; their mean is needed.", "Subtract log B."),
+            Mistake(base + log_w.max(), "You take the best chain alone.", "The mean of all weights."),
+            Mistake(base + log_w[0], "You take the first chain alone.", "The mean of all weights."),
+            Mistake(base + log_w.median(), "You take the median of the chains.", "The mean of all weights."),
+            Mistake(
+                base + log_w.logsumexp(0) - math.log(steps),
+                "You divide by the number of steps, not of chains.",
+                "`states` is (T, B, D): subtract log B.",
+            ),
+            Mistake(truth - 2 * base, "You subtract log Z₀.", "log Z = log Z₀ + log of the mean weight."),
+            Mistake(
+                truth + (visible - hidden) * math.log(2),
+                "log Z₀ counts the visible units where it should count the hidden ones.",
+                "H log 2 + Σ softplus(a).",
+            ),
+            Mistake(
+                truth - base + (visible + hidden) * math.log(2), "log Z₀ lacks the base biases a.", "Σ softplus(a)."
+            ),
+            Mistake(
+                truth - hidden * math.log(2) + softplus(c).sum(),
+                "log Z₀ uses the hidden biases, but at β = 0 they are off.",
+                "H log 2 + Σ softplus(a).",
+            ),
+            Mistake(
+                estimate(increments[:-1].sum(0)), "The last step is missing.", "One increment for each pair of betas."
+            ),
+            Mistake(
+                estimate(increments[1:].sum(0)), "The first step is missing.", "One increment for each pair of betas."
+            ),
+            Mistake(
+                estimate(sums(states.roll(-1, 0))), "You use the state of the next step.", "states[k] at betas[k]."
+            ),
+            Mistake(
+                estimate(sums(path=torch.linspace(0, 1, steps + 1, dtype=torch.float64))),
+                "You space the betas evenly.",
+                "Use `betas` as given.",
+            ),
             Mistake(
                 truth - base,
                 "You forgot log Z of the base model: this is only the ratio Z / Z₀.",

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid, one_hot, softplus
 from utils.checks import draw
 from utils.checks.boltzmann_machines._machines import enumerated_log_prob, minus_energies, random_rbm
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, parts, repeatable, tensor
 
 
 @exercise("rbm.free_energy", call="free_energy(v, weights, visible_bias, hidden_bias)")
@@ -74,6 +74,17 @@ def free_energy(answer: Callable, generator: Generator) -> None:
                 "This is the energy at the mean of h: its entropy is missing.",
                 "Sum over all h: log(1 + exp(c + vW)) for each unit.",
             ),
+            Mistake(-linear - soft / hidden, "You average over the hidden units.", "The softplus are summed."),
+            Mistake(
+                -linear - softplus(pull.sum(-1)), "You sum inside the softplus.", "One softplus a unit, then the sum."
+            ),
+            Mistake(-linear - logsigmoid(pull).sum(-1), "You use log σ for the softplus.", "softplus(x) = −log σ(−x)."),
+            Mistake(-b.sum() - soft, "All visible biases count, whether v is on or off.", "−b·v."),
+            Mistake(
+                -softplus(v * b).sum(-1) - soft, "You take the softplus of the visible part, too.", "v is given: −b·v."
+            ),
+            Mistake(-linear - softplus(c + pull).sum(-1), "The hidden biases count twice.", "softplus(c + vW)."),
+            Mistake(truth.mean().expand(batch), "Every v gets the batch's mean.", "One free energy a row."),
             Mistake(truth + hidden * math.log(2), "You average over h instead of summing.", "Z counts every h with 1."),
             Mistake((-truth).exp(), "This is exp(−F(v)), the unnormalized probability.", "Take −log of it."),
         ],
@@ -82,9 +93,17 @@ def free_energy(answer: Callable, generator: Generator) -> None:
     )
     says = "Your free energy overflows for large weights: log(1 + exp(1000)) is not infinite."
     hint = "`torch.nn.functional.softplus` or `torch.logaddexp` is safe."
-    on, steep = torch.ones_like(v), 1000 * weights.abs()
+    on, steep = torch.ones_like(v), torch.full_like(weights, 1000)
     large = tensor(answer(on, steep, b, c), (batch,), not_finite=(says, hint), name="your free energy")
-    close(large, -minus_energies(on, steep, b, c).logsumexp(-1), name="your free energy", hint=hint)
+    truth = -minus_energies(on, steep, b, c).logsumexp(-1)
+    if (large > truth + 100).all():
+        raise Wrong("Your free energy is cut off for large weights.", f"No `clamp` before the exponential. {hint}")
+    close(large, truth, name="your free energy", hint=hint)
+    # Rows and units on scales of their own: one maximum for all would be far above most.
+    mixed, steep = torch.eye(visible, dtype=torch.float64)[[0, 1, 2, 3, 4, 0]], 5000 * weights
+    says = "You subtract one maximum for all units: where the pull is far below it, 0 stands in the logarithm."
+    value = tensor(answer(mixed, steep, b, c), (batch,), not_finite=(says, hint), name="your free energy")
+    close(value, -minus_energies(mixed, steep, b, c).logsumexp(-1), name="your free energy", hint=hint)
 
 
 @exercise("rbm.gibbs_step", call="gibbs_step(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible)")
@@ -100,7 +119,10 @@ def gibbs_step(answer: Callable, generator: Generator) -> None:
         return (u < torch.sigmoid(pull)).double()
 
     names = ("h", "the new v")
-    new = parts(answer(v, weights, b, c, u_hidden, u_visible), names)
+    inputs = (v, weights, b, c, u_hidden, u_visible)
+    new, again = parts(answer(*inputs), names), parts(answer(*inputs), names)
+    if any(isinstance(x, Tensor) and not torch.equal(x, y) for x, y in zip(new, again, strict=True)):
+        raise Wrong("You draw random numbers of your own.", "Compare with `uniform_hidden` and `uniform_visible`.")
     new_h, new_v = (
         tensor(value, shape, name=f"your {name.removeprefix('the ')}")
         for value, shape, name in zip(new, ((batch, hidden), (batch, visible)), names, strict=True)
@@ -117,6 +139,16 @@ def gibbs_step(answer: Callable, generator: Generator) -> None:
             Mistake(1 - h, "Your h are upside down: a unit is 1 where u < p.", "P(u < p) = p."),
             Mistake((p_hidden > 0.5).double(), "You round h instead of drawing it.", "Compare with the given numbers."),
             Mistake(drawn(u_hidden, v @ weights), "You forgot the hidden biases.", "p(h = 1 | v) = σ(c + vW)."),
+            Mistake(drawn(u_hidden, v @ weights - c), "The hidden biases have the wrong sign.", "σ(c + vW)."),
+            Mistake(drawn(u_hidden[:1], c + v @ weights), "You use the first row of numbers for all.", "Row by row."),
+            Mistake(2 * h - 1, "Your h are −1 and +1.", "They are 0 and 1."),
+            Mistake(
+                (u_hidden < (c + v @ weights).softmax(-1)).double(),
+                "You use a softmax: hidden units are independent given v.",
+                "A sigmoid for each.",
+            ),
+            Mistake((u_hidden < (c + v @ weights).tanh()).double(), "You use tanh for the sigmoid.", "σ(c + vW)."),
+            Mistake(drawn(u_hidden, 2 * (c + v @ weights)), "There is a factor 2: units are 0 and 1.", "σ(c + vW)."),
             Mistake(drawn(u_hidden, -(c + v @ weights)), "The sign of the pull on h is wrong.", "σ(c + vW)."),
         ],
         name="your h",
@@ -139,11 +171,23 @@ def gibbs_step(answer: Callable, generator: Generator) -> None:
             Mistake((u_visible >= p_visible).double(), "Your new v are upside down.", "A unit is 1 where u < p."),
             Mistake((p_visible > 0.5).double(), "You round the new v instead of drawing it.", "Compare with u."),
             Mistake(drawn(u_visible, h @ weights.mT), "You forgot the visible biases.", "σ(b + Wh)."),
+            Mistake(drawn(u_visible, h @ weights.mT - b), "The visible biases have the wrong sign.", "σ(b + Wh)."),
+            Mistake(drawn(u_visible, -(b + h @ weights.mT)), "The sign of the pull on v is wrong.", "σ(b + Wh)."),
+            Mistake(drawn(u_visible, b.expand_as(v)), "Your new v do not look at h.", "σ(b + Wh)."),
+            Mistake(
+                drawn(u_visible[:1], b + h @ weights.mT), "You use the first row of numbers for all.", "Row by row."
+            ),
+            Mistake(2 * (u_visible < p_visible).double() - 1, "Your new v are −1 and +1.", "They are 0 and 1."),
             Mistake(v, "You return the old v.", "Draw a new one, given h."),
         ],
         name="your new v",
         hint="v = 1 where uniform_visible < σ(b + Wh), with the h you have just drawn.",
     )
+    # The smallest uniform number is exactly 0, and a probability may be.
+    off = answer(0 * v, 0 * weights, 0 * b - 1000, 0 * c - 1000, 0 * u_hidden, 0 * u_visible)
+    for value, name in zip(parts(off, names), ("your h", "your new v"), strict=True):
+        if torch.as_tensor(value).any():
+            raise Wrong(f"In {name} a unit with probability 0 can be 1, where u is 0.", "u < p, not u ≤ p.")
 
 
 @exercise("rbm.contrastive_divergence", call="contrastive_divergence(v_data, v_model, weights, hidden_bias)")
@@ -229,12 +273,36 @@ def contrastive_divergence(answer: Callable, generator: Generator) -> None:
                         "σ(c + vW).",
                     ),
                     Mistake(
+                        (data.mT @ h_data.round() - model.mT @ h_model.round()) / batch,
+                        "You round p(h | v).",
+                        "Its mean is known: use the probabilities.",
+                    ),
+                    Mistake(
+                        ((2 * data - 1).mT @ h_data - (2 * model - 1).mT @ h_model) / batch,
+                        "You turned v into −1 and +1.",
+                        "v is 0 and 1.",
+                    ),
+                    Mistake(
+                        torch.outer(data[0], h_data[0]) - torch.outer(model[0], h_model[0]),
+                        "You use the first example alone.",
+                        "A mean over all of them.",
+                    ),
+                    Mistake(
                         (data.mT @ (c + data @ weights) - model.mT @ (c + model @ weights)) / batch,
                         "The sigmoid is missing in p(h | v).",
                         "σ(c + vW).",
                     ),
                 ]
                 if name == names[0]
+                else [
+                    Mistake(
+                        torch.sigmoid(c + data.mean(0) @ weights) - torch.sigmoid(c + model.mean(0) @ weights),
+                        "You take the sigmoid of the mean pull.",
+                        "First p(h | v) of each state, then the mean.",
+                    ),
+                    Mistake(((data - model) @ weights).mean(0), "The sigmoid is missing in p(h | v).", "σ(c + vW)."),
+                ]
+                if name == names[2]
                 else []
             ),
             name=f"your {name}",
@@ -266,10 +334,19 @@ def pseudo_log_likelihood(answer: Callable, generator: Generator) -> None:
     h = torch.sigmoid(c + v @ weights)
     pull = b + h @ weights.mT
     reconstruction = (v * pull - softplus(pull)).sum(-1)
+
+    def from_machine(w: Tensor, bias: Tensor, hidden_bias: Tensor, times: float = 1.0) -> Tensor:
+        odds = [
+            minus_energies(v, w, bias, hidden_bias).logsumexp(-1)
+            - minus_energies(x, w, bias, hidden_bias).logsumexp(-1)
+            for x in flipped
+        ]
+        return logsigmoid(times * torch.stack(odds, dim=-1)).sum(-1)
+
     of_one = torch.where(v == 1, each, (1 - each.exp()).log()).sum(-1)
     name = "your pseudo-log-likelihood"
     value = tensor(
-        answer(v, weights, b, c),
+        repeatable(answer, v, weights, b, c, hint="Go through all units: nothing is drawn."),
         (batch,),
         name=name,
         shapes=[
@@ -298,6 +375,21 @@ def pseudo_log_likelihood(answer: Callable, generator: Generator) -> None:
                 "This is how well v is reconstructed from its own hidden units, which have seen v_i.",
                 "Hide v_i: compare v with v in which only unit i is flipped.",
             ),
+            Mistake(from_machine(weights, 0 * b, c), "You forgot the visible biases.", "F(v) has −b·v."),
+            Mistake(from_machine(weights, b, 0 * c), "You forgot the hidden biases.", "softplus(c + vW)."),
+            Mistake(
+                from_machine(weights, b, c, 2), "There is a factor 2 before the difference.", "σ(F(flipped) − F(v))."
+            ),
+            Mistake(from_machine(weights, b, c, 0.5), "There is a ½ before the difference.", "σ(F(flipped) − F(v))."),
+            Mistake(visible * each[:, 0], "You use the first unit for all.", "Flip each unit in turn."),
+            Mistake(
+                logsigmoid((log_prob(v)[:, None] - other).sum(-1)),
+                "You sum before you take log σ.",
+                "log σ of each unit, then the sum.",
+            ),
+            Mistake(
+                logsigmoid(log_prob(v) - log_prob(1 - v)), "You flip all units at once.", "One unit after the other."
+            ),
             Mistake(
                 enumerated_log_prob(v, weights, b, c),
                 "This is log p(v) itself.",
@@ -311,4 +403,9 @@ def pseudo_log_likelihood(answer: Callable, generator: Generator) -> None:
     hint = "`torch.nn.functional.logsigmoid` stays in log space."
     hostile = 1000 * (1 - 2 * v[:1])
     far = tensor(answer(v[:1], 0 * weights, hostile[0], c), (1,), name=name, not_finite=(says, hint))
-    close(far, logsigmoid(hostile * (2 * v[:1] - 1)).sum(-1), name=name, hint=hint)
+    truth = logsigmoid(hostile * (2 * v[:1] - 1)).sum(-1)
+    if (far > truth + 1000).all():
+        raise Wrong(
+            "A very unlikely unit costs too little: its logarithm is cut off.", f"No small number in it. {hint}"
+        )
+    close(far, truth, name=name, hint=hint)

@@ -61,6 +61,25 @@ def ising_conditional(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(formula(two=4), "A factor 2 too many: each bond counts once.", "σ(2β (neighbors + field))."),
             Mistake(formula(f=0), "You forgot the field.", "It acts on a spin like one more neighbor of its size."),
+            Mistake(
+                formula(f=field / 2), "The field lacks the factor 2.", "From −1 to +1 a spin changes by 2 in it, too."
+            ),
+            Mistake(
+                formula(around / beta), "You did not multiply the neighbors by β.", "β multiplies the whole energy."
+            ),
+            Mistake(formula(f=field * spins), "You multiply the field with the spin's old value.", "It is gone."),
+            Mistake(
+                formula(spins.roll(1, 0) + spins.roll(-1, 0)),
+                "You count the neighbors above and below only.",
+                "Left and right, too: `roll` along axis 1.",
+            ),
+            Mistake(
+                formula(spins.roll(1, 1) + spins.roll(-1, 1)),
+                "You count the neighbors left and right only.",
+                "Above and below, too: `roll` along axis 0.",
+            ),
+            Mistake(torch.sigmoid(-2 * beta * spins * (around + field)), "This is the chance to flip.", "p(s = +1)."),
+            Mistake((truth > 0.5).double(), "You say which value is likelier.", "Return the probability of +1."),
             Mistake(formula(f=-field), "The field has the wrong sign.", "A positive field favors +1."),
             Mistake(formula(f=field / beta), "You did not multiply the field by β.", "β multiplies the whole energy."),
             Mistake(formula(b=1), "You forgot β.", "p ∝ exp(−β E)."),
@@ -128,6 +147,29 @@ def hopfield_store(answer: Callable, generator: Generator) -> None:
             Mistake(truth / count, "You divide by P · N.", "Divide by N: every pattern counts fully."),
             Mistake(
                 full * units, "The division by N is missing, and the diagonal is not zero.", "W = Σ x xᵀ / N off it."
+            ),
+            Mistake(truth * units / (units - 1), "You divide by N − 1.", "W = Σ x xᵀ / N."),
+            Mistake(
+                truth + torch.eye(units), "You put ones on the diagonal.", "A unit does not listen to itself: zeros."
+            ),
+            Mistake(truth.triu(), "Only the upper half is filled.", "Couplings act both ways: W is symmetric."),
+            Mistake(
+                torch.outer(patterns[0], patterns[0]) * self_free / units,
+                "You store the first pattern alone.",
+                "Sum over all patterns.",
+            ),
+            Mistake(
+                ((patterns + 1) / 2).mT @ ((patterns + 1) / 2) * self_free / units,
+                "You turned the spins into 0 and 1.",
+                "The Hebb rule takes −1 and +1.",
+            ),
+            Mistake(
+                (patterns - patterns.mean(1, keepdim=True)).mT
+                @ (patterns - patterns.mean(1, keepdim=True))
+                * self_free
+                / units,
+                "You subtracted from each pattern its mean.",
+                "The Hebb rule takes the patterns as they are.",
             ),
             Mistake(-truth, "The sign is wrong: units that agree must attract each other.", "A positive weight."),
             Mistake(truth.sign(), "You keep only the sign of the weights.", "Keep the sum."),
@@ -225,6 +267,24 @@ def hopfield_recall(answer: Callable, generator: Generator) -> None:
                 each(lambda w, s, o: run(w, s, torch.tensor(list(dict.fromkeys(o.tolist()))))),
                 "You visit a unit only the first time it comes in `order`.",
                 "It may change its mind.",
+            ),
+            Mistake(
+                each(lambda w, s, o: run(w, s, o[:-1])), "The last unit of `order` is not updated.", "All of `order`."
+            ),
+            Mistake(
+                each(lambda w, s, o: run(w, s, o[: len(o) // 2])),
+                "You stop halfway through `order`.",
+                "All of `order`.",
+            ),
+            Mistake(
+                each(lambda w, s, o: run(w + torch.eye(units), s, o)),
+                "A unit listens to its own old value, too.",
+                "Σ_j W_ij s_j, and nothing else.",
+            ),
+            Mistake(
+                each(lambda w, s, o: run(w.tril(), s, o)),
+                "A unit hears only the units before it.",
+                "All units: Σ_j over the whole row.",
             ),
             Mistake(each(lambda w, s, o: s), "Your function returns the state as it was given.", "Return the new one."),
             Mistake((truth + 1) / 2, "Your spins are 0 and 1.", "They are −1 and +1."),

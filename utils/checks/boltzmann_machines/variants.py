@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import one_hot, softplus
 
 from utils.checks import draw
 from utils.checks.boltzmann_machines._machines import all_states, enumerated_log_prob, minus_energies, random_rbm
-from utils.checks.engine import exercise
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 
 
@@ -34,7 +35,9 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
     h = hidden_given(seen)
     pull = pull_given(h)
     names = ("p(h | ratings)", "p(level | h)")
-    values = parts(answer(ratings, weights, b, c), names)
+    values, again = (parts(answer(ratings, weights, b, c), names) for _ in range(2))
+    if any(isinstance(x, Tensor) and not torch.equal(x, y) for x, y in zip(values, again, strict=True)):
+        raise Wrong("You draw the hidden units.", "Here their probabilities take the place of a sample.")
     wanted = ((people, hidden), (people, films, levels))
     new_h, new_levels = (tensor(x, s, name=f"your {n}") for x, s, n in zip(values, wanted, names, strict=True))
     sparse = seen.sum((1, 2)).clamp_min(1)[:, None]
@@ -70,6 +73,22 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
                 "A level is a category: pick the weights of the level that was given.",
             ),
             Mistake(h.logit(), "The sigmoid of the hidden units is missing.", "σ(c + Σ W of what was rated)."),
+            Mistake(h.logit().softmax(-1), "You use a softmax for the hidden units.", "A sigmoid for each."),
+            Mistake(
+                hidden_given(one_hot((ratings.clamp_min(0) + 1) % levels, levels) * known.double()),
+                "You count levels from 1.",
+                "They are 0, 1, …, K − 1.",
+            ),
+            Mistake(
+                torch.sigmoid(c * sparse + h.logit() - c),
+                "You count the hidden biases once for each rating.",
+                "Once for each hidden unit.",
+            ),
+            Mistake(
+                torch.sigmoid(h.logit() + (seen * b).sum((1, 2))[:, None]),
+                "You add the visible biases to the hidden units.",
+                "They do not depend on h.",
+            ),
             Mistake((h > 0.5).double(), "You round the hidden units.", "Keep their probabilities."),
         ],
         name=f"your {names[0]}",
@@ -97,6 +116,14 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
             Mistake(
                 pull.softmax(0), "Your probabilities sum to one over the people.", "Softmax over the last axis, levels."
             ),
+            Mistake(
+                pull_given(h.round()).softmax(-1),
+                "You round the hidden units before you predict.",
+                "Their probabilities.",
+            ),
+            Mistake(pull_given(h - 0.5).softmax(-1), "You subtract ½ from the hidden units.", "b + W h."),
+            Mistake(pull_given(h, 2 * b).softmax(-1), "The visible biases count twice.", "b + W h."),
+            Mistake(one_hot(pull.argmax(-1), levels).double(), "You return the likeliest level.", "The probabilities."),
             Mistake(pull, "The softmax is missing.", "Exponentiate and normalize over the levels."),
             Mistake(pull.log_softmax(-1), "These are logarithms of probabilities.", "`softmax`, not `log_softmax`."),
             Mistake(pull_given(h, 0 * b).softmax(-1), "You forgot the visible biases.", "b tells how films are liked."),
@@ -114,6 +141,13 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
         name=f"your {names[1]}",
         hint="For one film: exp(b + W h) of each level, divided by their sum.",
     )
+    # Films on scales of their own: a constant for all levels of a film changes nothing.
+    shift = 600 * (torch.arange(films).double() - 2)[:, None]
+    says = "You subtract one maximum for all films: far below it a film's exponentials are all 0."
+    hint = "One maximum for each film: `softmax(-1)` does so."
+    far = parts(answer(ratings, weights, b + shift, c), names)[1]
+    far = tensor(far, (people, films, levels), name=f"your {names[1]}", not_finite=(says, hint))
+    close(far, pull.softmax(-1), name=f"your {names[1]} where the films differ by hundreds of nats", hint=hint)
 
 
 @exercise("rbm.stack_bound", call="stack_bound(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)")
@@ -136,6 +170,7 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
     mean = torch.sigmoid(c + v @ weights)
     at_mean = b + mean @ weights.mT
     mean_field = v * at_mean - softplus(at_mean)
+    swapped = h @ c + softplus(second[2] + h @ second[0]).sum(-1)
     name = "your bound"
     value = tensor(
         answer(v, *first, *second), (batch,), name=name, shapes=[Mistake((), "one number", "One for each v.")]
@@ -183,6 +218,33 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
                 enumerated_log_prob(mean, *second) + mean_field.sum(-1) + entropy,
                 "You put the mean of h into the logarithms.",
                 "The mean of a function is not the function of the mean: go through all h and weigh with q.",
+            ),
+            Mistake((prior + likelihood - log_q).amax(-1), "You take the best h alone.", "Weigh all with q(h | v)."),
+            Mistake(
+                (prior + likelihood).gather(1, log_q.argmax(-1, keepdim=True)).squeeze(1),
+                "You take the likeliest h alone.",
+                "Go through all h and weigh with q(h | v).",
+            ),
+            Mistake(
+                (q * (likelihood - log_q)).sum(-1) - math.log(len(h)),
+                "Your p(h) is uniform: the second machine does not enter.",
+                "log p(h) = −F₂(h) − log Z₂.",
+            ),
+            Mistake(
+                (q * (likelihood + log_q - prior)).sum(-1),
+                "The divergence of q from p(h) has the wrong sign.",
+                "log p(h) − log q(h | v) is added.",
+            ),
+            Mistake((prior.exp() * likelihood).sum(-1), "You weigh with p(h).", "The expectation is over q(h | v)."),
+            Mistake(
+                (log_q + likelihood).logsumexp(-1),
+                "You take the logarithm of the mean likelihood.",
+                "The mean of the logarithms, with log p(h) − log q(h | v).",
+            ),
+            Mistake(
+                (q * (swapped - swapped.logsumexp(0) + likelihood - log_q)).sum(-1),
+                "In the second machine h meets the first machine's biases.",
+                "Its visible biases are `bias_1`.",
             ),
             Mistake(-truth, "The sign is wrong: this is a loss.", "The bound is higher where it is better."),
         ],

@@ -29,12 +29,28 @@ def optimal_discriminator(answer: Callable, generator: Generator) -> None:
             Mistake(truth.log(), "This is log D*.", "Return the probability."),
             Mistake(p, "This is the density p.", "Divide by p + q."),
             Mistake((p - q).sigmoid(), "You take the sigmoid of the difference of densities.", "Of log p − log q."),
+            Mistake((log_p + log_q).sigmoid(), "You add the logarithms of the densities.", "log p − log q."),
+            Mistake(log_p.sigmoid(), "The density q is missing.", "Divide by p + q."),
+            Mistake(log_p.softmax(0), "You divide by a sum over the batch.", "Each example by its own p + q."),
+            Mistake((log_p > log_q).double(), "You say which density is larger.", "Return the probability."),
         ],
     )
-    says = "Where both densities underflow you divide 0 by 0."
     hint = "Divide p/(p+q) by p: it is σ(log p − log q)."
+    says = "Where both densities underflow you divide 0 by 0."
     far = tensor(answer(log_p - 1000, log_q - 1000), (6,), not_finite=(says, hint))
-    close(far, truth, hint=hint)
+    small = "A small number below the fraction outweighs the densities where both are tiny."
+    cut = "You cut the logarithms off: far from both densities all examples look alike."
+    no_floor = "No `+ 1e-8` and no `clamp`."
+    wrong = [Mistake(0 * truth, small, f"{no_floor} {hint}"), Mistake(0 * truth + 0.5, cut, f"{no_floor} {hint}")]
+    close(far, truth, wrong, hint=hint)
+    shift = torch.tensor([-1500.0, 0.0, 900.0, -700.0, 300.0, -90.0], dtype=torch.float64)
+    says = "You scale all examples by one maximum: where both densities are far below it you divide 0 by 0."
+    far = tensor(answer(log_p + shift, log_q + shift), (6,), not_finite=(says, hint))
+    close(far, truth, name="the probability where the examples differ by hundreds of nats", hint=hint)
+    apart = torch.tensor([1000.0, -1000.0, -11.0], dtype=torch.float64)
+    says = "Where one density is by far the larger the ratio p/q overflows."
+    far = tensor(answer(apart, 0 * apart), (3,), not_finite=(says, hint))
+    close(far, apart.sigmoid(), name="the probability where one density is by far the larger", hint=hint)
 
 
 @exercise("gan.discriminator_loss", call="discriminator_loss(real, fake)")
@@ -44,6 +60,17 @@ def discriminator_loss(answer: Callable, generator: Generator) -> None:
     truth = on_real.mean() + on_fake.mean()
     swapped = -(1 - real.sigmoid()).log().mean() - fake.sigmoid().log().mean()
     both_real = on_real.mean() - fake.sigmoid().log().mean()
+    smoothing = "You smooth the labels: a real example should be real without reserve."
+    smoothed = [
+        value
+        for share in (0.05, 0.1, 0.2)
+        for value in (
+            truth - share * on_real.mean(),
+            truth + share * real.mean(),  # −log(1 − σ) is −log σ plus the logit
+            truth + share * (real.mean() - fake.mean()),
+        )
+    ]
+    each_by_its_own = "You divide both sums by the size of one batch."
     close(
         number(answer(real, fake), "the loss"),
         truth,
@@ -68,6 +95,34 @@ def discriminator_loss(answer: Callable, generator: Generator) -> None:
             Mistake(on_real.mean() - on_fake.mean(), "The fakes' part has the wrong sign.", "Both parts are added."),
             Mistake((1 - real.sigmoid()).mean() + fake.sigmoid().mean(), "The logarithms are missing.", "−log σ."),
             Mistake(fake.mean() - real.mean(), "This is the Wasserstein loss.", "Here it is −log σ and −log(1 − σ)."),
+            Mistake((1 - real).relu().mean() + (1 + fake).relu().mean(), "This is the hinge loss.", "Asked is −log σ."),
+            Mistake((real - 1).square().mean() + fake.square().mean(), "This is the least-squares loss.", "−log σ."),
+            Mistake(
+                on_real.mean() + fake.sigmoid().log().mean(),
+                "You add log σ of the fakes, which is the generator's wish.",
+                "For fakes it is −log(1 − σ).",
+            ),
+            Mistake((on_real.sum() + on_fake.sum()) / 5, each_by_its_own, "Two batches, two means."),
+            Mistake((on_real.sum() + on_fake.sum()) / 8, each_by_its_own, "Two batches, two means."),
+            Mistake(on_real.mean() + on_fake.sum(), "You sum over the fakes.", "Take the mean over each batch."),
+            Mistake(on_real.sum() + on_fake.mean(), "You sum over the real ones.", "Take the mean over each batch."),
+            Mistake(truth / math.log(2), "This is in bits.", "The natural logarithm."),
+            Mistake(
+                -real.sigmoid().mean().log() - (1 - fake.sigmoid()).mean().log(),
+                "You take the logarithm of the mean probability.",
+                "First the logarithm for each example, then the mean.",
+            ),
+            Mistake(
+                -real.mean().sigmoid().log() - (1 - fake.mean().sigmoid()).log(),
+                "You take the loss of the mean logit.",
+                "First the loss of each example, then the mean.",
+            ),
+            Mistake(
+                -real.sigmoid().sigmoid().log().mean() - (1 - fake.sigmoid().sigmoid()).log().mean(),
+                "There is a sigmoid too many.",
+                "`logsigmoid` and the losses `with_logits` take the logits themselves.",
+            ),
+            *(Mistake(value, smoothing, "Real examples have the label 1, fakes 0.") for value in smoothed),
         ],
         name="the loss",
     )
@@ -79,6 +134,16 @@ def discriminator_loss(answer: Callable, generator: Generator) -> None:
             "A very sure discriminator makes the loss infinite or NaN.",
             "log σ(ℓ) = logsigmoid(ℓ), and log(1 − σ(ℓ)) = logsigmoid(−ℓ).",
         ) from None
+    if abs(value - 100) < 1:
+        raise Wrong(
+            "The loss of a very sure discriminator stops at 100: `binary_cross_entropy` cuts the logarithm at −100.",
+            "Stay with the logits: `logsigmoid`, `softplus` or `binary_cross_entropy_with_logits`.",
+        )
+    if value < 999:
+        raise Wrong(
+            f"The loss of a very sure and wrong discriminator should be 1000, not {value:.4g}: it is cut off.",
+            "No `clamp` and no small number inside the logarithm: `logsigmoid` is safe without.",
+        )
     close(value, torch.tensor(1000.0, dtype=torch.float64), name="the loss for logits of ± 1000")
 
 
@@ -124,6 +189,9 @@ def generator_slopes(answer: Callable, generator: Generator) -> None:
                 "Multiply by σ' = σ(1 − σ).",
             ),
             Mistake(-fake.sigmoid(), "The non-saturating slope is that of the minimax loss.", "s' = −(1 − σ)."),
+            Mistake(-fake.sigmoid() * (1 - fake.sigmoid()), product, "s' = −σ(1 − σ) / σ."),
+            Mistake(fake.sigmoid() * (1 - fake.sigmoid()), product, "s' = −σ(1 − σ) / σ."),
+            Mistake(-fake.sigmoid().log(), "This is the non-saturating loss, not its slope.", "Differentiate by ℓ."),
         ],
         name="the non-saturating slope",
         hint="s' = −σ(1 − σ) / σ.",
@@ -132,7 +200,8 @@ def generator_slopes(answer: Callable, generator: Generator) -> None:
     sure = torch.tensor([-1000.0, 1000.0], dtype=torch.float64)
     for slope, truth in zip(answer(sure), ([0.0, -1.0], [-1.0, 0.0]), strict=True):
         slope = tensor(slope, (2,), not_finite=(says, "Cancel the fraction before you compute it."))
-        close(slope, torch.tensor(truth, dtype=torch.float64), name="the slope at ℓ = ± 1000")
+        truth = torch.tensor(truth, dtype=torch.float64)
+        close(slope, truth, name="the slope at ℓ = ± 1000", hint="No `clamp` of the logits is needed.")
 
 
 @exercise("gan.js_divergence", call="js_divergence(p, q)")
@@ -151,12 +220,22 @@ def js_divergence(answer: Callable, generator: Generator) -> None:
             Mistake(2 * truth, "The two halves are missing: you add the divergences.", "½ KL(p‖m) + ½ KL(q‖m)."),
             Mistake((kl(p, q) + kl(q, p)) / 2, "You compare p and q with each other.", "Compare each with m."),
             Mistake(kl(p, q), "This is KL(p‖q).", "Compare p and q with their middle m."),
+            Mistake(kl(q, p), "This is KL(q‖p).", "Compare p and q with their middle m."),
+            Mistake(kl(q, m), "The part of p is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake(kl(q, m) / 2, "The part of p is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake(truth - math.log(2), "Your m is p + q: its ½ is missing.", "m = ½ (p + q) sums to 1."),
+            Mistake((p - q).abs().sum() / 2, "This is the total variation.", "½ KL(p‖m) + ½ KL(q‖m)."),
+            Mistake(truth / len(p), "You average over the values.", "KL is a sum: Σ p log(p/m)."),
             Mistake(kl(p, m), "The part of q is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
             Mistake(kl(p, m) / 2, "The part of q is missing.", "½ KL(p‖m) + ½ KL(q‖m)."),
             Mistake((kl(m, p) + kl(m, q)) / 2, "The arguments of KL are swapped: m stands behind.", "KL(p‖m)."),
             Mistake(truth / math.log(2), "This is in bits.", "Nats: the natural logarithm."),
             Mistake(truth.sqrt(), "This is the Jensen–Shannon distance, the root of the divergence.", "No root."),
-            Mistake(2 * truth - math.log(4), "This is the value of the game.", "Asked is JS alone."),
+            Mistake(
+                2 * truth - math.log(4),
+                "This is the value of the game, 2 JS − log 4; or you add the divergences from p + q without its ½.",
+                "JS alone: ½ KL(p‖m) + ½ KL(q‖m), with m = ½ (p + q).",
+            ),
             Mistake(-truth, "The sign is wrong: a divergence is not negative.", "Σ p log(p/m)."),
         ],
         name="the divergence",
@@ -195,6 +274,25 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
                 "max(0, 1 − f) and max(0, 1 + f).",
             ),
             Mistake(first / 2, "You average the two parts.", "Add them."),
+            Mistake(
+                (1 - real).relu().square().mean() + (1 + fake).relu().square().mean(),
+                "You square the hinges.",
+                "max(0, ·) as it is.",
+            ),
+            Mistake((1 - real).relu().mean(), "The fakes are missing.", "Add the mean of max(0, 1 + f)."),
+            Mistake((1 + fake).relu().mean(), "The real ones are missing.", "Add the mean of max(0, 1 − f)."),
+            Mistake((1 - real).relu().mean() - (1 + fake).relu().mean(), "You subtract the fakes' part.", "Add it."),
+            Mistake(
+                torch.cat([(1 - real).relu(), (1 + fake).relu()]).mean(),
+                "You average over both batches together.",
+                "Add the two means.",
+            ),
+            Mistake(
+                torch.nn.functional.softplus(1 - real).mean() + torch.nn.functional.softplus(1 + fake).mean(),
+                "Your hinge is smooth: this is softplus.",
+                "max(0, ·): `relu`.",
+            ),
+            Mistake(-fake.mean(), "The two losses are swapped.", "The discriminator's comes first."),
             Mistake((1 - real).clamp(min=0).sum() + (1 + fake).clamp(min=0).sum(), "These are sums.", "Use means."),
             Mistake(
                 (1 - real.sigmoid()).clamp(min=0).mean() + (1 + fake.sigmoid()).clamp(min=0).mean(),
@@ -217,6 +315,13 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
             Mistake((1 - fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
             Mistake((1 + fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
             Mistake(torch.nn.functional.softplus(-fake).mean(), "This is the non-saturating loss.", "It is −mean f."),
+            Mistake(-fake.sum(), "The generator's loss is a sum.", "Take the mean."),
+            Mistake(-real.mean(), "The generator's loss looks at the real ones.", "It is −mean f of the fakes."),
+            Mistake(
+                real.mean() - fake.mean(),
+                "The generator's loss has the real ones in it, which it cannot change.",
+                "It is −mean f of the fakes.",
+            ),
         ],
         name="the generator's loss",
     )

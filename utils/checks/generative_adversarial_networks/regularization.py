@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from utils.checks import draw
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, number, tensor
+from utils.checks.expect import Mistake, close, number, repeatable, tensor
 
 
 @exercise("gan.gradient_penalty", call="gradient_penalty(critic, real, fake, u)")
@@ -28,7 +28,7 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
     between = u * real + (1 - u) * fake
     slope = curvature * between  # (6, 3)
     length = slope.norm(dim=1)
-    value = answer(critic, real, fake, u)
+    value = repeatable(answer, critic, real, fake, u, hint="Use `u`, which is given.")
     close(
         number(value, "the penalty"),
         penalty(between).detach(),
@@ -40,6 +40,44 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
             ),
             Mistake((length - 1).mean().detach(), "The square is missing.", "(‖∇f‖ − 1)²."),
             Mistake((length - 1).abs().mean().detach(), "This is an absolute value.", "(‖∇f‖ − 1)²."),
+            Mistake(
+                (length - 1).relu().square().mean().detach(),
+                "This is the one-sided penalty: slopes below 1 cost nothing.",
+                "(‖∇f‖ − 1)² punishes both sides.",
+            ),
+            Mistake(
+                (slope.abs().sum(1) - 1).square().mean().detach(), "This is the L1 norm: Σ |g|.", "The norm is √Σ g²."
+            ),
+            Mistake(
+                (slope.abs().amax(1) - 1).square().mean().detach(),
+                "This is the norm of the largest entry.",
+                "The norm is √Σ g².",
+            ),
+            Mistake(
+                (slope.square().mean(1).sqrt() - 1).square().mean().detach(),
+                "You average the squares over the coordinates.",
+                "The norm is √Σ g², a sum.",
+            ),
+            Mistake(
+                (length.mean() - 1).square().detach(),
+                "You average the lengths before you subtract 1 and square.",
+                "(‖∇f‖ − 1)² for each point, then the mean.",
+            ),
+            Mistake(
+                penalty(u[0] * real + (1 - u[0]) * fake).detach(),
+                "You use one u for all pairs.",
+                "Each row has its own.",
+            ),
+            Mistake(
+                penalty(real + u * (real - fake)).detach(),
+                "Your points lie beyond the real ones.",
+                "fake + u (real − fake).",
+            ),
+            Mistake(
+                penalty(fake + u * (fake - real)).detach(),
+                "Your points lie beyond the fakes.",
+                "fake + u (real − fake).",
+            ),
             Mistake(
                 length.square().mean().detach(), "This punishes any slope: the 1 is missing.", "The slope should be 1."
             ),
@@ -82,26 +120,26 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
     truth = torch.autograd.grad(penalty(between), curvature)[0]
     if found is None:
         raise Wrong("The penalty does not depend on the critic's parameters.", "Pass `create_graph=True`.")
-    close(tensor(found, (3,), name="the penalty's gradient"), truth, name="the penalty's gradient")
+    half = Mistake(truth / 2, "A factor of the square is detached: half of the gradient is missing.", "No `detach`.")
+    close(tensor(found, (3,), name="the penalty's gradient"), truth, [half], name="the penalty's gradient")
 
 
 @exercise("gan.spectral_norm", call="spectral_norm(weight, v, steps)")
 def spectral_norm(answer: Callable, generator: Generator) -> None:
     left = torch.linalg.qr(draw.normal(generator, 5, 3)).Q
     right = torch.linalg.qr(draw.normal(generator, 3, 3)).Q
-    values = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64) * (1.5 + 2 * draw.uniform(generator, 1))
+    values = torch.tensor([1.0, 0.6, 0.3], dtype=torch.float64) * (1.5 + 2 * draw.uniform(generator, 1))
     weight = left @ values.diag() @ right.T
     v = draw.normal(generator, 3)
     v = v + right[:, 0] * (1 if v @ right[:, 0] > 0 else -1)
 
-    def rounds(steps: int) -> Tensor:
-        now = v
+    def rounds(steps: int, now: Tensor = v) -> Tensor:
         for _ in range(steps):
             ahead = weight @ now / (weight @ now).norm()
             now = weight.T @ ahead / (weight.T @ ahead).norm()
         return ahead @ weight @ now
 
-    value = number(answer(weight, v, 30), "the estimate")
+    value = number(answer(weight, v, 40), "the estimate")
     close(
         value,
         values[0],
@@ -125,9 +163,25 @@ def spectral_norm(answer: Callable, generator: Generator) -> None:
         [
             Mistake(rounds(2), "You do one round too many.", "`steps` rounds, each with one u and one v."),
             Mistake((weight @ (v / v.norm())).norm(), "The last v is not updated.", "A round makes u, then v."),
+            Mistake(
+                (weight @ v).norm(),
+                "You multiply with the v of the round before, which has another length.",
+                "uᵀ W v with the last u and the last v.",
+            ),
+            Mistake(
+                (weight @ (weight.T @ weight @ v)).norm() / (weight.T @ weight @ v).norm(),
+                "Your last u is newer than your last v: this is ‖W v‖, half a round too far.",
+                "uᵀ W v, with the u that made the last v.",
+            ),
+            Mistake(rounds(1, torch.ones_like(v)), "You start at a vector of ones.", "Start at `v`."),
         ],
         name="the estimate after one round",
     )
+    for steps in (2, 3):
+        fewer = Mistake(rounds(steps - 1), "You do one round too few.", "`range(steps)`.")
+        more = Mistake(rounds(steps + 1), "You do one round too many.", "`range(steps)`.")
+        value = number(answer(weight, v, steps), "the estimate")
+        close(value, rounds(steps), [fewer, more], name=f"the estimate after {steps} rounds")
 
 
 @exercise("gan.minibatch_std", call="minibatch_std(features)")
@@ -170,6 +224,34 @@ def minibatch_std(answer: Callable, generator: Generator) -> None:
                 "Over the batch: `dim=0`.",
             ),
             Mistake(appended(spread.sum()), "You add the deviations up.", "Average them."),
+            Mistake(
+                appended(features.var(0, unbiased=False).mean().sqrt()),
+                "You average variances and take the root afterwards.",
+                "The deviation of each feature, then the mean.",
+            ),
+            Mistake(appended(features.var(0).mean()), "You average variances.", "Take deviations."),
+            Mistake(
+                appended((features - features.mean(0)).abs().mean()),
+                "This is the mean absolute deviation.",
+                "The standard deviation: the root of the mean square.",
+            ),
+            Mistake(
+                appended(features.square().mean(0).sqrt().mean()),
+                "You forgot to subtract the mean.",
+                "A deviation is measured from the mean over the batch.",
+            ),
+            Mistake(appended(spread.max()), "You take the largest deviation.", "Average them."),
+            Mistake(appended(spread.median()), "You take the median of the deviations.", "Average them."),
+            Mistake(
+                appended(features.mean(1).std(unbiased=False)),
+                "You average over the features before you take the deviation.",
+                "First the deviation of each feature, then the mean.",
+            ),
+            Mistake(
+                torch.cat([features - features.mean(0), spread.mean().expand(6, 1)], dim=1),
+                "You changed the features.",
+                "Append to them as they are.",
+            ),
             Mistake(
                 torch.cat([spread.mean().expand(6, 1), features], dim=1),
                 "The new feature comes first.",

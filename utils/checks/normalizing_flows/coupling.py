@@ -50,6 +50,7 @@ def _log_det_mistakes(s: Tensor, moved: Tensor, what: str) -> list[Mistake]:
         if what == "dz/dx"
         else "The inverse undoes the stretch: −s for each moved one."
     )
+    swapped = "Your log-determinant is the mean over the batch: each point has its own."
     return [
         Mistake(-truth, f"The log-determinant has the wrong sign: you were asked for log |det {what}|.", sign),
         Mistake(
@@ -78,6 +79,8 @@ def _log_det_mistakes(s: Tensor, moved: Tensor, what: str) -> list[Mistake]:
             "The determinant is a product over the diagonal: its logarithm is a sum.",
         ),
         Mistake(truth.exp(), "You return the determinant, not its logarithm.", "Σ s, without the exponential."),
+        Mistake(truth.abs(), "You take the absolute value of the log-determinant.", "Only of the determinant."),
+        Mistake(truth.mean().expand_as(truth), swapped, "Sum over the coordinates only."),
         Mistake(
             (moved * s.exp()).sum(-1),
             "You sum the scales e^s, not their logarithms.",
@@ -140,6 +143,10 @@ def affine_coupling(answer: Callable, generator: Generator) -> None:
                     "z = x e^s + t: scale, then shift.",
                 ),
                 Mistake(mask * x + moved * (x * s + t), "You scale by s, not by e^s.", "The exponential is never 0."),
+                Mistake(formula(s, 0 * t), "The shift is missing.", "z = x e^s + t."),
+                Mistake(formula(0 * s, t), "The scale is missing.", "z = x e^s + t."),
+                Mistake(mask * x + moved * (x * s.sigmoid() + t), "You scale by σ(s).", "z = x e^s + t."),
+                Mistake(formula(s.clamp(-1, 1), t), "You cut s off.", "z = x e^s + t, with s as the network says."),
                 Mistake(formula(s, -t), "You subtract the shift.", "z = x e^s + t."),
                 Mistake(formula(-s, t), "You scale by e^−s.", "z = x e^s + t."),
                 Mistake(
@@ -214,6 +221,11 @@ def coupling_inverse(answer: Callable, generator: Generator) -> None:
                     "You move all coordinates, also the kept ones.",
                     "Where the mask is 1, x = z.",
                 ),
+                Mistake(back(s, 0 * t), "The shift is missing.", "x = (z − t) e^−s."),
+                Mistake(back(0 * s, t), "The scale is missing.", "x = (z − t) e^−s."),
+                Mistake(back(t, s), "You exchange s and t.", "`net` returns the log-scale first."),
+                Mistake(back(s, t, moved), "You move the kept coordinates.", "Where the mask is 1, x = z."),
+                Mistake(back(*net(moved * z), moved), "You read the mask upside down.", "Where the mask is 1, x = z."),
                 Mistake(moved * (z - t) * (-s).exp(), "You lose the kept coordinates: they are 0.", "Add mask * z."),
             ],
             name="your x",
@@ -252,6 +264,13 @@ def maf_inverse(answer: Callable, generator: Generator) -> None:
     for i in range(dim):
         s_, t_ = net(again)
         again[:, i] = (z * s_.exp() + t_)[:, i]
+
+    def step_by_step(step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        built = zeros.clone()
+        for i in range(dim):
+            built[:, i] = step(*net(built.clone()))[:, i]
+        return built
+
     close(
         value,
         x,
@@ -269,6 +288,18 @@ def maf_inverse(answer: Callable, generator: Generator) -> None:
             Mistake(
                 one_call(one_call(zeros)),
                 "Two calls of the network make only two coordinates right.",
+                "Each coordinate needs its own call.",
+            ),
+            Mistake(
+                step_by_step(lambda s, t: (z - t) * s.exp()), "You multiply with the scale again.", "Divide by e^s."
+            ),
+            Mistake(step_by_step(lambda s, t: (z + t) * (-s).exp()), "You add the shift again.", "Subtract t."),
+            Mistake(step_by_step(lambda s, t: z - t), "The scale is missing.", "x = (z − t) e^−s."),
+            Mistake(step_by_step(lambda s, t: z * (-s).exp()), "The shift is missing.", "x = (z − t) e^−s."),
+            Mistake(torch.cat([x[:, :-1], zeros[:, -1:]], dim=1), "The last coordinate is missing.", "All D of them."),
+            Mistake(
+                one_call(one_call(one_call(zeros))),
+                "Three calls of the network make only three coordinates right.",
                 "Each coordinate needs its own call.",
             ),
             Mistake(

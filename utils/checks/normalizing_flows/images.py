@@ -28,6 +28,10 @@ def dequantize(answer: Callable, generator: Generator) -> None:
     log_det = tensor(log_det, (batch,), name="your log_det", shapes=[*summed_too_far(dim), not_summed(batch, dim)])
 
     noise = y * levels - x  # what was added to each gray value
+    if torch.allclose(y, (x + 0.5) / levels):
+        raise Wrong("Every pixel gets the same number, ½: this is no noise.", "Draw a number for each pixel.")
+    if _in_unit_interval(y * 256 - x):
+        raise Wrong("You divide by 256, whatever the levels.", "Use `levels`.")
     if noise.abs().max() < 1e-6:
         raise Wrong("There is no noise in your y.", "Add u from [0, 1), a new one for each pixel.")
     if _in_unit_interval(y - x):
@@ -81,6 +85,11 @@ def dequantize(answer: Callable, generator: Generator) -> None:
             Mistake(
                 truth / math.log(2), "Your log-determinant is in bits.", "All log-determinants are in nats: `math.log`."
             ),
+            Mistake(
+                -dim * math.log(levels - 1) + 0 * truth, "You count levels − 1.", "x + u is divided by the levels."
+            ),
+            Mistake(batch * truth, "Your log-determinant is that of the whole batch.", "One image has D pixels."),
+            Mistake(truth / math.log(10), "Your log-determinant is to base 10.", "In nats: `math.log`."),
             Mistake(truth.exp(), "You return the determinant, not its logarithm.", "log levels⁻ᴰ = −D log levels."),
         ],
         name="your log_det",
@@ -166,6 +175,16 @@ def mix_channels(answer: Callable, generator: Generator) -> None:
                 "You multiply with the transposed matrix.",
                 "z_o = Σ_c W[o, c] x_c: the sum runs over the second index.",
             ),
+            Mistake(
+                (weight.inverse()[None, :, :, None, None] * x[:, None]).sum(2),
+                "You multiply with the inverse matrix.",
+                "z = W x: this is the forward direction.",
+            ),
+            Mistake(
+                (x.reshape(batch, height * width, channels) @ weight.T).reshape(x.shape),
+                "`reshape` mixes channels with pixels.",
+                "Move the channels to the last axis first: `x.movedim(1, -1)`.",
+            ),
             Mistake(x, "Your z is x: the channels are not mixed.", "z = W x at each pixel."),
         ],
         name="your z",
@@ -188,6 +207,18 @@ def mix_channels(answer: Callable, generator: Generator) -> None:
                 log_det_truth * channels,
                 "You count each channel.",
                 "The block of a pixel holds all its channels: H · W.",
+            ),
+            Mistake(single * (height + width), "You add the sides of the image.", "Multiply by H · W."),
+            Mistake(single * height**2, "You take the image for a square.", "Multiply by H · W."),
+            Mistake(single * width**2, "You take the image for a square.", "Multiply by H · W."),
+            Mistake(pixels * weight.trace().expand(batch), "You use the trace of W.", "`torch.linalg.slogdet`."),
+            *(
+                Mistake(
+                    pixels * torch.linalg.eigvalsh(weight, UPLO=half).abs().log().sum().expand(batch),
+                    "`eigvalsh` is for symmetric matrices, and W is none.",
+                    "`torch.linalg.slogdet(weight)`.",
+                )
+                for half in "LU"
             ),
             Mistake(log_det_truth * batch, "You sum over the images.", "Each image has its own log-determinant."),
             Mistake(
@@ -258,6 +289,8 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
                 "Your shift is scaled: it belongs to x e^s + shift.",
                 "Here the shift comes first: z = (x + shift) e^log_scale.",
             ),
+            Mistake(-x[0].mean((1, 2)), "You look at the first image alone.", "Over all images and pixels."),
+            Mistake(-rows.median(1).values, "You subtract the median.", "The mean."),
             Mistake((-mean.mean()).expand(channels), "All channels get one shift.", "Each channel has its own mean."),
         ],
         name="your shift",
@@ -287,6 +320,17 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
         Mistake(-root_mean_square.log(), "You did not take the mean away before you squared.", "Use x.std(...).")
     )
     mistakes += [
+        Mistake(-deviation(c).log(), says, "One deviation over all images and pixels: `x.std((0, 2, 3))`.")
+        for c in (0, 1)
+        for deviation, says in (
+            (lambda c: x.std((2, 3), correction=c).mean(0), "You average the deviations of the images."),
+            (lambda c: x.std(0, correction=c).mean((1, 2)), "You average the deviations of the pixels."),
+            (lambda c: x.mean((2, 3)).std(0, correction=c), "You take the deviation of the images' means."),
+            (lambda c: x[0].std((1, 2), correction=c), "You look at the first image alone."),
+        )
+    ]
+    mistakes.append(Mistake(-x.abs().amax((0, 2, 3)).log(), "You divide by the largest value.", "By the deviation."))
+    mistakes += [
         Mistake((-x.std(correction=c).log()).expand(channels), "All channels get one scale.", "Each has its own.")
         for c in (0, 1)
     ]
@@ -297,6 +341,13 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
         name="your log_scale",
         hint="After the scaling each channel has variance 1, over all images and pixels.",
     )
+    narrow = tensor(parts(answer(1e-15 * x), names)[1], (channels,), name="your log_scale")
+    if (narrow < 29).any():
+        raise Wrong(
+            "Where a channel is narrow, its deviation is cut off: it will not have variance 1.",
+            "No `clamp`, and no small number added to the deviation.",
+        )
+    close(narrow, -std.log() + 15 * math.log(10), name="your log_scale for narrow channels")
     pixels, total = height * width, -std.log().sum()
     if isinstance(log_det, Tensor) and log_det.shape == (batch,):
         raise Wrong("Your log_det has a value for each image, expected one number.", "It is the same for all of them.")
@@ -312,6 +363,9 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
             Mistake(
                 -pixels * total, "The log-determinant has the wrong sign.", "Each entry of z has slope e^log_scale."
             ),
+            Mistake(height * total, "You count the rows of the image only.", "Each channel has H · W pixels."),
+            Mistake(width * total, "You count the columns of the image only.", "Each channel has H · W pixels."),
+            Mistake(pixels * (total - mean.sum()), "You add the shifts.", "A shift does not stretch."),
             Mistake(
                 batch * pixels * total,
                 "Your log-determinant is that of the whole batch.",

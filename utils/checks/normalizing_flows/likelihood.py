@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import exercise
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import LOG_2_PI, jacobian_log_det, log_standard_normal
 
@@ -48,6 +49,10 @@ def log_prob_1d(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(truth + 0.5 * LOG_2_PI, "The constant −½ log 2π is missing.", "Without it the integral is not 1."),
             Mistake(truth - 0.5 * z.square(), "The square lacks its ½.", "log N(z; 0, 1) = −½ z² − ½ log 2π."),
+            Mistake(base + slope.log() / 2, "There is a ½ before the log-slope.", "log |f′(x)| counts whole."),
+            Mistake(base - 0.5 * LOG_2_PI + slope.log(), "The constant is −log 2π: its ½ is missing.", "−½ log 2π."),
+            Mistake(base + slope.log1p(), "You take log(1 + |f′|).", "log |f′(x)|."),
+            Mistake(base + slope[0].log(), "You use the slope of the first point for all.", "Each x has its own."),
             Mistake(
                 base + slope.log().sum(),
                 "You add the log-slopes of all points together.",
@@ -67,7 +72,14 @@ def log_prob_1d(answer: Callable, generator: Generator) -> None:
     down, steep = -torch.sinh(a * x) - b * x, a * torch.cosh(a * x) + b
     base = -0.5 * down.square() - 0.5 * LOG_2_PI
     clamped = [Mistake(base, "Where f falls, you leave the slope out.", hint)]
+    if (falling - base < steep.log() - 2).all():
+        raise Wrong("Where f falls, your slope is cut off: `clamp` and `relu` make 0 of it.", hint)
     close(falling, base + steep.log(), clamped, name="your log-density where f falls", hint=hint)
+    flat = tensor(answer(lambda x: 1e-20 * x, x), (6,), name="your log-density")
+    base = torch.full_like(x, -0.5 * LOG_2_PI)
+    if (flat > base - 40).all():
+        raise Wrong("Where f is nearly flat, your slope is cut off.", "No `clamp`, no small number in the logarithm.")
+    close(flat, base - 20 * math.log(10), name="your log-density where f is nearly flat")
 
 
 def _steps(generator: Generator, dim: int, n: int) -> tuple[list[Callable], list[Callable]]:
@@ -130,6 +142,26 @@ def chain(answer: Callable, generator: Generator) -> None:
             Mistake(
                 base + total / len(each), "You average the log-determinants.", "Jacobians multiply: the logs add up."
             ),
+            Mistake(base + total.sum(), "You add the log-determinants of all points.", "Each point has its own."),
+            Mistake(
+                base + torch.stack(each).abs().sum(0), "You take absolute log-determinants.", "They may be negative."
+            ),
+            Mistake(base / dim + total, "log N(z; 0, I) is averaged over the coordinates.", "A sum."),
+            Mistake(
+                log_standard_normal(_through(x, transforms[:-1])[0]) + sum(each[:-1]),
+                "The last transform is missing.",
+                "All of them, one after the other.",
+            ),
+            Mistake(
+                sum(_through(x, transforms[1:])[1]) + log_standard_normal(_through(x, transforms[1:])[0]),
+                "The first transform is missing.",
+                "All of them, one after the other.",
+            ),
+            Mistake(
+                sum(log_standard_normal(_through(x, transforms[: i + 1])[0]) + each[i] for i in range(len(each))),
+                "You add log N(z; 0, I) after every transform.",
+                "Only at the end of the chain is z standard normal.",
+            ),
             Mistake(
                 base + torch.stack(each).prod(0),
                 "You multiply the log-determinants.",
@@ -188,6 +220,8 @@ def sample(answer: Callable, generator: Generator) -> None:
     wrong_way, others = _through(z, inverses)
     names = ("x", "log_prob")
     x, value = parts(answer(z, inverses), names)
+    if isinstance(x, Tensor) and not torch.equal(x, parts(answer(z, inverses), names)[0]):
+        raise Wrong("You draw noise of your own.", "Start with `z`, which is given.")
     x = tensor(x, (batch, dim), name="your x")
     shapes = [
         Mistake((), "one number for all points", "Sum over the coordinates only."),
@@ -221,6 +255,13 @@ def sample(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(base, "The log-determinants are missing: this is log p(z).", "log p(x) differs by the stretch."),
             Mistake(-total, "log p(z) is missing: these are the log-determinants alone.", "Start with log N(z; 0, I)."),
+            Mistake(base - total / len(each), "You average the log-determinants.", "Subtract all of them."),
+            Mistake(base - total / 2, "There is a ½ before the log-determinants.", "They count whole."),
+            Mistake(base - total.sum(), "You subtract the log-determinants of all points.", "Each point has its own."),
+            Mistake(base / dim - total, "log N(z; 0, I) is averaged over the coordinates.", "A sum."),
+            Mistake(
+                log_prob - 0.5 * z.square().sum(-1), "The square lacks its ½.", "log N(z; 0, 1) = −½ z² − ½ log 2π."
+            ),
             Mistake(base - each[-1], "Only the last log-determinant is in your sum.", "Subtract all of them."),
             Mistake(base - each[0], "Only the first log-determinant is in your sum.", "Subtract all of them."),
             Mistake(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import exercise
+from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import jacobian_log_det, not_summed, summed_too_far
 
@@ -17,7 +18,7 @@ from utils.checks.normalizing_flows._densities import jacobian_log_det, not_summ
 def planar(answer: Callable, generator: Generator) -> None:
     batch, dim = 5, 4
     x, u, w = draw.normal(generator, batch, dim), draw.normal(generator, dim), draw.normal(generator, dim)
-    u = u + (1 - w @ u) * w / w.square().sum()  # wᵀu = 1: invertible
+    u = u + (0.6 - w @ u) * w / w.square().sum()  # wᵀu = 0.6: invertible
     b = draw.normal(generator).item()
     h = (x @ w + b).tanh()
     slope = 1 - h.square()
@@ -39,6 +40,9 @@ def planar(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(x + (x @ w).tanh()[:, None] * u, "You forgot b.", "tanh(wᵀx + b)."),
             Mistake(x + (x @ w + b)[:, None] * u, "You forgot tanh.", "z = x + u tanh(wᵀx + b)."),
+            Mistake(x - h[:, None] * u, "You subtract u tanh(…).", "z = x + u tanh(wᵀx + b)."),
+            Mistake(x + (x @ w - b).tanh()[:, None] * u, "b has the wrong sign.", "tanh(wᵀx + b)."),
+            Mistake(x + (x @ w + b).sigmoid()[:, None] * u, "You use a sigmoid.", "tanh(wᵀx + b)."),
             Mistake(h[:, None] * u, "You forgot x itself.", "z = x + …"),
         ],
         name="your z",
@@ -65,6 +69,13 @@ def planar(answer: Callable, generator: Generator) -> None:
             Mistake(
                 (1 + h.square() * along).abs().log(), "tanh′ is 1 − tanh², not tanh².", "log |1 + (1 − tanh²) wᵀu|."
             ),
+            Mistake((1 + slope).log(), "wᵀu is missing.", "log |1 + h′ wᵀu|."),
+            Mistake(
+                (1 + (1 - (x @ w).tanh().square()) * along).abs().log(),
+                "In the log-determinant b is missing.",
+                "h′ = 1 − tanh²(wᵀx + b).",
+            ),
+            Mistake((1 + slope * along / dim).abs().log(), "You average over wᵢ uᵢ.", "wᵀu is their sum."),
             Mistake(
                 (1 + along).abs().log().expand(batch),
                 "You forgot the derivative of tanh.",
@@ -92,12 +103,20 @@ def planar(answer: Callable, generator: Generator) -> None:
         hint="J = I + u cᵀ with c = (1 − tanh²) w: which eigenvalues does it have?",
     )
     # wᵀu = −3: near the plane the slope is negative.
-    u = u - 4 * w / w.square().sum()
+    u = u - 3.6 * w / w.square().sum()
     x = x - ((x @ w + b) / w.square().sum())[:, None] * w
     says = "For wᵀu = −3 your log-determinant is not a number: the absolute value is missing."
     hint = "log |det J|, also for a flow that turns space inside out."
     folded = tensor(answer(x, u, w, b)[1], (batch,), name="your log_det", not_finite=(says, hint))
-    close(folded, jacobian_log_det(lambda x: x + (x @ w + b).tanh()[:, None] * u, x), name="your log_det", hint=hint)
+    right = jacobian_log_det(lambda x: x + (x @ w + b).tanh()[:, None] * u, x)
+    wrong = [
+        Mistake(
+            (1 + (w @ u).abs() + 0 * right).log(), "You take the absolute value of a part: of wᵀu, not of 1 + …", hint
+        ),
+    ]
+    if (folded < -4).any():
+        raise Wrong("For wᵀu = −3 your determinant is cut off where it is negative.", hint)
+    close(folded, right, wrong, name="your log_det for wᵀu = −3", hint=hint)
 
 
 def _gregory(x: Tensor, x_knots: Tensor, y_knots: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,6 +200,12 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
                 "The denominator lacks a factor 2.",
                 "s + (d₀ + d₁ − 2s) θ (1 − θ).",
             ),
+            Mistake(y0 + h * theta**2, "Your curve is θ²: it ignores the slopes.", "The rational quadratic."),
+            Mistake(
+                y0 + h * (s * theta**2 + d1 * tau) / below,
+                "In the numerator d₁ stands where d₀ belongs.",
+                "d₀ θ (1 − θ).",
+            ),
             *_other_bins(x, x_knots, y_knots, slopes),
         ],
         name="your y",
@@ -214,12 +239,29 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
                 "You exchange the slopes at both ends of the bin in dy/dx.",
                 "d₁ goes with θ², d₀ with (1 − θ)².",
             ),
+            Mistake(
+                ((d1 * theta**2 + s * tau + d0 * (1 - theta) ** 2) * (s / below) ** 2).log(),
+                "In the slope the factor 2 before s θ (1 − θ) is missing.",
+                "d₁ θ² + 2s θ (1 − θ) + d₀ (1 − θ)².",
+            ),
+            Mistake(
+                ((1 - theta) * d0 + theta * d1).log(),
+                "You interpolate the slopes of the knots in a straight line.",
+                "The curve is rational: use the formula of dy/dx.",
+            ),
+            Mistake(rise.log().clamp(-0.1, 0.1), "Your log-slope is cut off.", "No `clamp`."),
             Mistake(s.log(), "This is the mean slope of the bin.", "The slope changes within the bin."),
             Mistake(0 * s, "Your log-slope is 0.", "Use the formula of dy/dx."),
         ],
         name="your log_slope",
         hint="Check the ends: θ = 0 gives d₀, θ = 1 gives d₁.",
     )
+    flat = tensor(parts(answer(x, x_knots, 1e-15 * y_knots, 1e-15 * slopes), names)[1], (batch,), name="your log_slope")
+    if (flat > rise.log() - 30).any():
+        raise Wrong(
+            "Where the curve is nearly flat, your slope is cut off.", "No `clamp`, no small number in the `log`."
+        )
+    close(flat, rise.log() - 15 * math.log(10), name="your log_slope where the curve is nearly flat")
     column = torch.arange(batch) % (bins + 1)
     at = "at the knots"
     says = f"Exactly {at}, your {{}} is not a number."

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from utils.checks import draw
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, tensor
+from utils.checks.expect import Mistake, close, repeatable, tensor
 
 
 @exercise("vae.gaussian_kl", call="gaussian_kl(mean_q, log_variance_q, mean_p, log_variance_p)")
@@ -100,6 +100,33 @@ def gaussian_kl(answer: Callable, generator: Generator) -> None:
             Mistake(formula(logs=-log_q).sum(-1), "You forgot log σ_p².", "It is 0 for p = N(0, 1) only."),
             Mistake(formula(ratio=log_q.exp()).sum(-1), "You forgot to divide σ_q² by σ_p².", ""),
             Mistake(formula(one=0).sum(-1), "You forgot the −1 of each latent.", "For q = p the divergence is 0."),
+            Mistake(formula(one=-1).sum(-1), "You add 1 for each latent where it is subtracted.", "For q = p it is 0."),
+            Mistake(formula(shift=0).sum(-1), "You forgot the means.", "Add (μ_q − μ_p)² / σ_p²."),
+            Mistake(
+                formula(shift=(mean_q - mean_p).abs() / log_p.exp()).sum(-1),
+                "You take the size of μ_q − μ_p, not its square.",
+                "(μ_q − μ_p)².",
+            ),
+            Mistake(
+                formula(shift=0).sum(-1) + (mean_q - mean_p).sum(-1).square() / 2,
+                "You square the sum of the shifts.",
+                "Square each shift, divide it by p's variance, then sum.",
+            ),
+            Mistake(
+                formula(logs=2 * (log_p - log_q)).sum(-1), "The log-variances count twice.", "log σ² is the input."
+            ),
+            Mistake(formula(logs=(log_p - log_q) / 2).sum(-1), "The log-variances are halved twice.", "One ½ for all."),
+            Mistake(
+                truth.mean().expand(batch),
+                "Every example gets the mean over the batch.",
+                "Each has its own divergence.",
+            ),
+            Mistake(
+                (kl_divergence(q, p) + kl_divergence(p, q)).sum(-1) / 2,
+                "You average both directions.",
+                "KL(q‖p) alone: the average is over q.",
+            ),
+            Mistake(truth + q.entropy().sum(-1), "This is the cross-entropy: q's entropy is missing.", "Subtract it."),
             Mistake(formula(one=1 / latent).sum(-1), "You subtract 1 once, not for each latent.", "Before the sum."),
         ],
         hint="Take one latent, and put q = p: each term is easy then, and the sum is 0.",
@@ -144,9 +171,8 @@ def elbo(answer: Callable, generator: Generator) -> None:
         Mistake((samples, batch), "the mean over the samples is missing", "Average log p(x | z) over the first axis."),
         Mistake((pixels,), "you sum over the images", "Sum over the pixels: the last axis."),
     ]
-    value = tensor(
-        answer(x, mean, log_variance, noise, decode), (batch,), name=name, not_finite=not_odds, shapes=shapes
-    )
+    found = repeatable(answer, x, mean, log_variance, noise, decode, hint="Use `noise`, which is given.")
+    value = tensor(found, (batch,), name=name, not_finite=not_odds, shapes=shapes)
     pixel_mean = log_likelihood(z).mean(-1).mean(0)
     close(
         value,
@@ -170,6 +196,41 @@ def elbo(answer: Callable, generator: Generator) -> None:
             Mistake(fit - 2 * price, "The divergence lacks its ½.", "½ Σ (μ² + σ² − 1 − log σ²)."),
             Mistake(
                 each.sum(0) - price, "You sum over the samples where their mean belongs.", "Divide by the number S."
+            ),
+            Mistake(
+                fit - price + mean.square().sum(-1) / 2,
+                "The divergence lacks the means.",
+                "½ Σ (μ² + σ² − 1 − log σ²).",
+            ),
+            Mistake(
+                fit - price - log_variance.sum(-1), "log σ² has the wrong sign in the divergence.", "It is subtracted."
+            ),
+            Mistake(fit - price - latent, "You add 1 for each latent in the divergence.", "It is subtracted."),
+            Mistake(
+                fit - price - latent / 2, "The −1 of each latent is missing in the divergence.", "For q = p it is 0."
+            ),
+            Mistake(fit - price.mean(), "Every image gets the batch's mean divergence.", "Each has its own."),
+            Mistake(fit - price.sum(), "You sum the divergence over the batch.", "Each image has its own."),
+            Mistake(fit - price / samples, "You divide the divergence by S.", "It is exact: no average is needed."),
+            Mistake(each[0] - price, "You use the first sample alone.", "Average log p(x | z) over all S."),
+            Mistake(each.amax(0) - price, "You use the best sample alone.", "Average log p(x | z) over all S."),
+            Mistake(
+                (x * odds.mean(0) - softplus(odds.mean(0))).sum(-1) - price,
+                "You average the log-odds over the samples.",
+                "First log p(x | z) of each sample, then their mean.",
+            ),
+            Mistake(
+                (x * odds.sigmoid().mean(0).log() + (1 - x) * (1 - odds.sigmoid().mean(0)).log()).sum(-1) - price,
+                "You average the probabilities of the pixels over the samples.",
+                "First log p(x | z) of each sample, then their mean.",
+            ),
+            Mistake(
+                ((1 - x) * odds - softplus(odds)).sum(-1).mean(0) - price,
+                "Ones and zeros are exchanged.",
+                "The log-odds belong to x = 1.",
+            ),
+            Mistake(
+                logsigmoid(odds).sum(-1).mean(0) - price, "Your log p(x | z) does not look at x.", "x a − softplus(a)."
             ),
             Mistake(
                 log_likelihood(mean).sum(-1) - price,
@@ -320,13 +381,47 @@ def iwae(answer: Callable, generator: Generator) -> None:
                 "You divide two means: a weight is a ratio for each sample.",
                 "Subtract the logarithms first, sample by sample.",
             ),
+            Mistake(
+                log_weights.logsumexp(0) - math.log(samples - 1),
+                "You divide by S − 1.",
+                "The mean weight: subtract log S.",
+            ),
+            Mistake(log_weights.logsumexp(0) - math.log2(samples), "You subtract log₂ S.", "Nats: `math.log`."),
+            Mistake(
+                (log_weights.flatten().logsumexp(0) - math.log(log_weights.numel())).expand(batch),
+                "You average over the examples, too.",
+                "Over the samples only, the first axis.",
+            ),
+            Mistake(
+                truth - log_weights.amax(0),
+                "The maximum that you subtracted is not added again.",
+                "log Σ w = m + log Σ w e⁻ᵐ.",
+            ),
+            Mistake(truth - 2 * log_weights.amax(0), "You subtract the maximum twice.", "Add it again at the end."),
+            Mistake(log_weights.median(0).values, "This is the median of the log weights.", "The log of their mean."),
+            Mistake(
+                (log_joint - log_q[0]).logsumexp(0) - math.log(samples),
+                "You use q of the first sample for all.",
+                "Each sample has its own weight.",
+            ),
             Mistake(log_weights.amax(0), "This is the largest weight only.", "Average all of them."),
         ],
         name=name,
         hint="log w = log p(x, z) − log q(z | x); then the logarithm of the mean of w.",
     )
     hint = "Stay in log space: `torch.logsumexp` subtracts the largest first."
+    cut = "Your weights are cut off where they are small."
     for shift, what in ((-2000.0, "underflow"), (2000.0, "overflow")):
         says = f"Your weights {what}: those of images are e to the power of hundreds."
         far = tensor(answer(log_joint + shift, log_q), (batch,), name=name, not_finite=(says, hint))
+        if shift < 0 and (far > truth - 1900).all():
+            raise Wrong(cut, f"No `clamp`, and no small number inside the logarithm. {hint}")
         close(far, truth + shift, name=name, hint=hint)
+    # Each example on a scale of its own.
+    shift = torch.tensor([-2500.0, 0.0, 800.0, -400.0], dtype=torch.float64)[torch.randperm(4, generator=generator)]
+    says = "You subtract one maximum for all examples: where the weights are far below it, they all become 0."
+    one = "One maximum for each example: `.amax(0)`, or `torch.logsumexp`."
+    far = tensor(answer(log_joint + shift, log_q), (batch,), name=name, not_finite=(says, one))
+    if (far - truth - shift)[shift.argmin()] > 100:
+        raise Wrong(cut, f"No `clamp`, and no small number inside the logarithm. {one}")
+    close(far, truth + shift, name="your bound of examples that differ by hundreds of nats", hint=one)

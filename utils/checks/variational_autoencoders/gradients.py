@@ -72,6 +72,19 @@ def reparameterise(answer: Callable, generator: Generator) -> None:
                 "You subtract the noise: the law is the same, but the samples are asked as μ + σ ε.",
                 "Add it.",
             ),
+            Mistake(
+                m + deviation * noise[:1], "Every sample has the noise of the first one.", "One row of `noise` each."
+            ),
+            Mistake(m + deviation * noise.abs(), "Your noise has lost its sign.", "μ + σ ε."),
+            Mistake(
+                m.mean(0) + deviation * noise, "You use the batch's mean of the means.", "Each example has its own."
+            ),
+            Mistake(
+                m + torch.nn.functional.softplus(log_variance.detach()) * noise,
+                "You take softplus for σ: the input is log σ².",
+                "σ = exp(½ log σ²).",
+            ),
+            Mistake(m + deviation**4 * noise, "You double the log-variance where it is halved.", "σ = exp(½ log σ²)."),
             Mistake(m + deviation + noise, "You add σ to the noise.", "The noise is stretched by σ: multiply them."),
         ],
         name=name,
@@ -142,6 +155,26 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
                 "(Σ f − f_s) / (S − 1).",
             ),
             Mistake(estimate(score, value + others), "You add the baseline.", "f(z_s) − b_s."),
+            Mistake(truth * samples / (samples - 1), "You divide by S − 1 at the end, too.", "A mean over S samples."),
+            Mistake(((value - others)[:, None] * score)[0], "You use the first sample alone.", "Average over all S."),
+            Mistake(
+                estimate(score, value - f(mean[None])),
+                "Your baseline is f at the mean.",
+                "The mean of the other samples' values.",
+            ),
+            Mistake(
+                estimate(score, value - value.median()),
+                "Your baseline is the median of all values.",
+                "The mean of the other samples' values.",
+            ),
+            Mistake(
+                estimate(score, (value - others) / value.std()),
+                "You divide by the deviation of the values.",
+                "f(z_s) − b_s, and nothing else.",
+            ),
+            Mistake(
+                estimate(score, value - value.roll(1)), "Your baseline is one other sample.", "The mean of all others."
+            ),
             Mistake(score.mean(0), "You forgot f.", "Each score is weighed with f(z_s) − b_s."),
             Mistake(estimate(score, others), "You weigh with the baseline alone.", "f(z_s) − b_s."),
         ]
@@ -162,6 +195,7 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
                 "Your gradient in mean is 0: z moves with the mean, and log q(z) at z = μ + σ ε does not change.",
                 "Hold z fixed: `z.detach()` before you take log q(z).",
             ),
+            Mistake(estimate(by_log_variance), "The two gradients are exchanged.", "The one in the mean comes first."),
             Mistake(estimate(noise), "In ∂ log q / ∂μ the division by σ is missing.", "It is ε / σ = (z − μ) / σ²."),
             Mistake(estimate(noise / deviation**2), "You divide ε by the variance.", "∂ log q / ∂μ = ε / σ."),
             Mistake(estimate(noise * deviation), "You multiply ε with σ.", "∂ log q / ∂μ = ε / σ = (z − μ) / σ²."),
@@ -175,6 +209,7 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
         [
             *common(by_log_variance),
             Mistake((slopes * deviation * noise).mean(0) / 2, *jump),
+            Mistake(estimate(by_mean), "You return the gradient in the mean twice.", "(ε² − 1) / 2 for log σ²."),
             Mistake(
                 estimate(2 * by_log_variance),
                 "This is the gradient in log σ, not in log σ²: a ½ is missing.",
@@ -200,7 +235,8 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
 @exercise("vae.free_bits_loss", call="free_bits_loss(reconstruction, kl, beta, free_nats)")
 def free_bits_loss(answer: Callable, generator: Generator) -> None:
     batch, beta, floor = 6, 0.7, 0.5
-    level = torch.tensor([0.1, 0.3, 0.9, 1.6], dtype=torch.float64)  # the means of the latents: two below the floor
+    # The means of the latents: two below the floor, one of these even with its sum over the batch.
+    level = torch.tensor([0.03, 0.3, 0.9, 1.6], dtype=torch.float64)
     share = 0.1 + torch.rand(batch, 4, generator=generator, dtype=torch.float64)
     share[0], share[1] = 0.02, 3.0  # in each latent that matters some examples lie below the floor, and some above
     kl = (level * share / share.mean(0)).requires_grad_()
@@ -246,6 +282,41 @@ def free_bits_loss(answer: Callable, generator: Generator) -> None:
                 "First the mean over the batch, for each latent; then the maximum; then the sum.",
             ),
             Mistake(
+                formula(each.sum(0).clamp(min=floor).sum() / batch),
+                "You compare λ with the sum over the batch.",
+                "First `kl.mean(0)`, then the maximum with λ.",
+            ),
+            Mistake(
+                formula(mean.sum().clamp(min=4 * floor)),
+                "You clamp the sum over the latents: one full latent would pay for all empty ones.",
+                "The maximum for each latent first, then the sum.",
+            ),
+            Mistake(
+                formula(mean.clamp(min=beta * floor).sum()),
+                "You multiply λ with β, too.",
+                "β max(λ, KL): what is free does not depend on β.",
+            ),
+            Mistake(
+                formula(each.mean(1).clamp(min=floor).sum()),
+                "You average over the latents and sum over the batch: the axes are exchanged.",
+                "`kl.mean(0)`: the batch is the first axis.",
+            ),
+            Mistake(
+                formula((mean * (mean > floor)).sum()),
+                "You leave out the latents below λ: they cost λ.",
+                "max(λ, KL): `clamp(min=λ)`.",
+            ),
+            Mistake(
+                formula((mean - floor).abs().sum()),
+                "You charge the distance to λ, so that an empty latent pays for being empty.",
+                "max(λ, KL): `clamp(min=λ)`.",
+            ),
+            Mistake(
+                formula(each.sum(0).clamp(min=floor).sum()) - fit.sum() + fit.mean(),
+                "Both terms are sums over the batch.",
+                "Means over the batch.",
+            ),
+            Mistake(
                 formula(mean.clamp(max=floor).sum()),
                 "You cut the divergence off above λ.",
                 "max(λ, KL): `clamp(min=λ)`.",
@@ -287,3 +358,10 @@ def free_bits_loss(answer: Callable, generator: Generator) -> None:
         name="the gradient in kl",
         hint="It is β/B for a latent above λ and 0 for one below.",
     )
+    other = expect.number(answer(reconstruction, kl, 1.9, 1.1), "your loss")
+    truth = 1.9 * mean.clamp(min=1.1).sum() - fit.mean()
+    wrong = [
+        Mistake(1.9 * mean.clamp(min=at).sum() - fit.mean(), "Your λ is always the same.", "Use `free_nats`.")
+        for at in (floor, 0.5, 0.1, 1.0)
+    ]
+    close(other, truth, wrong, name="your loss with other β and λ", hint="Use `beta` and `free_nats` as given.")

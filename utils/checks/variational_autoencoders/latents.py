@@ -21,59 +21,93 @@ def active_latents(answer: Callable, generator: Generator) -> None:
         column = draw.normal(generator, n)
         return at + deviation * (column - column.mean()) / column.std()
 
-    def ask(*latents: tuple[Tensor, float]) -> list[bool]:
-        mean = torch.stack([column for column, _ in latents], dim=1)
-        log_variance = torch.tensor([value for _, value in latents]).double() + 0.01 * draw.normal(
-            generator, *mean.shape
-        )
-        mask = answer(mean, log_variance)
-        if (
-            isinstance(mask, Tensor)
-            and not mask.dtype.is_floating_point
-            and mask.dtype != torch.bool
-            and mask.ndim == 1
-        ):
-            raise Wrong("You return the indices of latents, not one truth value for each.", "Return the mask itself.")
-        each = Mistake((n,), "one for each example", "The variance is over the examples: `dim=0`.")
-        return tensor(mask, (len(latents),), torch.bool, shapes=[each]).tolist()
+    def of_two_values(deviation: float) -> Tensor:
+        return deviation * (1 - 2 * (torch.randperm(n, generator=generator) % 2)).double()
 
-    def expect_mask(mask: list[bool], truth: list[bool], says: str, hint: str) -> None:
-        if mask == [not value for value in truth]:
-            raise Wrong("Your answer is upside down: True means active.", "Negate it.")
-        if mask != truth:
+    def seldom(count: int, size: float) -> Tensor:
+        column = torch.zeros(n, dtype=torch.float64)
+        column[torch.randperm(n, generator=generator)[:count]] = size
+        return column
+
+    late = torch.cat([torch.zeros(n - 30, dtype=torch.float64), spread(0.5)[:30]])
+    # Mean over the examples, log-variance, whether it is active, and what it is that may be taken for something else.
+    latents = [
+        (spread(0.95), -2.5, True, "You miss a latent that tells much."),
+        (spread(0.8, at=-2.0), -4.0, True, "You miss a latent that tells much."),
+        (spread(20.0), -5.0, True, "You miss a latent that tells much."),
+        (
+            spread(0.003),
+            0.0,
+            False,
+            "You confuse a collapsed latent, whose samples scatter while its mean stands still, with an active one.",
+        ),
+        (
+            spread(0.003, at=3.0),
+            0.0,
+            False,
+            "You call a latent active that is near 3 for every image: it pays nats and says nothing.",
+        ),
+        (
+            spread(0.003),
+            -6.0,
+            False,
+            "You call a latent active that is sure of itself but says the same about every image.",
+        ),
+        (spread(0.0, at=-1.0), -6.0, False, "You call a latent active that is the same for every image."),
+        (spread(0.05), -0.1, False, "You call a latent active whose mean has variance 0.0025."),
+        (of_two_values(0.097), -0.1, False, "You call a latent active whose mean has variance 0.0094."),
+        (of_two_values(0.104), 0.0, True, "You miss a weak latent: its mean has variance 0.0108 over the examples."),
+        (spread(0.15), 2.5, True, "You miss a weak latent: its mean has variance 0.0225 over the examples."),
+        (seldom(1, 1.5), -0.1, False, "You call a latent active that stands still but for one image: variance 0.0056."),
+        (seldom(9, 1.0), -0.1, True, "You miss a latent that tells of few images only: its mean has variance 0.022."),
+        (late, -0.1, True, "You miss a latent that tells of the last images: look at all examples."),
+    ]
+    place = torch.randperm(len(latents), generator=generator)
+    mean = torch.stack([latents[i][0] for i in place], dim=1)
+    log_variance = torch.tensor([latents[i][1] for i in place]).double() + 0.01 * draw.normal(generator, *mean.shape)
+    truth = torch.tensor([latents[i][2] for i in place])
+    mask = answer(mean, log_variance)
+    if isinstance(mask, Tensor) and not mask.dtype.is_floating_point and mask.dtype != torch.bool and mask.ndim == 1:
+        raise Wrong("You return the indices of latents, not one truth value for each.", "Return the mask itself.")
+    each = Mistake((n,), "one for each example", "The variance is over the examples: `dim=0`.")
+    mask = tensor(mask, (len(latents),), torch.bool, shapes=[each])
+    if torch.equal(mask, truth):
+        return
+    width = mean.amax(0) - mean.amin(0)
+    variance, of_samples = mean.var(0), log_variance.exp().mean(0)
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
+    hint = "Compare the variance of `mean` over the examples with 0.01, nothing else."
+    rules = [
+        (~truth, "Your answer is upside down: True means active."),
+        (mean.std(0) > 0.01, "You compare the standard deviation with 0.01."),
+        *((width > least, "You compare the range, largest minus smallest.") for least in (0.01, 0.1, 0.2, 0.5, 1.0)),
+        *(
+            (variance > least, f"You compare the variance with {least}, not 0.01.")
+            for least in (0.001, 0.005, 0.02, 0.1)
+        ),
+        (mean[: n // 2].var(0) > 0.01, "You look at the first half of the examples alone."),
+        (mean.square().mean(0) > 0.01, "You forgot to subtract the mean over the examples: this is the mean square."),
+        (kl > 0.01, "You compare the divergence: a latent may pay nats and say nothing."),
+        (
+            variance + of_samples > 0.01,
+            "You confuse a collapsed latent, whose samples scatter while its mean stands still, with an active one.",
+        ),
+        (
+            of_samples > 0.01,
+            "You confuse a collapsed latent, whose samples scatter while its mean stands still, with an active one.",
+        ),
+        (variance > 0.01 * of_samples, "You compare with the variance of the samples."),
+        (variance > 0.01 * variance.max(), "You compare with the most active latent."),
+        ((mean.var() > 0.01).expand(len(latents)), "You take one variance over everything."),
+        *(
+            ((mean - mean.mean(0)).abs().mean(0) > least, "You compare the mean absolute deviation.")
+            for least in (0.01, 0.1)
+        ),
+    ]
+    for rule, says in rules:
+        if torch.equal(mask, rule):
             raise Wrong(says, hint)
-
-    healthy, dead = (spread(0.95), -2.5), (spread(0.003), 0.0)
-    expect_mask(
-        ask(healthy, dead, healthy),
-        [True, False, True],
-        "You confuse a collapsed latent, whose samples scatter while its mean stands still, with an active one.",
-        "The scatter of z is noise; look at the variance of `mean` over the examples.",
-    )
-    expect_mask(
-        ask(healthy, (spread(0.003, at=3.0), 0.0), dead),
-        [True, False, False],
-        "You call a latent active that is near 3 for every image: it pays nats and says nothing.",
-        "Neither its divergence nor its size counts: the variance of `mean` over the examples does.",
-    )
-    expect_mask(
-        ask(healthy, (spread(0.003), -4.0), dead),
-        [True, False, False],
-        "You call a latent active that is sure of itself but says the same about every image.",
-        "A small variance is no message: the variance of `mean` over the examples is.",
-    )
-    expect_mask(
-        ask(healthy, (spread(0.05), -0.1), dead),
-        [True, False, False],
-        "You compare the standard deviation with 0.01.",
-        "The variance is compared: a standard deviation of 0.05 is a variance of 0.0025.",
-    )
-    expect_mask(
-        ask(healthy, (spread(0.15), 0.0), dead),
-        [True, True, False],
-        "You miss a weak latent: its mean has variance 0.0225 over the examples.",
-        "Compare the variance of `mean` with 0.01, nothing else.",
-    )
+    raise Wrong(latents[place[mask != truth].min()][3], hint)
 
 
 @exercise("vae.interpolate", call="interpolate(start, end, steps)")
@@ -135,6 +169,18 @@ def interpolate(answer: Callable, generator: Generator) -> None:
                 "The formula weighs `start` and `end` themselves.",
             ),
             Mistake(turned(flat), "You use one angle for all pairs.", "`(start * end).sum(-1)`: each row has its own."),
+            Mistake(turned(angle[:1]), "You use the first pair's angle for all.", "Each row has its own."),
+            Mistake(turned(torch.pi / 2 - angle), "You take the arcsine of the cosine.", "ω = arccos(…)."),
+            Mistake(
+                turned(torch.pi / 2 - (torch.pi / 2 - angle).abs()),
+                "You drop the sign of the cosine: angles above 90° become small.",
+                "No `abs` before `acos`.",
+            ),
+            Mistake(
+                turned(angle, t=torch.linspace(0, 1, steps + 2, dtype=torch.float64)[1:-1, None, None]),
+                "Your way neither begins at `start` nor arrives at `end`.",
+                "`torch.linspace(0, 1, steps)`.",
+            ),
             Mistake(turned(angle).flip(0), "Your way goes from end to start.", "At t = 0 it is at `start`."),
             Mistake(
                 turned(angle, t=open_end), "Your way never arrives.", "The last t is 1: `torch.linspace(0, 1, steps)`."

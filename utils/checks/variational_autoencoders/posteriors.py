@@ -74,6 +74,21 @@ def linear_posterior(answer: Callable, generator: Generator) -> None:
             Mistake(unit[1], "You forgot σ² in the covariance.", "The less noise, the surer the posterior."),
             Mistake(posterior(eye + gram * variance)[1], "You multiply WᵀW with σ².", "Divide: Λ = I + WᵀW / σ²."),
             Mistake(
+                covariance / variance,
+                "Your covariance lacks σ²: you invert σ² I + WᵀW.",
+                "Λ = I + WᵀW / σ²: its inverse.",
+            ),
+            Mistake(
+                posterior(variance * eye + gram / variance)[1], "Your prior has the variance σ².", "Its precision is I."
+            ),
+            Mistake(covariance + variance * eye, "You add the noise of the pixels to the covariance.", "Λ⁻¹ alone."),
+            Mistake(torch.linalg.cholesky(covariance), "This is the Cholesky factor of the covariance.", "Λ⁻¹ itself."),
+            Mistake(eye, "This is the prior's covariance.", "The data tell something: Λ⁻¹."),
+            Mistake(
+                1 / covariance.inverse(), "You invert each entry, not the matrix.", "`torch.linalg.inv` or `solve`."
+            ),
+            Mistake(posterior(eye + gram / (2 * variance))[1], "There is a factor 2 before σ².", "Λ = I + WᵀW / σ²."),
+            Mistake(
                 torch.diag(1 / covariance.inverse().diagonal()),
                 "You invert the diagonal of Λ only: the correlations are lost.",
                 "Invert the whole matrix.",
@@ -103,6 +118,12 @@ def linear_posterior(answer: Callable, generator: Generator) -> None:
                 "In the means you multiply with Λ where its inverse belongs.",
                 "Λ⁻¹ Wᵀ (x − b) / σ².",
             ),
+            Mistake(
+                posterior(eye + gram / variance, centered=x - x.mean(0))[0],
+                "You subtract the batch's mean, not the bias.",
+                "x − b.",
+            ),
+            Mistake(mean.mean(0).expand_as(mean), "Every example gets the batch's mean.", "One row each."),
             Mistake(-mean, "Your means have the wrong sign.", "x − b, not b − x."),
         ],
         name="your means",
@@ -143,6 +164,13 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(own, "These are precisions: variances are their inverses.", best_hint),
             Mistake(own.rsqrt(), "These are standard deviations.", "Return the variances, without the root."),
+            Mistake(own.pow(-2), "You square the variances.", best_hint),
+            Mistake(1 / precision.sum(1), "You sum the rows of Λ: only its diagonal enters.", best_hint),
+            Mistake(
+                (1 / own.mean()).expand(size),
+                "All your variances are equal.",
+                "Each latent has its own: one Λ_ll each.",
+            ),
             Mistake(marginal.sqrt(), "These are standard deviations, and the marginal ones.", best_hint),
             Mistake(
                 1 / torch.linalg.eigvalsh(precision),
@@ -189,6 +217,12 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
             Mistake(
                 0.5 * (-logs - log_det), "Σ log Λ_ll has the wrong sign in the gap.", "½ [Σ log Λ_ll − log det Λ]."
             ),
+            Mistake(logs / 2 - log_det, "The ½ is missing before log det Λ.", "½ [Σ log Λ_ll − log det Λ]."),
+            Mistake(logs - log_det / 2, "The ½ is missing before Σ log Λ_ll.", "½ [Σ log Λ_ll − log det Λ]."),
+            Mistake((logs / size - log_det) / 2, "You average log Λ_ll over the latents.", "A sum."),
+            Mistake(
+                (logs - precision.trace().log()) / 2, "You take the trace for the determinant.", "log det Λ: `logdet`."
+            ),
             Mistake(truth + size / 2, "You forgot −L in the gap.", "Σ Λ_ll s_l = L and −L cancel."),
             Mistake(truth - size / 2, "You forgot Σ Λ_ll s_l in the gap.", "It is L, and cancels −L."),
             Mistake(
@@ -198,6 +232,9 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
         name="your gap",
         hint="Put your variances into the divergence of step 2.",
     )
+    wide = expect.number(parts(answer(1e-15 * precision), names)[1], "your gap")
+    hint = "No `clamp` and no small number in the logarithm: the gap does not depend on the scale of Λ."
+    close(wide, truth, name="your gap for a very wide posterior", hint=hint)
     many = 400
     large = 1000 * (torch.eye(many, dtype=torch.float64) + 0.01)
     says = "With many latents the determinant of Λ overflows."
