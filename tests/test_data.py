@@ -296,6 +296,23 @@ def test_the_binary_test_set_is_the_same_in_another_process():
     assert run.stdout.strip() == BINARY_TEST_SHA256["digits"]
 
 
+def test_a_part_of_the_test_set_is_one_fixed_random_part(mnist):
+    part = mnist.test_part(4000)
+    assert part.shape == (4000,) and part.dtype == torch.int64 and len(part.unique()) == 4000
+    torch.manual_seed(5)
+    assert torch.equal(mnist.test_part(np.int64(1000)), part[:1000])
+    assert torch.equal(mnist.flat().binarized().test_part(4000), part)
+    assert torch.equal(mnist.test_part(10000).sort().values, torch.arange(10000))
+    # From all over the set: the share of its first half is that of a random part, within five standard deviations.
+    assert abs((part < 5000).double().mean() - 0.5) < 5 * (0.25 / 4000 * 0.6) ** 0.5
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.5, 501])
+def test_a_part_of_the_test_set_has_a_sensible_size(bad):
+    with pytest.raises(ValueError, match=r"n is|n=501 are too many"):
+        load("digits").test_part(bad)
+
+
 def test_binary_is_for_gray_images():
     with pytest.raises(ValueError, match="'moons' has no pixels"):
         load("moons").binarized()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import scipy.linalg
 import torch
@@ -148,3 +149,42 @@ def test_features_of_other_shapes_are_refused(measure, shapes):
 def test_a_senseless_k_is_refused(k):
     with pytest.raises(ValueError, match=rf"k is {k}: expected a whole number from 1 to 4"):
         neighbors(normal(5, 2), normal(6, 2), k=k)
+
+
+@pytest.mark.parametrize("measure", [frechet_distance, neighbors])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_features_that_are_not_finite_are_refused(measure, bad, columns):
+    """NaN compares as false everywhere: it would count as a feature far from all others, or as no distance at all."""
+    x = normal(10, columns)
+    spoiled = x.clone()
+    spoiled[4, -1] = bad
+    for pair in ((x, spoiled), (spoiled, x), (x, torch.full_like(x, bad))):
+        with pytest.raises(ValueError, match=rf"features\[\d, \d\] is {bad}: expected finite numbers"):
+            measure(*pair)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e6])
+def test_neighbors_far_from_zero_are_the_same(offset, dtype):
+    real, fake = ((x * 64).round() / 64 for x in (normal(200, 3), 0.7 * normal(150, 3, seed=1) + 0.5))
+    far = [(x + offset).to(dtype) for x in (real, fake)]
+    if dtype == torch.float32:  # what float32 has rounded is rounded for the reference, too
+        real, fake = (x.double() - offset for x in far)
+    assert neighbors(*far) == neighbors(real, fake) == pytest.approx(brute_force(real.tolist(), fake.tolist(), 5))
+
+
+def test_neighbors_in_heaps_that_lie_far_apart():
+    real, fake = normal(60, 2), 0.7 * normal(60, 2, seed=1) + 0.5
+    far = torch.where(torch.arange(60)[:, None] % 2 == 0, 2.0**26, 0.0)
+    assert neighbors(real + far, fake + far) == pytest.approx(
+        brute_force((real + far).tolist(), (fake + far).tolist(), 5)
+    )
+
+
+def test_whole_numbers_are_features_and_k_may_be_numpys():
+    real, fake = (10 * normal(40, 3)).long(), (10 * normal(30, 3, seed=1)).long()
+    assert frechet_distance(real, fake) == frechet_distance(real.double(), fake.double())
+    assert neighbors(real, fake, k=np.int64(3)) == neighbors(real.double(), fake.double(), k=3)
+    with pytest.raises(ValueError, match=r"k is 3.0: expected a whole number"):
+        neighbors(real, fake, k=3.0)

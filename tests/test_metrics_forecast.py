@@ -105,3 +105,34 @@ def test_errors_say_what_was_given():
     for call in (lambda: pinball(tensor(0), tensor(0), 80), lambda: interval(normal_draws(5, 2), 80)):
         with pytest.raises(ValueError, match="level is 80: expected a probability between 0 and 1"):
             call()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_forecast_that_is_not_finite_is_refused(bad):
+    """A comparison with NaN is false: a forecast of NaN would count as one that always misses."""
+    draws, y = normal_draws(10, 3), tensor(0.0, 1.0, math.nan)
+    draws[4, 1] = bad
+    for call in (crps_samples, coverage, lambda draws, y: interval(draws)):
+        with pytest.raises(ValueError, match=rf"draws\[4, 1\] is {bad}: expected finite numbers"):
+            call(draws, y)
+    with pytest.raises(ValueError, match=rf"mean\[0\] is {bad}"):
+        crps_gaussian(tensor(bad), tensor(1.0), tensor(0.0))
+    with pytest.raises(ValueError, match=rf"std\[0\] is {bad}"):
+        crps_gaussian(tensor(0.0), tensor(bad), tensor(0.0))
+    with pytest.raises(ValueError, match=rf"quantile\[0\] is {bad}"):
+        pinball(tensor(bad), tensor(0.0), 0.5)
+
+
+def test_the_score_of_draws_is_the_same_far_from_zero():
+    draws, y = (normal_draws(50, 4) * 64).round() / 64, tensor(0.5, -2.0, 5.0, 0.0)
+    assert torch.allclose(crps_samples(draws + 2.0**40, y + 2.0**40), crps_samples(draws, y), rtol=1e-4, atol=0)
+
+
+def test_whole_numbers_are_a_forecast():
+    draws, y = torch.tensor([[1, 5], [2, 7], [4, 7]]), torch.tensor([3, 3])
+    assert torch.equal(crps_samples(draws, y), crps_samples(draws.double(), y.double()))
+    assert torch.equal(coverage(draws, y), coverage(draws.double(), y.double()))
+    with pytest.raises(
+        ValueError, match=r"the shapes are mean \(2,\), std \(\), y \(3,\): expected shapes that broadcast"
+    ):
+        crps_gaussian(torch.zeros(2), torch.ones(()), torch.zeros(3))

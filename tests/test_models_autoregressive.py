@@ -273,7 +273,7 @@ def test_errors_of_autoregressions_say_what_to_do(sunspots):
         Autoregression(1, "full")
     with pytest.raises(NotFittedError, match=r"has no coefficients: call fit or from_parameters"):
         _ = Autoregression(1).coefficients
-    with pytest.raises(TypeError, match=r"of type list: expected a torch\.Tensor"):
+    with pytest.raises(TypeError, match=r"x is a list: expected a torch\.Tensor; use torch\.as_tensor"):
         Autoregression(1).fit([1.0, 2.0])
     with pytest.raises(ValueError, match=r"shape \(1, 309\): expected finite values \(T,\)"):
         Autoregression(1).fit(sunspots[None])
@@ -302,6 +302,69 @@ def test_errors_of_autoregressions_say_what_to_do(sunspots):
         plain.conditional(tensor(NAN, NAN, 1.0))
     with pytest.raises(ValueError, match="max_order is 200"):
         aic_by_order(sunspots, 200)
+
+
+@pytest.mark.parametrize("make", [lambda: Autoregression(2), lambda: Autoregression(2, "exact"), lambda: ARCH(2)])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0, 1e7, 1e-12])
+def test_a_constant_series_is_refused_though_rounding_leaves_it_a_spread(make, value):
+    for dtype in (torch.float32, torch.float64):
+        with pytest.raises(ValueError, match="no noise is left to fit: x may be constant"):
+            make().fit(torch.full((100,), value, dtype=dtype))
+
+
+def test_a_series_that_its_past_tells_exactly_is_refused():
+    for x in (torch.arange(50.0), (0.3 * torch.arange(200, dtype=torch.float64)).sin()):
+        with pytest.raises(ValueError, match="no noise is left to fit"):
+            Autoregression(2).fit(x)
+
+
+@pytest.mark.parametrize("likelihood", ["conditional", "exact"])
+@pytest.mark.parametrize(("factor", "offset"), [(1, 1e4), (1, 1e7), (1e-12, 0), (1e12, 0), (1e-6, 1e3)])
+def test_offset_and_unit_of_a_series_change_nothing_else(sunspots, likelihood, factor, offset):
+    near, far = (Autoregression(3, likelihood).fit(x) for x in (sunspots, factor * sunspots + offset))
+    assert torch.allclose(far.coefficients, near.coefficients, atol=1e-5)
+    assert far.variance.item() == pytest.approx(near.variance.item() * factor**2, rel=1e-5)
+    nats = near.n_used * math.log(factor)
+    assert far.log_likelihood == pytest.approx(near.log_likelihood - nats, rel=1e-5)
+    ahead = near.forecast(sunspots, 4).mean, far.forecast(factor * sunspots + offset, 4).mean
+    assert torch.allclose((ahead[1] - offset) / factor, ahead[0], atol=1e-4)
+    if likelihood == "conditional":
+        aic = aic_by_order(sunspots, 4), aic_by_order(factor * sunspots + offset, 4)
+        assert [value - aic[0][0] for value in aic[0].values()] == pytest.approx(
+            [value - aic[1][0] for value in aic[1].values()], rel=1e-4, abs=1e-3
+        )
+
+
+def test_features_in_other_units_give_the_same_fit(sunspots):
+    f = waves(309)
+    units, offset = tensor(1e-9, 1e6, 1.0), tensor(0.0, 0.0, 2000.0)
+    near, far = Autoregression(2).fit(sunspots, f), Autoregression(2).fit(sunspots, f * units + offset)
+    assert torch.allclose(far.weights * units, near.weights, atol=1e-8)
+    assert far.log_likelihood == pytest.approx(near.log_likelihood, abs=1e-8)
+
+
+def test_a_series_of_no_more_than_p_values_and_a_row_without_any():
+    model = Autoregression.from_parameters(tensor(0.5, 0.2))
+    assert model.step_log_prob(tensor(1.0)).isnan().tolist() == [True]
+    assert model.step_log_prob(tensor(1.0, 2.0)).isnan().all()
+    rows = torch.tensor([[NAN, NAN, NAN], [1.0, NAN, 2.0]])
+    assert model.log_prob(rows)[0] == 0  # nothing is asked of it: probability 1
+    assert model.log_prob(rows)[1] == model.log_prob(rows[1:])[0]
+    for call in (lambda: Autoregression(5).fit(torch.randn(3)), lambda: Autoregression(1).fit(rows[0])):
+        with pytest.raises(ValueError, match="only 0 values have all their"):
+            call()
+    with pytest.raises(ValueError, match="max_order is 5: only 0 values"):
+        aic_by_order(torch.randn(3), 5)
+    with pytest.raises(ValueError, match="give a longer past"):
+        model.forecast(tensor(1.0), 2)
+    with pytest.raises(ValueError, match=r"x has 1 values: an AR\(2\) needs 2 before"):
+        model.conditional(tensor(NAN))
+
+
+def test_parameters_that_are_no_numbers_are_refused():
+    for wrong in ({"coefficients": tensor(NAN)}, {"intercept": math.inf}, {"variance": NAN}, {"weights": tensor(NAN)}):
+        with pytest.raises(ValueError, match="expected"):
+            Autoregression.from_parameters(**{"coefficients": tensor(0.5)} | wrong)
 
 
 # --- variance that moves
@@ -370,8 +433,12 @@ def test_errors_of_arch_say_what_to_do():
         ARCH(10).fit(torch.zeros(20))
     with pytest.raises(ValueError, match="expected intercept > 0"):
         ARCH.from_parameters(0.0, tensor(0.1))
-    with pytest.raises(ValueError, match=r"expected \(T,\) of finite values"):
+    with pytest.raises(ValueError, match=r"shape \(1, 30\): expected \(T,\) of finite values"):
+        ARCH(1).fit(torch.ones(1, 30))
+    with pytest.raises(ValueError, match=r"x\[0\] is nan: expected finite numbers"):
         ARCH(1).fit(tensor(*[NAN] * 30))
+    with pytest.raises(ValueError, match=r"coefficients\[0\] is nan: expected finite numbers"):
+        ARCH.from_parameters(1.0, tensor(NAN))
 
 
 # --- neural

@@ -392,8 +392,19 @@ def test_rows_defaults_and_quotes_are_read(tmp_path):
         (BIF % "(yes) 0.5, 0.5;", r"tiny.bif: the table of 'b' has no row for \(no\)"),
         (BIF % "(yes) 0.5, 0.5; (no) 1;", r"row \(no\) of 'b' has 1 numbers: expected 2"),
         (BIF % "(yes) 0.5, 0.5; (maybe) 0.5, 0.5;", r"row \(maybe\) of 'b' does not name a state of each of a"),
-        (BIF % "table 0.5, 0.5, 0.5, 0.5;", r"row table of 'b' has 4 numbers"),
-        (BIF % "table 0.5, 0.5;", r"'b' has parents and a `table`: write a row for each of their states"),
+        (BIF % "table 0.5, 0.5;", r"tiny.bif, line 5: row table of 'b' has 2 numbers: expected 4"),
+        (BIF % "table 0.5 0.5 0.5 0.5; (yes) 0.5 0.5;", r"line 5: row \(yes\) of 'b' says again what a row before it"),
+        (BIF % "(yes) 0.5 0.5; (no) 1 0; (yes) 0 1;", r"line 5: row \(yes\) of 'b' says again"),
+        (BIF % "(yes) 0.5 0.5; (no) 1 one;", r"line 5: row \(no\) of 'b' has 'one' where a number is expected"),
+        (BIF % "(yes) 0.5 0.5; (no) nan 1;", r"line 5: row \(no\) of 'b' has 'nan' where a number"),
+        (BIF % "(yes) 0.5 0.5; (no) 0.5 0.6;", r"tiny.bif: the table of 'b' sums to 1.1 given a = no"),
+        (BIF % "(yes) 0.5 0.5; oops 0.5 0.6;", r"line 5: 'oops' in the table of 'b': expected a row"),
+        ((BIF % "default 0.5, 0.5;") * 2, r"tiny.bif, line 9: variable 'a' is declared a second time"),
+        ((BIF % "default 1 0;") + "probability ( a ) { table 0 1; }", r"line 7: 'a' has a second probability block"),
+        ((BIF % "default 1 0;").replace("yes, no", "no, no"), r"line 3: variable 'a' lists a state twice: no, no"),
+        ((BIF % "default 1 0;").replace("0.7; }", "0.7;"), r"line 6: this block has no end"),
+        ((BIF % "default 1 0;").replace('"low"', '"low'), r"line \d: "),
+        ((BIF % "default 1 0;").replace("b | a", "b | b"), r"tiny.bif: the arrows form a cycle"),
         ((BIF % "default 0.5, 0.5;").replace("b | a", "b | c"), r"names \['c'\], which the file does not declare"),
         ((BIF % "default 0.5, 0.5;").replace("[ 2 ]", "[ 3 ]"), r"variable 'a' says 3 states but lists 2"),
         ((BIF % "default 0.5, 0.5;").replace("type discrete [ 2 ]", "type real [ 2 ]"), r"'a' is not discrete"),
@@ -403,6 +414,126 @@ def test_rows_defaults_and_quotes_are_read(tmp_path):
 def test_a_file_that_is_no_network_is_refused(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         BayesianNetwork.from_bif(written(tmp_path, text))
+
+
+JAVABAYES = """// Bayesian network "Dog" as JavaBayes writes it
+network "Dog" { //2 variables and 2 probability distributions
+        property "credal-set constant-density-bounded 1.1" ;
+}
+variable  "light on" { //2 values
+        type discrete[2] {  "true"  "not, (yet) {x}" };
+        property "position = (218, 195)" ;
+        property "see http://example.org/a;b // no comment" ;
+}
+variable  "family-out" { //3 values
+        type discrete[3] {  "1"  "0"  "2" };
+}
+probability (  "light on"  "family-out" ) { //2 variable(s) and 6 values
+        property "kind // of table" ;
+        table 0.6 0.05 0.3
+              0.4 0.95 0.7 ; // p(light on = true | family-out = 1, 0, 2), then of the other state
+}
+probability (  "family-out" ) { //1 variable(s) and 3 values
+        table 0.15 0.8 0.05 ;
+}
+"""
+
+
+def test_what_javabayes_writes_is_read(tmp_path):
+    network = BayesianNetwork.from_bif(written(tmp_path, JAVABAYES))
+    assert network.parents == {"family-out": (), "light on": ("family-out",)}
+    assert network.states == {"family-out": ("1", "0", "2"), "light on": ("true", "not, (yet) {x}")}
+    assert network.tables["light on"].tolist() == [[0.6, 0.4], [0.05, 0.95], [0.3, 0.7]]
+    assert network.query("light on", {"family-out": "0"}).tolist() == [0.05, 0.95]
+    assert network.query("light on", {"family-out": 2}).tolist() == [0.3, 0.7]  # name and number say the same
+    with pytest.raises(ValueError, match=r"state 1 of 'family-out' could be the one called '1' or number 1 of 1, 0, 2"):
+        network.query("light on", {"family-out": 1})
+
+
+def test_a_table_with_two_parents_is_in_the_order_of_the_format(tmp_path):
+    """The dog problem of JavaBayes: p(dog-out | bowel-problem, family-out), 0.97 with the family at home."""
+    blocks = [f"variable {name} {{\n type discrete [2] {{ true false }};\n}}\n" for name in "dbf"]
+    tables = {"b": "0.01 0.99", "f": "0.15 0.85", "d b f": "0.99 0.97 0.9 0.3 0.01 0.03 0.1 0.7"}
+    blocks += [f"probability ( {names} ) {{\n table {numbers} ;\n}}\n" for names, numbers in tables.items()]
+    path = written(tmp_path, "".join(blocks))
+    ours = BayesianNetwork.from_bif(path)
+    assert ours.tables["d"].tolist() == [[[0.99, 0.01], [0.97, 0.03]], [[0.9, 0.1], [0.3, 0.7]]]
+    from pgmpy.readwrite import BIFReader
+
+    theirs = BIFReader(string=path.read_text()).get_model().get_cpds("d")
+    assert torch.equal(ours.tables["d"].movedim(-1, 0), torch.as_tensor(theirs.values))
+
+
+def test_what_pgmpy_writes_is_read(tmp_path):
+    """Names and states with blanks, which it writes without quotes, and properties."""
+    from pgmpy.factors.discrete import TabularCPD
+    from pgmpy.models import DiscreteBayesianNetwork
+    from pgmpy.readwrite import BIFWriter
+
+    model = DiscreteBayesianNetwork([("sun", "road")])
+    names = {"sun": ["0", "1"], "road": ["dry", "wet", "icy"]}
+    model.add_cpds(
+        TabularCPD("sun", 2, [[0.25], [0.75]], state_names={"sun": names["sun"]}),
+        TabularCPD("road", 3, [[0.5, 0.125], [0.25, 0.625], [0.25, 0.25]], ["sun"], [2], state_names=names),
+    )
+    model.nodes["sun"]["source"] = "http://example.org/a, (b)"
+    text = str(BIFWriter(model))
+    blanks = text.replace("sun", "the sun").replace("icy", "very icy")
+    for written_text, sun, icy in ((text, "sun", "icy"), (blanks, "the sun", "very icy")):
+        network = BayesianNetwork.from_bif(written(tmp_path, written_text))
+        assert network.states == {sun: ("0", "1"), "road": ("dry", "wet", icy)}
+        assert network.tables["road"].tolist() == [[0.5, 0.25, 0.25], [0.125, 0.625, 0.25]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_names_in_other_encodings_are_read(tmp_path, encoding):
+    path = tmp_path / "tiny.bif"
+    path.write_bytes((BIF % "default 0.5, 0.5;").replace("low", "größer").encode(encoding))
+    assert BayesianNetwork.from_bif(path).states["b"] == ("größer", "high")
+
+
+def test_bytes_that_are_no_text_name_file_and_line(tmp_path):
+    path = tmp_path / "tiny.bif"
+    path.write_bytes(b"network x { }\nvariable \x81 { }")
+    with pytest.raises(
+        ValueError, match=r"tiny.bif, line 2: this text is not in utf-8-sig or cp1252: save it as UTF-8"
+    ):
+        BayesianNetwork.from_bif(path)
+    path.write_bytes(b"\x1f\x8b\x08 no more")
+    with pytest.raises(ValueError, match=r"tiny.bif is a damaged gzip file"):
+        BayesianNetwork.from_bif(path)
+
+
+@pytest.mark.parametrize("text", [JAVABAYES, BIF % "default 0.5, 0.5; (no) 1e-1, 0.9;"])
+def test_a_file_cut_anywhere_is_refused_by_name(tmp_path, text):
+    end = text.rindex("}")
+    for at in range(0, end, 3):
+        with pytest.raises(ValueError, match=r"tiny\.bif"):
+            BayesianNetwork.from_bif(written(tmp_path, text[:at]))
+
+
+def test_a_table_over_more_names_than_letters_is_refused():
+    names = [f"v{i}" for i in range(60)]
+    chain = BayesianNetwork({}, {name: ["a", "b"] for name in names}).fit(torch.zeros(1, 60).long())
+    single = BayesianNetwork({}, {name: ["a"] for name in names}).fit(torch.zeros(1, 60).long())
+    for network in (chain, single):
+        with pytest.raises(
+            ValueError, match=r"this needs a table of \d+ variables .*: ask for fewer variables at once"
+        ):
+            network.query(names)
+
+
+def test_where_states_are_numbers_their_names_count():
+    network = BayesianNetwork({"b": ["a"]}, {"a": [1, 2, 5], "b": range(2)}).fit(torch.tensor([[0, 0], [1, 1], [2, 0]]))
+    assert network.query("b", {"a": 1}).tolist() == network.query("b", {"a": np.int64(1)}).tolist() == [1, 0]
+    assert network.query("b", {"a": 2}).tolist() == [0, 1]
+    for wrong in (0, 1.5, "1", None):
+        with pytest.raises(ValueError, match="state"):
+            network.query("b", {"a": wrong})
+    named = BayesianNetwork({}, {"a": ["x", "y"]}).fit(torch.tensor([[0], [1]]))
+    for wrong in (1.5, None, -1, 2):
+        with pytest.raises(ValueError, match="state"):
+            named.log_evidence({"a": wrong})
 
 
 # --- errors ---

@@ -9,6 +9,7 @@ import zuko
 from torch import nn
 from zuko.transforms import MonotonicRQSTransform
 
+from utils.data import load
 from utils.models.flows import (
     ActNorm,
     Affine,
@@ -33,6 +34,8 @@ from utils.models.flows import (
     convnet,
     glow,
     maf,
+    mnist_flow,
+    pixel_flow,
     real_nvp,
     spline_autoregressive,
     spline_coupling,
@@ -616,6 +619,29 @@ def test_a_flow_from_coarse_to_fine_starts_uniform_and_moves_all_but_one_pixel_b
     assert_inverts(model, drawn)
 
 
+def gray_mnist(part):
+    mnist = load("mnist")
+    return ((mnist.x_train[:2000] if part == "train" else mnist.x_test[mnist.test_part(200)]) * 255).round()
+
+
+def test_a_flow_of_pixels_starts_with_the_gray_values_of_its_images():
+    x = gray_mnist("train")
+    flow = pixel_flow(x, hidden=4, generator=generator())
+    with torch.no_grad():
+        nats = -flow.log_prob(x[:100]).mean() / 784
+    share = torch.bincount(x.flatten().long(), minlength=256).double() / x.numel()
+    entropy = -(share * share.clamp(min=1e-12).log()).sum()
+    assert abs(nats - entropy) < 0.1  # wide bins cost a little, and 100 images are not all
+    black = (flow.sample(20, generator()) == 0).double().mean()
+    assert abs(black - share[0]) < 0.02
+
+
+def test_the_trained_flow_of_pixels_is_far_better_than_its_start():
+    with torch.no_grad():
+        bits = -mnist_flow(generator()).log_prob(gray_mnist("test")).mean() / 784 / math.log(2)
+    assert bits < 1.25
+
+
 @pytest.mark.parametrize("name", ["glow", "coarse to fine", "spline_coupling"])
 def test_under_autocast_only_the_networks_are_coarse(name):
     """z and log_det keep full precision, and the inverse still undoes the transform."""
@@ -632,11 +658,44 @@ def test_under_autocast_only_the_networks_are_coarse(name):
         exact = model(x)
         with torch.autocast("cpu", torch.bfloat16):
             z, log_det = model(x)
-            if name != "coarse to fine":  # its last pixels are drawn one by one, which rounds otherwise
-                assert_close(model.inverse(z)[0], x, 1e-3)
+            assert_close(model.inverse(z)[0], x, 1e-3)
     assert z.dtype == log_det.dtype == torch.float32
     assert not torch.equal(log_det, exact[1])
     assert_close(log_det, exact[1], 1.0, 0.05)
+
+
+@pytest.mark.parametrize("make", [maf, spline_autoregressive])
+def test_under_autocast_an_autoregressive_flow_keeps_full_precision(make):
+    """Step by step a coarse network would say something else than in one pass, and z would be another x's."""
+    model, x = shaken(make(5, 3, generator=generator()), 0.1).float(), randn(50, 5).float()
+    with torch.no_grad():
+        z, log_det = model(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert_close(model.inverse(z)[0], x, 1e-4)
+            assert torch.equal(model(x)[0], z)
+            assert torch.equal(model(x)[1], log_det)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_bytes_are_dequantized(dtype):
+    x = torch.tensor([[0, 7, 255], [128, 255, 1]], dtype=dtype)
+    transform = Dequantization(256, generator=generator())
+    z, _ = transform(x)
+    assert torch.equal(transform.inverse(z)[0], x.float())
+    flow = Flow([Dequantization(256, generator=generator())], UnitCube(3))
+    assert_close(flow.log_prob(x), torch.full((2,), -3 * math.log(256)), 1e-4)
+    assert flow.double().log_prob(x).dtype == torch.float64
+    with pytest.raises(ValueError, match="expected whole numbers from 0 to 199"):
+        Dequantization(200)(x)
+
+
+def test_whole_numbers_are_data_and_other_dtypes_are_named():
+    model, x = shaken(real_nvp(2, generator=generator())).float(), torch.tensor([[1, -2], [0, 3]])
+    assert torch.equal(model.log_prob(x), model.log_prob(x.float()))
+    with pytest.raises(TypeError, match=r"x has dtype torch.float64: expected torch.float32"):
+        model.log_prob(x.double())
+    with pytest.raises(TypeError, match=r"x is a list: expected a torch\.Tensor"):
+        model.log_prob([[0.0, 1.0]])
 
 
 def test_dequantized_values_round_back_and_uniform_noise_loses_only_the_cell():

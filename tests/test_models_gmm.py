@@ -376,6 +376,62 @@ def test_the_dense_form_steps_aside_where_it_would_lose_digits():
         assert_close(model.covariances[j], x[which == j].T.cov(correction=0) + 1e-6 * torch.eye(2), rtol=1e-7)
 
 
+def reference(model, x):
+    """log p(x) by PyTorch's densities, one component at a time, in float64."""
+    parts = []
+    for k in range(model.n_components):
+        covariance = model._full()[k]
+        scale = covariance if model.dense else covariance.diag()
+        normal = torch.distributions.MultivariateNormal(model._parameters["means"][k], scale)
+        parts.append(model._parameters["weights"][k].log() + normal.log_prob(x.double()))
+    return torch.stack(parts).logsumexp(0)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("distance", [1e4, 1e6])
+def test_clusters_far_apart_keep_their_digits(kind, distance, holes):
+    x, which = blobs(400, 3, 2, distance=0.0)
+    x = 0.01 * x / x.std(0)
+    x[which == 1] += distance
+    known_x = x.clone()
+    x = with_holes(x, 0.1) if holes else x
+    means = torch.stack([known_x[which == 0].mean(0), known_x[which == 1].mean(0)])
+    options = {"tol": 0, "max_iter": 3, "reg_covar": 0, "weights_init": tensor(0.5, 0.5), "means_init": means}
+    shapes = {"full": (2, 3, 3), "tied": (3, 3), "diag": (2, 3), "spherical": (2,)}
+    start_at = 1e-4 * (
+        torch.eye(3).double().expand(shapes[kind])
+        if len(shapes[kind]) > 1 and kind in ("full", "tied")
+        else torch.ones(shapes[kind]).double()
+    )
+    model = GaussianMixture(2, kind, covariances_init=start_at, **options).fit(x)
+    assert_close(model.log_prob(known_x), reference(model, known_x), rtol=1e-6, atol=1e-6)
+    if not holes:
+        own = torch.stack([known_x[which == j].var(0, correction=0) for j in range(2)])  # (2, D)
+        if kind == "diag":
+            assert_close(model.covariances, own, rtol=1e-6)
+        if kind == "spherical":
+            assert_close(model.covariances, own.mean(1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("offset", [1e4, 1e8])
+def test_a_fit_far_from_zero_is_the_same(kind, offset):
+    x = (blobs(300, 2, 3)[0] * 2**12).round() / 2**12  # so that x + offset is exact
+    near, far = (fresh(kind, 3, max_iter=10).fit(rows) for rows in (x, x + offset))
+    assert_close(far.history_, near.history_, rtol=1e-6)
+    assert_close(far.means - offset, near.means, atol=1e-5 * offset / 1e4)
+    assert_close(far.covariances, near.covariances, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("dim", [3, 80])
+def test_float32_far_from_zero_is_what_float64_says_of_the_same_numbers(kind, dim):
+    x = (0.01 * blobs(300, dim, 2)[0] + 1000).float()
+    model = GaussianMixture(2, kind, max_iter=3, generator=generator()).fit(x)
+    assert_close(model.log_prob(x), reference(model, x).float(), rtol=1e-4, atol=1e-2)
+
+
 def test_both_forms_agree():
     x, _ = blobs(300)
     model = known("full")
@@ -470,6 +526,12 @@ def test_a_gpu_agrees(kind):
         (lambda: GaussianMixture(2, "round"), "covariance_type is 'round': expected one of full"),
         (lambda: GaussianMixture(2, init="best"), "init is 'best': expected one of 'k-means"),
         (lambda: BernoulliMixture(2, alpha=-1), "alpha is -1"),
+        (lambda: BernoulliMixture(2, alpha=NAN), "alpha is nan"),
+        (lambda: GaussianMixture(2, tol=NAN), "tol is nan"),
+        (lambda: GaussianMixture(2, reg_covar=NAN), "reg_covar is nan"),
+        (lambda: GaussianMixture(1).fit(torch.ones(4, 0)), r"shape \(4, 0\): expected \(B, D\), not empty"),
+        (lambda: BernoulliMixture.from_parameters(tensor(NAN, NAN), tensor([0.5], [0.5])), "weights sum to nan"),
+        (lambda: GaussianMixture.from_parameters(tensor(NAN), tensor([0]), tensor(1.0), "spherical"), "not finite"),
         (lambda: GaussianMixture(2).fit(blobs()[0].numpy()), "torch.as_tensor"),
         (lambda: GaussianMixture(2).fit(torch.ones(5, 2, dtype=torch.int64)), "x.float()"),
         (lambda: GaussianMixture(2).fit(torch.ones(5)), r"shape \(5,\): expected \(B, D\)"),

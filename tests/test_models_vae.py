@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from utils.data import load
 from utils.models.vae import (
     VAE,
     conv_decoder,
@@ -17,6 +18,8 @@ from utils.models.vae import (
     fit_ppca,
     gaussian_kl,
     linear_vae,
+    mnist_conv_vae,
+    mnist_map_vae,
     ppca_log_prob,
     reparameterise,
 )
@@ -465,3 +468,19 @@ def test_a_linear_vae_reaches_ppca(seed):
 def test_bad_input_gets_a_clear_error(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+# --- the models that come with the course
+
+
+@pytest.mark.parametrize(("make", "shape", "highest", "used"), [
+    (mnist_conv_vae, (1, 28, 28), 119, 5),
+    (mnist_map_vae, (784,), 158, 2),
+])  # fmt: skip
+def test_a_trained_model_reaches_its_bound_and_uses_its_code(make, shape, highest, used):
+    mnist = load("mnist").binarized()
+    x = mnist.x_test[mnist.test_part(500)].reshape(-1, *shape)
+    with torch.no_grad():
+        parts = make().parts(x, generator=generator())
+    assert -(parts.reconstruction - parts.kl.sum(1)).mean() < highest
+    assert (parts.kl.mean(0) > 0.5).sum() >= used

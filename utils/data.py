@@ -26,6 +26,7 @@ from utils.validation import whole
 FOLDER = ROOT / "data"
 # The binary test set is part of the course: every number measured on it compares with every other one.
 BINARY_TRAIN_SEED, BINARY_TEST_SEED = 0, 1
+TEST_PART_SEED = 2
 DIGIT_NAMES = tuple("0123456789")
 CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
@@ -95,6 +96,25 @@ class Dataset:
             x_test=binarize(self.x_test, torch.Generator().manual_seed(BINARY_TEST_SEED)),
             levels=2,
         )
+
+    def test_part(self, n: int) -> Tensor:
+        """Indices `(n,)` of a fixed random part of the test set: the first `n` of one permutation.
+
+        Take this where a part has to do. The first images of MNIST's test set are easier than its last ones, so that a
+        slice from its beginning is no sample of it. The part is the same in every run; a larger one holds a smaller.
+
+        Raises:
+            ValueError: for less than one example, or more than the test set has.
+
+        >>> mnist = load("mnist")
+        >>> few = mnist.test_part(1000)
+        >>> mnist.x_test[few].shape, mnist.y_test[few].shape
+        (torch.Size([1000, 1, 28, 28]), torch.Size([1000]))
+        """
+        n = whole("n", n)
+        if n > len(self.x_test):
+            raise ValueError(f"the test set of {self.name!r} has {len(self.x_test)} examples: n={n} are too many")
+        return torch.randperm(len(self.x_test), generator=torch.Generator().manual_seed(TEST_PART_SEED))[:n]
 
     def describe(self) -> str:
         """Some lines to read: sizes, range of values, classes, license and source."""

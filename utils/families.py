@@ -36,7 +36,7 @@ FAMILIES = (
         "exact",
         "at once",
         "where you put one",
-        "answers any question, readable, causes",
+        "answers any question, readable",
         "tens of variables, not pixels",
     ),
     Family(

@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from utils.validation import whole
+
 
 def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers, `(B, widths[0])` → `(B, widths[-1])`, with an activation after each but the last.
@@ -25,7 +27,7 @@ def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
             f"mlp got {len(widths)} width(s): expected at least an input and an output, as in mlp(2, 64, 1)"
         )
     layers = []
-    for before, after in itertools.pairwise(widths):
+    for before, after in itertools.pairwise(whole("width", width) for width in widths):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -45,6 +47,11 @@ class MLP(nn.Module):
         super().__init__()
         if not hidden:
             raise ValueError("hidden is empty: expected the size of at least one hidden layer")
+        inputs, outputs, hidden = (
+            whole("inputs", inputs),
+            whole("outputs", outputs),
+            [whole("hidden", h) for h in hidden],
+        )
         layers = [start(nn.Linear(before, after), generator) for before, after in itertools.pairwise([inputs, *hidden])]
         self.layers = nn.ModuleList([*layers, start(nn.Linear(hidden[-1], outputs), zero=True)])
 
@@ -88,6 +95,7 @@ class MADE(MLP):
         generator: Generator | None = None,
         direct: bool = False,
     ):
+        dim, outputs = whole("dim", dim, 0), whole("outputs", outputs)
         if dim < 2:
             raise ValueError(f"dim is {dim}: expected at least 2, a single coordinate has nothing to depend on")
         super().__init__(dim, dim * outputs, hidden, generator)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from utils.validation import whole
+
 # The standard deviation of the noise on each coordinate, in the final units.
 RINGS_NOISE = 0.06
 MOONS_NOISE = 0.1
@@ -29,6 +31,7 @@ def _noise(n: int, scale: float, generator: Generator) -> Tensor:
 
 
 def _parts(n: int, count: int, generator: Generator) -> Tensor:
+    n = whole("n", n, 0)
     return torch.randint(count, (n,), generator=generator)
 
 

@@ -110,6 +110,7 @@ class Trainer:
     ):
         epochs, batch_size = whole("epochs", epochs), whole("batch_size", batch_size)
         patience = None if patience is None else whole("patience", patience)
+        warmup, seed = whole("warmup", warmup, 0), whole("seed", seed, -(2**63))
         if not callable(schedule) and schedule not in SCHEDULES:
             raise ValueError(f"schedule is {schedule!r}: expected one of {', '.join(SCHEDULES)}, or a function")
         if ema is not None and not 0 <= ema < 1:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from utils.data import binarize as draw_binary
 from utils.training import Trainer
-from utils.validation import whole
+from utils.validation import as_parameters, tensor, whole
 
 Choose = Callable[[int, Tensor], Tensor]
 
@@ -160,13 +160,11 @@ class AutoregressiveImages(nn.Module):
         return nn.Parameter(torch.zeros(self.symbols - 1, *self.grid))
 
     def _check(self, x: Tensor) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
-        if x.ndim != 4 or x.shape[1:] != (1, *self.shape) or not len(x) or not x.is_floating_point():
+        if tensor("x", x).ndim != 4 or x.shape[1:] != (1, *self.shape) or not len(x) or not x.is_floating_point():
             what = f"(B, 1, {self.shape[0]}, {self.shape[1]}) with B > 0 in floating point"
             raise ValueError(f"x has shape {tuple(x.shape)} and type {x.dtype}: expected {what}")
         if not (x * (x - 1) == 0).all():
             raise ValueError(
                 "x holds values other than 0 and 1: draw them with utils.data.binarize, or fit(binarize=True)"
             )
-        return x
+        return as_parameters("x", x, self)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from utils.models.autoregressive.images import AutoregressiveImages, Choose
+from utils.validation import whole
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -22,7 +23,7 @@ class MaskedConv2d(nn.Conv2d):
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, center: bool):
-        if size < 1 or size % 2 == 0:
+        if whole("size", size) % 2 == 0:
             raise ValueError(f"size is {size}: expected an odd number, so that the kernel has a center")
         super().__init__(inputs, outputs, size, padding=size // 2)
         before = torch.arange(size * size).view(size, size)

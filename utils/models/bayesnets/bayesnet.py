@@ -41,9 +41,12 @@ class BayesianNetwork(Network):
 
     @classmethod
     def from_bif(cls, path: str | Path) -> BayesianNetwork:
-        """The network of a file in the Bayesian interchange format, plain or compressed by gzip."""
+        """The network of a file in the Bayesian interchange format, plain or compressed by gzip; see `read_bif`."""
         parents, states, tables = read_bif(path)
-        return cls(parents, {name: states[name] for name in topological(parents)}, tables)
+        try:
+            return cls(parents, {name: states[name] for name in topological(parents)}, tables)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     # --- learning and sampling: forward along the arrows ---
 
@@ -57,7 +60,7 @@ class BayesianNetwork(Network):
         With α = 0 a row whose parents never have these states in `x` says nothing: it becomes uniform.
         """
         columns = self.columns(x)
-        if not alpha >= 0:
+        if not 0 <= alpha < math.inf:
             raise ValueError(f"alpha is {alpha}: expected a count of 0 or more")
         tables = {}
         for name in self.variables:

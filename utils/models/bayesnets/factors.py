@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 MAX_CELLS = 2**26  # half a GiB in float64
+MAX_NAMES = len(string.ascii_letters)  # letters that einsum knows
 GROUP = 8  # factors that are multiplied at once
 SMALL = 1e-250  # a sum below this may have lost parts of it to numbers that are too small
 
@@ -53,6 +54,8 @@ def product(factors: Sequence[Factor], without: str | None = None, scaled: bool 
     while len(factors) > GROUP:
         factors = [product(factors[:GROUP], None, scaled), *factors[GROUP:]]
     scopes, tables, scales = zip(*factors, strict=True)
+    if len(set(itertools.chain(*scopes))) > MAX_NAMES:
+        _check_size(factors)
     names, subscripts = _subscripts(scopes, without)
     if math.prod([table.size for table in tables]) > MAX_CELLS:  # at least as many as the product has
         _check_size(factors)
@@ -73,9 +76,10 @@ def _subscripts(scopes: tuple[tuple[str, ...], ...], without: str | None) -> tup
 
 def _check_size(factors: Sequence[Factor]) -> None:
     sizes = {name: size for factor in factors for name, size in zip(factor.names, factor.values.shape, strict=True)}
-    if (cells := math.prod(sizes.values())) > MAX_CELLS:
+    if (cells := math.prod(sizes.values())) > MAX_CELLS or len(sizes) > MAX_NAMES:
         raise ValueError(
-            f"this needs a table of {len(sizes)} variables with {cells:.1e} cells, more than {MAX_CELLS:.1e}:"
+            f"this needs a table of {len(sizes)} variables with {cells:.1e} cells, more than {MAX_CELLS:.1e} cells or"
+            f" {MAX_NAMES} variables:"
             " ask for fewer variables at once, or use sampling"
         )
 

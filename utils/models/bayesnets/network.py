@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from utils.models.bayesnets.factors import Factor, lookup
 from utils.models.estimator import Estimator, NotFittedError
+from utils.validation import whole
 
 TOLERANCE = 1e-6  # published tables are rounded: rows such as 0.3333333 three times are taken as they stand
 
@@ -109,17 +109,23 @@ class Network(Estimator):
 
     def _index(self, evidence: Mapping[str, str | int] | None) -> dict[str, int]:
         """States by name or number → by number."""
-        fixed = {}
-        for name, state in (evidence or {}).items():
-            lookup(name, self.variables, "variable")
-            known = self.states[name]
-            if not isinstance(state, str) and state not in known:
-                if not 0 <= operator.index(state) < len(known):
-                    raise ValueError(f"state {state} of {name!r} is out of range: it has {len(known)} states, from 0")
-                fixed[name] = operator.index(state)
-            else:
-                fixed[name] = lookup(state, known, f"state of {name!r} called")
-        return fixed
+        return {name: self._state(name, state) for name, state in (evidence or {}).items()}
+
+    def _state(self, name: str, state: str | int) -> int:
+        """The number of a state that is given by name or number; where the names are numbers, by its name alone."""
+        lookup(name, self.variables, "variable")
+        known = self.states[name]
+        if isinstance(state, str) or state in known or not all(isinstance(other, str) for other in known):
+            return lookup(state, known, f"state of {name!r} called")
+        number = whole(f"the state of {name!r}", state, -math.inf)
+        if str(number) in known and known.index(str(number)) != number:
+            raise ValueError(
+                f"state {number} of {name!r} could be the one called {str(number)!r} or number {number} of"
+                f" {', '.join(known)}: give its name, as text"
+            )
+        if not 0 <= number < len(known):
+            raise ValueError(f"state {state} of {name!r} is out of range: it has {len(known)} states, from 0")
+        return number
 
     def _question(self, variables, evidence) -> tuple[tuple[str, ...], dict[str, int]]:
         variables, fixed = (variables,) if isinstance(variables, str) else tuple(variables), self._index(evidence)

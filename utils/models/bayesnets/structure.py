@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from utils.models.bayesnets.bayesnet import BayesianNetwork
 from utils.models.bayesnets.factors import MAX_CELLS, configuration, lookup
 from utils.models.bayesnets.network import ancestors
+from utils.validation import whole
 
 EPSILON = 1e-9  # a gain in nats below this is rounding
 
@@ -186,8 +187,7 @@ def hill_climb(
     """
     names = tuple(states)
     scores = FamilyScores(BayesianNetwork({}, states).columns(x), states)
-    if max_parents < 0 or restarts < 0:
-        raise ValueError(f"max_parents is {max_parents} and restarts {restarts}: expected 0 or more")
+    max_parents, restarts = whole("max_parents", max_parents, 0), whole("restarts", restarts, 0)
     best = _climb([frozenset()] * len(names), scores, max_parents)
     for _ in range(restarts):
         shaken = best

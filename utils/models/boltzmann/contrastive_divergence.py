@@ -17,7 +17,7 @@ class ContrastiveDivergence(Estimator):
 
     def fit(self, x: Tensor) -> Self:
         """Learn from `x` `(B, D)` of zeros and ones, or of probabilities in [0, 1]. Returns the model itself."""
-        x = self._check(x, fitting=True)
+        x = self._check(x, fitting=True).detach()
         frequency = (x.sum(0) + 0.5) / (len(x) + 1)  # never 0 or 1: a pixel that is always off has finite log-odds
         self.base_bias = frequency.logit()
         self.visible_bias, self.hidden_bias = self.base_bias.clone(), x.new_zeros(self.n_hidden)
@@ -27,7 +27,7 @@ class ContrastiveDivergence(Estimator):
 
     def partial_fit(self, x: Tensor) -> Self:
         """`epochs` more passes over `x`, from parameters and chains as they are; the rate falls to 0 once more."""
-        x, weights, size = self._check(x), self.weights, min(self.batch_size, len(x))
+        x, weights, size = self._check(x).detach(), self.weights, min(self.batch_size, len(x))
         batches = len(x) // size
         # Data above, samples below: one product of matrices serves both.
         v, h = (x.new_empty(2 * size, width) for width in weights.shape)

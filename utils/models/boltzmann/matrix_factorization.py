@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from utils.models.estimator import Estimator
 from utils.ratings import Ratings, check_pairs
-from utils.validation import whole
+from utils.validation import numbers, whole
 
 
 class MatrixFactorization(Estimator):
@@ -56,7 +56,10 @@ class MatrixFactorization(Estimator):
 
     def fit(self, ratings: Ratings) -> Self:
         """Learn from ratings. Returns the model itself."""
-        users, films, stars = ratings.users, ratings.films, ratings.stars
+        users, films, stars = ratings.users, ratings.films, numbers("stars", ratings.stars).detach().float()
+        check_pairs(users, films, ratings.n_users, ratings.n_films)
+        if stars.shape != users.shape:
+            raise ValueError(f"stars have shape {tuple(stars.shape)}: expected {tuple(users.shape)}, one for each pair")
         self.mean, self.history_ = stars.mean(), []
         self.user_bias, self.film_bias = torch.zeros(ratings.n_users), torch.zeros(ratings.n_films)
         self.user_factors = torch.zeros(ratings.n_users, self.rank)

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid, softplus
 from utils.models.boltzmann.contrastive_divergence import ContrastiveDivergence
 from utils.models.boltzmann.options import check_options
 from utils.models.boltzmann.partition import LogPartition, anneal, estimate, exact, expectations
-from utils.validation import whole
+from utils.validation import tensor, whole
 
 
 class Gradient(NamedTuple):
@@ -216,7 +216,14 @@ class RBM(ContrastiveDivergence):
             raise ValueError("clamp keeps entries of start: give start too")
         if start is None:
             start = self._draw(self.weights.new_full((n, len(self.weights)), 0.5), generator)
-        v = start = self._check(start, "start").expand(n, -1)
+        start = self._check(start, "start")
+        if len(start) not in (1, n) or (
+            clamp is not None and clamp.shape not in (start.shape[1:], (n, start.shape[1]))
+        ):
+            mask = "" if clamp is None else f" and clamp {tuple(clamp.shape)}"
+            expected = f"({n}, {start.shape[1]}), or one row for all{mask and ', and a mask of the same width'}"
+            raise ValueError(f"start has shape {tuple(start.shape)}{mask}: expected {expected}")
+        v = start = start.expand(n, -1)
         for _ in range(steps):
             v = self.gibbs_step(v, generator)
             v = v if clamp is None else torch.where(clamp, start, v)
@@ -226,9 +233,7 @@ class RBM(ContrastiveDivergence):
         return self.weights, self.visible_bias, self.hidden_bias
 
     def _check(self, x: Tensor, name: str = "x", fitting: bool = False) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name} is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor({name})")
-        if x.ndim != 2 or not len(x):
+        if tensor(name, x).ndim != 2 or not x.numel():
             raise ValueError(f"{name} has shape {tuple(x.shape)}: expected (B, D) with B > 0; use {name}.flatten(1)")
         width = x.shape[1] if fitting else self.n_hidden if name == "h" else len(self.weights)
         if x.shape[1] != width:

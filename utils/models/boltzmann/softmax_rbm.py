@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from utils.models.boltzmann.options import check_options
 from utils.models.estimator import Estimator
 from utils.ratings import Ratings, check_pairs
+from utils.validation import numbers
 
 HALF_STARS = tuple(half / 2 for half in range(1, 11))
 NEWTON_STEPS = 30  # of the biases: more change nothing that can be seen
@@ -85,6 +86,9 @@ class SoftmaxRBM(Estimator):
     def fit(self, ratings: Ratings) -> Self:
         """Learn from ratings; they are kept, for `predict` to condition on. Returns the model itself."""
         users, films, level = ratings.users, ratings.films, self._level(ratings.stars)
+        check_pairs(users, films, ratings.n_users, ratings.n_films)
+        if level.shape != users.shape:
+            raise ValueError(f"stars have shape {tuple(level.shape)}: expected {tuple(users.shape)}, one for each pair")
         count = torch.bincount(level, minlength=len(self.levels)).float()
         mean = (count @ self.levels) / len(level)
         deviation = ((count @ (self.levels - mean).square()) / len(level)).sqrt()
@@ -212,7 +216,8 @@ class SoftmaxRBM(Estimator):
         if not isinstance(stars, Tensor) or stars.ndim != 1 or not len(stars):
             given = tuple(stars.shape) if isinstance(stars, Tensor) else type(stars).__name__
             raise ValueError(f"stars is {given}: expected a torch.Tensor of shape (N,) with N > 0")
-        level = torch.searchsorted(self.levels, stars.float()).clamp_(max=len(self.levels) - 1)
+        stars = numbers("stars", stars).detach().float().contiguous()
+        level = torch.searchsorted(self.levels, stars).clamp_(max=len(self.levels) - 1)
         wrong = self.levels[level] != stars
         if wrong.any():
             raise ValueError(f"a rating is {stars[wrong][0]:g}: expected one of {self.levels.tolist()}; see levels=")

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from utils.models.weights import filled
 from utils.training import Trainer
+from utils.validation import as_parameters, numbers, tensor
 
 FEATURES = 64
 
@@ -40,17 +41,17 @@ class DigitClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-odds of the ten digits, `(B, 10)`."""
-        return self.head(self.body(_images(x)))
+        return self.head(self.body(_images(x, self)))
 
     @torch.no_grad()
     def features(self, x: Tensor, chunk: int = 2000) -> Tensor:
         """The 64 numbers from which the digit is told, `(B, 64)`, each at least 0."""
-        return torch.cat([self.body(rows) for rows in _images(x).split(chunk)])
+        return torch.cat([self.body(rows) for rows in _images(x, self).split(chunk)])
 
     @torch.no_grad()
     def predict(self, x: Tensor, chunk: int = 2000) -> Tensor:
         """The digit that each image most likely is, `(B,)`."""
-        return torch.cat([self(rows).argmax(1) for rows in _images(x).split(chunk)])
+        return torch.cat([self(rows).argmax(1) for rows in _images(x, self).split(chunk)])
 
     def fit(self, x: Tensor, y: Tensor, **options) -> Self:
         """Minimize the cross-entropy; `history_` has its mean in each epoch. Returns the classifier itself.
@@ -58,7 +59,7 @@ class DigitClassifier(nn.Module):
         `options` are those of `utils.training.Trainer`.
         """
         trainer = Trainer(self, lambda x, y, training: cross_entropy(self(x), y), **options)
-        self.history_ = trainer.fit((_images(x), y)).history
+        self.history_ = trainer.fit((_images(x, self), y)).history
         return self
 
 
@@ -67,9 +68,9 @@ def digit_classifier() -> DigitClassifier:
     return filled(DigitClassifier(), "mnist_classifier.safetensors")
 
 
-def _images(x: Tensor) -> Tensor:
-    if not x.is_floating_point() or not len(x) or x[0].numel() != 784:
+def _images(x: Tensor, model: DigitClassifier) -> Tensor:
+    if not tensor("x", x).is_floating_point() or not x.ndim or not len(x) or x[0].numel() != 784:
         raise ValueError(
             f"x has shape {tuple(x.shape)} and type {x.dtype}: expected gray values (B, 1, 28, 28) in floating point"
         )
-    return x.reshape(-1, 1, 28, 28)
+    return as_parameters("x", numbers("x", x), model).reshape(-1, 1, 28, 28)

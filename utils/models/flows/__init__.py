@@ -12,6 +12,7 @@ from utils.models.flows.flow import (
     spline_coupling,
 )
 from utils.models.flows.multiscale import FactorOut, Flatten, Squeeze, coarse_to_fine, convnet, glow
+from utils.models.flows.pixels import mnist_flow, pixel_flow
 from utils.models.flows.splines import Affine, Histogram, Spline
 from utils.models.flows.transforms import (
     ActNorm,
@@ -47,6 +48,8 @@ __all__ = [
     "convnet",
     "glow",
     "maf",
+    "mnist_flow",
+    "pixel_flow",
     "real_nvp",
     "spline_autoregressive",
     "spline_coupling",

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from utils.models.flows.splines import Affine, Histogram, Spline
 from utils.nets import MADE, check_width
+from utils.validation import whole
 
 Curve = Affine | Spline | Histogram
 
@@ -32,7 +33,7 @@ class Coupling(nn.Module):
 
     def __init__(self, dim: int, net: Callable[[int, int], nn.Module], curve: Curve | None = None, swap: bool = False):
         super().__init__()
-        if dim < 2:
+        if whole("dim", dim, 0) < 2:
             raise ValueError(f"dim is {dim}: expected at least 2, a single coordinate cannot be split in two")
         self.curve, self.swap = curve or Affine(), swap
         self.sizes = [dim // 2, dim - dim // 2]
@@ -61,7 +62,8 @@ class Coupling(nn.Module):
 class Autoregressive(nn.Module):
     """z_i = f(x_i; net_i(x_<i)): each coordinate is moved as those before it say.
 
-    The network is a `MADE`. x → z costs one pass of it; z → x takes D steps, one coordinate each.
+    The network is a `MADE`. x → z costs one pass of it; z → x takes D steps, one coordinate each. Under autocast it
+    keeps full precision: what a coarse network says step by step is not what it says in one pass.
 
     Args:
         dim: D, at least 2.
@@ -89,9 +91,8 @@ class Autoregressive(nn.Module):
         self.net = MADE(dim, self.curve.n_params, hidden, order, generator)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        params = self.net(x)
         with torch.autocast(x.device.type, enabled=False):
-            z, log_slope = self.curve.forward(x, params.to(x.dtype))
+            z, log_slope = self.curve.forward(x, self.net(x).to(x.dtype))
         return z, log_slope.sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,5 +104,6 @@ class Autoregressive(nn.Module):
             log_slopes.append(log_slope)
             return x
 
-        x = self.net.chain(len(z), choose)
+        with torch.autocast(z.device.type, enabled=False):
+            x = self.net.chain(len(z), choose)
         return x, torch.cat(log_slopes, 1).sum(1)

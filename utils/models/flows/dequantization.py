@@ -38,11 +38,11 @@ class Dequantization(nn.Module):
         self.levels, self.net, self.generator = levels, net, generator
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x if x.is_floating_point() else x.to(torch.get_default_dtype())  # in uint8, 256 would be 0
         if x.numel() and not (x.min() >= 0 and x.max() < self.levels and (x == x.floor()).all()):
             raise ValueError(
                 f"x goes from {x.min():g} to {x.max():g}: expected whole numbers from 0 to {self.levels - 1}"
             )
-        x = x.to(torch.get_default_dtype()) if not x.is_floating_point() else x
         noise, log_q = self._noise(x)
         return (x + noise) / self.levels, -x[0].numel() * math.log(self.levels) - log_q
 

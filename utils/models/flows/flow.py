@@ -13,7 +13,7 @@ from utils.models.flows.couplings import Autoregressive, Coupling
 from utils.models.flows.splines import Affine, Spline
 from utils.models.flows.transforms import Chain
 from utils.nets import MLP
-from utils.validation import whole
+from utils.validation import as_parameters, tensor, whole
 
 __all__ = ["Flow", "StandardNormal", "UnitCube", "maf", "real_nvp", "spline_autoregressive", "spline_coupling"]
 
@@ -27,8 +27,8 @@ class StandardNormal(nn.Module):
         self.register_buffer("like", torch.empty(0), persistent=False)  # samples have its dtype and its device
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, `(B,)`."""
-        _check_rows(z, self.dim)
+        """log p(z) in nats, `(B,)`; NaN for a row that holds NaN."""
+        z = _rows(z, self)
         return z.square().sum(1) * -0.5 - self.dim / 2 * math.log(2 * math.pi)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
@@ -45,10 +45,10 @@ class UnitCube(nn.Module):
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, `(B,)`."""
-        _check_rows(z, self.dim)
+        """log p(z) in nats, `(B,)`; NaN for a row that holds NaN."""
+        z = _rows(z, self)
         inside = ((z >= 0) & (z <= 1)).all(1)
-        return z.new_zeros(len(z)).where(inside, -math.inf)
+        return z.new_zeros(len(z)).where(inside, -math.inf).where(~z.isnan().any(1), math.nan)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """`n` independent draws, `(n, D)`."""
@@ -76,15 +76,16 @@ class Flow(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x → z and log |det dz/dx| `(B,)`."""
-        return self.transform(_finite(x, "x"))
+        return self.transform(_finite(as_parameters("x", x, self), "x"))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z → x and log |det dx/dz| `(B,)`."""
-        return self.transform.inverse(_finite(z, "z"))
+        return self.transform.inverse(_finite(as_parameters("z", z, self), "z"))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, `(B,)`."""
-        if not len(x):
+        x = as_parameters("x", x, self)
+        if not x.ndim or not len(x):
             raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, ...) with B > 0")
         z, log_det = self(x)
         return self.base.log_prob(z) + log_det
@@ -95,9 +96,11 @@ class Flow(nn.Module):
         return self.inverse(self.base.sample(whole("n", n), generator))[0]
 
 
-def _check_rows(z: Tensor, dim: int) -> None:
-    if z.ndim != 2 or z.shape[1] != dim or not len(z):
-        raise ValueError(f"z has shape {tuple(z.shape)}: expected (B, {dim}) with B > 0")
+def _rows(z: Tensor, base: StandardNormal | UnitCube) -> Tensor:
+    z = z if tensor("z", z).is_floating_point() else as_parameters("z", z, base)
+    if z.ndim != 2 or z.shape[1] != base.dim or not len(z):
+        raise ValueError(f"z has shape {tuple(z.shape)}: expected (B, {base.dim}) with B > 0")
+    return z
 
 
 def _finite(x: Tensor, name: str) -> Tensor:

@@ -13,6 +13,7 @@ from utils.models.flows.couplings import Autoregressive, Coupling, Curve
 from utils.models.flows.flow import Flow, StandardNormal, UnitCube
 from utils.models.flows.transforms import ActNorm, Chain, InvertibleLinear, Permutation
 from utils.nets import check_width, start
+from utils.validation import whole
 
 
 class Squeeze(nn.Module):
@@ -116,8 +117,9 @@ def glow(
 
     Source: Kingma & Dhariwal, Glow, 2018.
     """
-    channels, height, width = shape
-    if levels < 1 or height % 2**levels or width % 2**levels:
+    channels, height, width = (whole("shape", size) for size in shape)
+    levels, steps = whole("levels", levels), whole("steps", steps)
+    if height % 2**levels or width % 2**levels:
         raise ValueError(f"an image of {height} × {width} cannot be halved {levels} times: choose other levels, or pad")
     net = partial(convnet, hidden=hidden, generator=generator)
 
@@ -189,7 +191,8 @@ def coarse_to_fine(
     Source: the halves of Dinh et al., Real NVP, 2017, in the order of Reed et al., Parallel Multiscale Autoregressive
     Density Estimation, 2017.
     """
-    if levels < 1 or side % 2**levels:
+    side, levels = whole("side", side), whole("levels", levels)
+    if side % 2**levels:
         raise ValueError(f"an image of side {side} cannot be halved {levels} times: choose other levels, or pad")
 
     def level(side: int, left: int) -> list[nn.Module]:

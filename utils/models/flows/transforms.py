@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from utils.nets import check_order, check_width
+from utils.validation import whole
 
 
 class Chain(nn.Sequential):
@@ -59,6 +60,7 @@ class ElementwiseAffine(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        dim = whole("dim", dim)
         self.shift, self.log_scale = nn.Parameter(torch.zeros(dim)), nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,6 +142,7 @@ class InvertibleLinear(nn.Module):
 
     def __init__(self, dim: int, generator: Generator | None = None):
         super().__init__()
+        dim = whole("dim", dim)
         rotation = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64)).Q
         permutation, lower, upper = (part.to(torch.get_default_dtype()) for part in torch.linalg.lu(rotation))
         self.register_buffer("permutation", permutation)

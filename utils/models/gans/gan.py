@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from utils.models.gans import losses as gan_losses
 from utils.models.gans.losses import discriminator_loss, generator_loss, r1_penalty
 from utils.training import Trainer
-from utils.validation import whole
+from utils.validation import as_parameters, numbers, tensor, whole
 
 # Little or no memory of the direction: the other player moves, and yesterday's gradient is out of date.
 ADAM = functools.partial(torch.optim.Adam, betas=(0.0, 0.99), fused=True)
@@ -128,13 +128,11 @@ class GAN(nn.Module):
             options: of `utils.training.Trainer`, such as epochs, batch_size, ema, seed, and `lr`, one number or
                 `{"discriminator": a, "generator": b}`. The optimizer is Adam with betas (0, 0.99) unless given.
         """
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
-        if not x.is_floating_point() or x.ndim < 2 or not len(x):
+        if not tensor("x", x).is_floating_point() or x.ndim < 2 or not len(x):
             raise ValueError(
                 f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (N, ...) with N > 0 in floating point"
             )
-        labels = self._labels(len(x), y)
+        x, labels = as_parameters("x", numbers("x", x), self).detach(), self._labels(len(x), y)
         losses = {"discriminator": self._discriminator_step, "generator": self._generator_step}
         trainer = Trainer(self, losses, **{"optimizer": ADAM, "schedule": "constant"} | options)
         self.history_ = trainer.fit((x, *labels)).history

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from utils.models.gans.losses import MinibatchStd
+from utils.validation import whole
 
 GRID_NOISE = 0.05
 
@@ -56,7 +57,7 @@ class EnsembleMLP(nn.Module):
         generator: Generator | None = None,
     ):
         super().__init__()
-        if members < 1 or len(widths) < 2:
+        if whole("members", members) < 1 or len(widths) < 2:
             raise ValueError(f"members is {members} and widths {widths}: expected at least one, and two or more sizes")
         layers = []
         for before, after in itertools.pairwise(widths[:-1]):

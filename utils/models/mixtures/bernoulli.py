@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from utils.models.mixtures.linear import Linear
+from utils.models.mixtures.linear import Linear, nearest_seed
 from utils.models.mixtures.mixture import Mixture
 
 EDGE = 1e-7  # probabilities stay this far from 0 and 1, so that their logarithms are finite
@@ -69,7 +69,7 @@ class BernoulliMixture(Mixture):
         generator: torch.Generator | None = None,
     ):
         super().__init__(n_components, init=init, n_init=n_init, max_iter=max_iter, tol=tol, generator=generator)
-        if alpha < 0:
+        if not alpha >= 0:
             raise ValueError(f"alpha is {alpha}: expected 0 or more")
         self.alpha = alpha
 
@@ -104,7 +104,7 @@ class BernoulliMixture(Mixture):
     def _start(self, x: Tensor) -> None:
         """Seeds take their nearest rows; the probabilities of a cluster are drawn a little to the mean of all."""
         rows = self._sample_rows(x)
-        nearest = torch.cdist(rows, self._seed(rows)).argmin(1)
+        nearest = nearest_seed(rows, self._seed(rows))
         member = torch.nn.functional.one_hot(nearest, self.n_components).double()  # (B, K)
         count = member.sum(0)[:, None]
         probs = (member.T @ rows + self._center) / (count + 1)

@@ -10,16 +10,18 @@ from torch import Tensor
 from utils.models.mixtures.gaussian_forms import (
     CholeskyForm,
     DenseForm,
-    DiagonalForm,
     MissingPatterns,
     condition,
+    diagonal_form,
     missing_patterns,
+    spares_digits,
 )
+from utils.models.mixtures.linear import nearest_seed
 from utils.models.mixtures.mixture import Mixture
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 ROUNDING = 1e-14  # a coordinate of which less than this share of its variance is its own is a sum of the others
-SPIKE = 1e-14  # a component with less than this share of the variance of the data sits on a single point
+SPIKE = 1e-24  # a component with less than this share of the variance of the data sits on a single point
 
 
 class GaussianMixture(Mixture):
@@ -70,7 +72,7 @@ class GaussianMixture(Mixture):
         super().__init__(n_components, init=init, n_init=n_init, max_iter=max_iter, tol=tol, generator=generator)
         if covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type is {covariance_type!r}: expected one of {', '.join(COVARIANCE_TYPES)}")
-        if reg_covar < 0:
+        if not reg_covar >= 0:
             raise ValueError(f"reg_covar is {reg_covar}: expected 0 or more")
         self.covariance_type, self.reg_covar = covariance_type, reg_covar
         self.dense = covariance_type in ("full", "tied")
@@ -86,17 +88,17 @@ class GaussianMixture(Mixture):
 
     # --- EM ---
 
-    def _form(self, data: MissingPatterns | bool):
+    def _form(self, data: MissingPatterns):
         weights, means, _ = self._parameters.values()
         if not self.dense:
-            return DiagonalForm(weights.log(), means, self._full(), weights @ means, data)
+            return diagonal_form(weights.log(), means, self._full(), weights @ means, data)
         factors = torch.linalg.cholesky(self._full())
         if DenseForm.suits(data, means, factors, weights @ means):
             return DenseForm(weights.log(), means, factors, weights @ means)
-        return CholeskyForm(weights.log(), means, self._full(), data.groups)
+        return CholeskyForm(weights.log(), means, self._full(), data.groups, data.reach())
 
-    def _m_step(self, count: Tensor, first: Tensor, second: Tensor, origin: Tensor) -> None:
-        """n_k, Σ r (x − o), Σ r (x − o)(x − o)ᵀ → weights, means, covariances."""
+    def _m_step(self, count: Tensor, first: Tensor, second: Tensor, origin: Tensor) -> bool:
+        """n_k, Σ r (x − o), Σ r (x − o)(x − o)ᵀ → weights, means, covariances; and whether they lack digits."""
         count = count.clamp(min=torch.finfo(count.dtype).eps)  # an empty component divides by this, and begins anew
         weights, shift = count / count.sum(), first / count[:, None]
         if self.dense:
@@ -104,6 +106,7 @@ class GaussianMixture(Mixture):
         else:
             covariances = (second / count[:, None] - shift.square()).clamp(min=0)
         self._parameters = {"weights": weights, "means": origin + shift, "covariances": self._tie(weights, covariances)}
+        return not spares_digits(shift, 1 / self._variances())
 
     def _tie(self, weights: Tensor, covariances: Tensor) -> Tensor:
         """What the components share, and `reg_covar` on the variances."""
@@ -117,13 +120,13 @@ class GaussianMixture(Mixture):
         return covariances + self.reg_covar
 
     def _collapsed(self, n: int) -> list[tuple[int, str]]:
-        full, found = self._full(), dict(self._empty(n))
-        variances, singular = full, full.le(0).any(1)  # (K, D), (K,)
+        variances, found = self._variances(), dict(self._empty(n))
+        singular = variances.le(0).any(1)  # (K,)
         if self.dense:
-            factor, failed = torch.linalg.cholesky_ex(full)
-            variances = full.diagonal(dim1=1, dim2=2)
+            factor, failed = torch.linalg.cholesky_ex(self._full())
             singular = (failed > 0) | (factor.diagonal(dim1=1, dim2=2).square() <= ROUNDING * variances).any(1)
-        spike = (variances - self.reg_covar).sum(1) <= SPIKE * self._spread.sum()
+        spike = (variances - self.reg_covar).sum(1) <= SPIKE * self._spread.sum() + ROUNDING * self.reg_covar
+        singular |= spike & (self.covariance_type == "tied" and not self.reg_covar)
         moved = {past.component for past in self.reinitialized}
         for k in range(self.n_components):
             if singular[k]:
@@ -145,8 +148,8 @@ class GaussianMixture(Mixture):
 
     # --- the start ---
 
-    def _patterns(self, x: Tensor) -> MissingPatterns | bool:
-        return missing_patterns(x) if self.dense else bool(x.isnan().any())
+    def _patterns(self, x: Tensor) -> MissingPatterns:
+        return missing_patterns(x, grouped=self.dense)
 
     def _start(self, x: Tensor) -> None:
         """Seeds take their nearest rows; all components begin with the spread within these clusters."""
@@ -158,7 +161,7 @@ class GaussianMixture(Mixture):
         if seeds.shape != (self.n_components, rows.shape[1]):
             expected = (self.n_components, rows.shape[1])
             raise ValueError(f"means_init has shape {tuple(seeds.shape)}: expected {expected}")
-        nearest = torch.cdist(rows, seeds).argmin(1)
+        nearest = nearest_seed(rows, seeds)
         member = torch.nn.functional.one_hot(nearest, self.n_components).double()  # (B, K)
         count = member.sum(0)
         means = torch.where(count[:, None] > 0, member.T @ rows / count.clamp(min=1)[:, None], seeds)
@@ -203,6 +206,10 @@ class GaussianMixture(Mixture):
             return covariances.expand(self.n_components, *covariances.shape)
         return covariances[:, None].expand_as(means) if self.covariance_type == "spherical" else covariances
 
+    def _variances(self) -> Tensor:
+        """Those of each coordinate in each component, `(K, D)`."""
+        return self._full().diagonal(dim1=1, dim2=2) if self.dense else self._full()
+
     def _component_means(self) -> Tensor:
         return self._parameters["means"]
 
@@ -213,12 +220,8 @@ class GaussianMixture(Mixture):
         """Free parameters: K − 1 weights, K D means, and the covariances (a symmetric matrix has D (D + 1) / 2)."""
         k, dim = self.means.shape
         matrix = dim * (dim + 1) // 2
-        return (
-            k
-            - 1
-            + k * dim
-            + {"full": k * matrix, "tied": matrix, "diag": k * dim, "spherical": k}[self.covariance_type]
-        )
+        free = {"full": k * matrix, "tied": matrix, "diag": k * dim, "spherical": k}[self.covariance_type]
+        return k - 1 + k * dim + free
 
     def _draw(self, component: Tensor, generator: torch.Generator | None) -> Tensor:
         means, covariances = self._parameters["means"], self._full()

@@ -1,8 +1,8 @@
-"""Three ways to evaluate log w_k N(x; μ_k, Σ_k) for all rows and components, and to sum what the M-step needs.
+"""Four ways to evaluate log w_k N(x; μ_k, Σ_k) for all rows and components, and to sum what the M-step needs.
 
 Each form has `blocks(x)`, `collect(posterior, features)` and `moments(total)`; the last returns n_k `(K,)`, Σ r (x − o)
-`(K, D)`, Σ r (x − o)(x − o)ᵀ `(K, D, D)` (its diagonal `(K, D)` for `DiagonalForm`) and the origin o. A missing value
-counts with its expectation given what is observed, and its conditional covariance (Ghahramani & Jordan, 1994).
+`(K, D)`, Σ r (x − o)(x − o)ᵀ `(K, D, D)` (its diagonal `(K, D)` for the diagonal forms) and the origin o. A missing
+value counts with its expectation given what is observed, and its conditional covariance (Ghahramani & Jordan, 1994).
 """
 
 from __future__ import annotations
@@ -18,23 +18,41 @@ from utils.models.mixtures.linear import Linear, slices
 LOG_2PI = math.log(2 * math.pi)
 
 
-class MissingPatterns(NamedTuple):
-    """The range of the data, and which rows observe the same coordinates."""
+# `CholeskyForm` keeps float32 while the largest value has at most this many standard deviations, squared: a rounding
+# error of some thousandths of one.
+FLOAT32_REACH = 1e9
 
-    low: Tensor  # (D,)
-    high: Tensor  # (D,)
+
+class MissingPatterns(NamedTuple):
+    """The range of the data, whether something is missing, and which rows observe the same coordinates."""
+
+    low: Tensor | float  # (D,); both infinite: as far as can be, so that no form multiplies out
+    high: Tensor | float
+    missing: bool
     groups: list[tuple[Tensor, Tensor]] | None  # (observed coordinates, rows), or None where nothing is missing
 
+    def reach(self, origin: Tensor | float = 0.0) -> Tensor:
+        """The largest distance from `origin` in each coordinate, `(D,)`; 0 where no value is known."""
+        low, high, origin = (torch.as_tensor(value) for value in (self.low, self.high, origin))
+        return torch.maximum(high - origin, origin - low).clamp(min=0)
 
-def missing_patterns(x: Tensor) -> MissingPatterns:
+
+def missing_patterns(x: Tensor, grouped: bool = True) -> MissingPatterns:
     """Those of `x` `(B, D)`, where NaN is missing."""
     missing = x.isnan()
     if not missing.any():
-        return MissingPatterns(x.amin(0), x.amax(0), None)
-    patterns, kind = missing.unique(dim=0, return_inverse=True)
-    rows = kind.argsort(stable=True).split(kind.bincount().tolist())
-    groups = [((~pattern).nonzero().flatten(), index) for pattern, index in zip(patterns, rows, strict=True)]
-    return MissingPatterns(x.nan_to_num(math.inf).amin(0), x.nan_to_num(-math.inf).amax(0), groups)
+        return MissingPatterns(x.amin(0), x.amax(0), False, None)
+    groups = None
+    if grouped:
+        patterns, kind = missing.unique(dim=0, return_inverse=True)
+        rows = kind.argsort(stable=True).split(kind.bincount().tolist())
+        groups = [((~pattern).nonzero().flatten(), index) for pattern, index in zip(patterns, rows, strict=True)]
+    return MissingPatterns(x.nan_to_num(math.inf).amin(0), x.nan_to_num(-math.inf).amax(0), True, groups)
+
+
+def spares_digits(reach: Tensor, precision: Tensor) -> bool:
+    """Whether squares that are multiplied out leave float64 enough digits: at this reach, with this 1 / variance."""
+    return (reach.square() * precision).max().item() * torch.finfo(torch.float64).eps < 1e-7
 
 
 def condition(covariances: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,12 +97,11 @@ class DenseForm(Linear):
         # Building D²/2 products pays when enough components share them. Measured on a CPU (D = 2 to 128, K = 5 to 50),
         # `CholeskyForm` overtakes near D = 3 K in float64, near D = 1.5 K in float32 (which it keeps), above D = 64.
         k, dim = means.shape
-        share = 3 if patterns.low.dtype == torch.float64 else 1.5
+        share = 3 if torch.as_tensor(patterns.low).dtype == torch.float64 else 1.5
         if patterns.groups is not None or dim > min(64, share * k):
             return False
-        reach = torch.maximum(patterns.high - origin, origin - patterns.low).square()
         precision = torch.cholesky_inverse(factors).diagonal(dim1=1, dim2=2)
-        return (reach * precision).max().item() * torch.finfo(torch.float64).eps < 1e-7
+        return spares_digits(patterns.reach(origin), precision)
 
     def features(self, x: Tensor) -> Tensor:
         y = (x.double() - self.origin).T.contiguous()  # (D, B): a feature is a row, contiguous
@@ -102,11 +119,13 @@ class CholeskyForm:
     """z = whitenᵀ (x − μ) for each component: for larger D, missing values and extreme scales.
 
     Rows that observe the same coordinates are taken together. Sums over z turn into moments of all coordinates
-    about μ by `condition`: Σ r (x − μ)(x − μ)ᵀ = lift (Σ r z zᵀ) liftᵀ + n rest.
+    about μ by `condition`: Σ r (x − μ)(x − μ)ᵀ = lift (Σ r z zᵀ) liftᵀ + n rest. Data in float32 stay so while the
+    largest of them, `reach`, leaves digits to spare.
     """
 
-    def __init__(self, log_weights: Tensor, means: Tensor, covariances: Tensor, groups):
+    def __init__(self, log_weights: Tensor, means: Tensor, covariances: Tensor, groups, reach: Tensor | None = None):
         self.log_weights, self.means, self.covariances, self.groups = log_weights, means, covariances, groups
+        self.reach = torch.zeros_like(means[0]) if reach is None else reach.double().expand(means.shape[1])
 
     def blocks(self, x: Tensor):
         everything = torch.arange(x.shape[1], device=x.device)
@@ -114,12 +133,14 @@ class CholeskyForm:
             whiten, lift, rest = condition(self.covariances, observed)
             log_det = whiten.diagonal(dim1=1, dim2=2).log().sum(1)
             bias = self.log_weights + log_det - 0.5 * len(observed) * LOG_2PI  # (K,)
-            means, whiten = self.means[:, None, observed].to(x.dtype), whiten.to(x.dtype)
+            far = (self.reach[observed].square() * whiten.square().sum(2) > FLOAT32_REACH).any()
+            dtype = torch.float64 if far else x.dtype
+            means, whiten = self.means[:, None, observed].to(dtype), whiten.to(dtype)
             for block in slices(len(x if index is None else index), max(1, means.numel()), x.device):
                 rows = block if index is None else index[block]
                 given = x[rows] if index is None else x[rows][:, observed]
                 z = (given - means) @ whiten  # (K, B, O)
-                yield rows, bias.to(x.dtype)[:, None] - 0.5 * z.square().sum(2), (z, lift, rest)
+                yield rows, bias.to(dtype)[:, None] - 0.5 * z.square().sum(2), (z, lift, rest)
 
     def collect(self, posterior: Tensor, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         z, lift, rest = features
@@ -155,3 +176,36 @@ class DiagonalForm(Linear):
         first, second, missing = total[:, 1:].chunk(3, dim=1)
         expected = self.variances + self.offset.square()
         return total[:, 0], first + missing * self.offset, second + missing * expected, self.origin
+
+
+class CenteredDiagonalForm:
+    """z = (x − μ) / σ for each component: slower, for clusters so far apart that multiplying out leaves no digit."""
+
+    def __init__(self, log_weights: Tensor, means: Tensor, variances: Tensor):
+        self.log_weights, self.means, self.variances = log_weights, means, variances
+
+    def blocks(self, x: Tensor):
+        means, variances = self.means[:, None], self.variances[:, None]  # (K, 1, D)
+        for rows in slices(len(x), self.means.numel(), x.device):
+            z = (x[rows].double() - means) / variances.sqrt()  # (K, B, D)
+            known, z = (~z.isnan()).double(), z.nan_to_num(0.0)
+            density = -0.5 * (z.square() + known * (variances.log() + LOG_2PI))
+            yield rows, self.log_weights[:, None] + density.sum(2), (z, known)
+
+    def collect(self, posterior: Tensor, features: tuple[Tensor, Tensor]) -> Tensor:
+        z, known = features
+        weighted = posterior[..., None] * z
+        second = (weighted * z + posterior[..., None] * (1 - known)).sum(1)
+        first = self.variances.sqrt() * weighted.sum(1)
+        return torch.cat([posterior.sum(1, keepdim=True), first, self.variances * second], dim=1)
+
+    def moments(self, total: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        first, second = total[:, 1:].chunk(2, dim=1)
+        return total[:, 0], first, second, self.means
+
+
+def diagonal_form(log_weights: Tensor, means: Tensor, variances: Tensor, origin: Tensor, data: MissingPatterns):
+    """The form for independent coordinates: multiplied out where that leaves digits to spare."""
+    if spares_digits(data.reach(origin), 1 / variances):
+        return DiagonalForm(log_weights, means, variances, origin, data.missing)
+    return CenteredDiagonalForm(log_weights, means, variances)

@@ -12,6 +12,16 @@ def slices(n: int, width: int, device: torch.device) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
+def nearest_seed(x: Tensor, seeds: Tensor) -> Tensor:
+    """Which of the seeds is nearest to each row, `(B,)`.
+
+    `torch.cdist` multiplies out. So where all data lie far from 0, both are taken about the middle of the seeds first.
+    """
+    middle = seeds.mean(0)
+    middle = torch.where(middle.abs() > 100 * (x - middle).abs().amax(0), middle, 0.0)
+    return torch.cdist(x - middle, seeds - middle).argmin(1)
+
+
 class Linear:
     """A family with log w_k p(x | k) = bias_k + θ_k · φ(x): the E-step and the sums of the M-step are matrix products.
 

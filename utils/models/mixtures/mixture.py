@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from utils.models.estimator import Estimator
-from utils.models.mixtures.linear import slices
+from utils.models.mixtures.linear import nearest_seed, slices
 from utils.validation import whole
 
 INITS = ("k-means++", "random")
@@ -40,7 +40,7 @@ class Mixture(Estimator):
     results = ("history_", "n_iter", "converged", "reinitialized")
 
     def __init__(self, n_components, *, init, n_init, max_iter, tol, generator):
-        if tol < 0:
+        if not tol >= 0:
             raise ValueError(f"tol is {tol}: expected 0 or more")
         if init not in INITS:
             raise ValueError(f"init is {init!r}: expected one of {', '.join(map(repr, INITS))}")
@@ -89,9 +89,11 @@ class Mixture(Estimator):
         self.history_, self.reinitialized, self.converged = [], [], False
         patterns = self._patterns(x)
         for step in range(1, self.max_iter + 1):
-            self.n_iter = step
+            self.n_iter, before = step, self._parameters
             log_prob, sums = self._e_step(x, patterns)
-            self._m_step(*sums)
+            if self._m_step(*sums):  # rounding ate a variance: once more, about the mean of each component
+                self._parameters = before
+                self._m_step(*self._e_step(x, patterns._replace(low=-math.inf, high=math.inf))[1])
             again = self._reinitialize(x, log_prob)
             self.history_.append(log_prob.mean().item())
             if not again and step > 1 and abs(self.history_[-1] - self.history_[-2]) < self.tol:
@@ -156,7 +158,7 @@ class Mixture(Estimator):
             chosen.append(self._choose(distance, 1, self.generator).item())
         seeds = x[chosen]
         for _ in range(KMEANS_STEPS):
-            nearest = torch.cdist(x, seeds).argmin(1)
+            nearest = nearest_seed(x, seeds)
             count = nearest.bincount(minlength=len(seeds))[:, None]
             means = torch.zeros_like(seeds).index_add_(0, nearest, x) / count.clamp(min=1)
             seeds = torch.where(count > 0, means, seeds)
@@ -179,9 +181,9 @@ class Mixture(Estimator):
             raise TypeError(f"x is a {type(x).__name__}: expected a tensor of shape (B, D); try torch.as_tensor(x)")
         if x.dtype not in (torch.float32, torch.float64):
             raise TypeError(f"x has dtype {x.dtype}: expected torch.float32 or torch.float64; try x.float()")
-        if x.ndim != 2 or not len(x):
+        if x.ndim != 2 or not x.numel():
             raise ValueError(
-                f"x has shape {tuple(x.shape)}: expected (B, D) with B > 0; try x.flatten(1), or x[None] for one row"
+                f"x has shape {tuple(x.shape)}: expected (B, D), not empty; try x.flatten(1), or x[None] for one row"
             )
         for rows in slices(len(x), x.shape[1], x.device):  # in blocks: isinf makes a copy
             if (infinite := x[rows].isinf().any(1)).any():
@@ -196,7 +198,7 @@ class Mixture(Estimator):
 
     def _check_weights(self, weights: Tensor) -> None:
         total = weights.sum().item()
-        if (weights < 0).any() or abs(total - 1) > 1e-5:
+        if not (weights >= 0).all() or not abs(total - 1) <= 1e-5:  # so that NaN is refused, too
             raise ValueError(f"weights sum to {total:.6g} and start at {weights.min():.3g}: expected a distribution")
 
     def _check_given(self, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:

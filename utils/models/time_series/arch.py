@@ -12,7 +12,8 @@ from torch.distributions import StudentT
 from torch.nn.functional import softplus
 
 from utils.models.estimator import Estimator
-from utils.validation import whole
+from utils.models.time_series.regression import standardized
+from utils.validation import numbers, whole
 
 INNOVATIONS = ("gaussian", "student")
 
@@ -52,8 +53,6 @@ class ARCH(Estimator):
     ) -> ARCH:
         """A model with the given parameters; it can do all that a fitted one can."""
         coefficients = torch.as_tensor(coefficients, dtype=torch.float64)
-        if not intercept > 0 or not (coefficients >= 0).all() or not degrees > 2:
-            raise ValueError("expected intercept > 0, coefficients ≥ 0 and degrees > 2: a variance must be positive")
         model = cls(len(coefficients), "gaussian" if math.isinf(degrees) else "student")
         return model._set(mean, intercept, coefficients, degrees)
 
@@ -64,8 +63,7 @@ class ARCH(Estimator):
             raise ValueError(
                 f"the series has {len(x)} values: an ARCH({self.order}) needs {2 * self.order + 10} or more"
             )
-        center, scale = x.mean(), x.std()
-        z = (x - center) / scale
+        z, center, scale = standardized(x)
         # μ, log ω, α through softplus, ν − 2 through softplus; they start at a variance of which half is remembered.
         share = 0.5 / max(1, self.order)
         raw = z.new_tensor(
@@ -136,15 +134,19 @@ class ARCH(Estimator):
 
     def _series(self, x: Tensor) -> Tensor:
         least = max(1, self.order)
-        if x.ndim != 1 or not x.isfinite().all() or len(x) < least:
+        x = numbers("x", x).detach()
+        if x.ndim != 1 or len(x) < least:
             raise ValueError(
                 f"the series has shape {tuple(x.shape)}: expected (T,) of finite values, at least {least} of them"
             )
         return x.double()
 
     def _set(self, mean, intercept, coefficients, degrees) -> Self:
-        values = (torch.as_tensor(value, dtype=torch.float64) for value in (mean, intercept, coefficients, degrees))
-        self.mean, self.intercept, self.coefficients, self.degrees = values
+        given = {"mean": mean, "intercept": intercept, "coefficients": coefficients}
+        vars(self).update({name: numbers(name, torch.as_tensor(value)).double() for name, value in given.items()})
+        self.degrees = torch.as_tensor(degrees, dtype=torch.float64)  # infinite for a Gaussian
+        if not self.intercept > 0 or not (self.coefficients >= 0).all() or not self.degrees > 2:
+            raise ValueError("expected intercept > 0, coefficients ≥ 0 and degrees > 2: a variance must be positive")
         return self
 
 

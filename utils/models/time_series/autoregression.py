@@ -10,12 +10,11 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from utils.models.estimator import Estimator
-from utils.models.time_series.regression import known_features, regression, series
+from utils.models.time_series.regression import fit_conditional, known_features, regression, series, standardized
 from utils.models.time_series.stationary import autocovariance, companion, fit_exact, toeplitz
-from utils.validation import whole
+from utils.validation import numbers, whole
 
 LIKELIHOODS = ("conditional", "exact")
-CONSTANT = "the past tells each value of x exactly, so no noise is left to fit: x may be constant"
 
 
 class Autoregression(Estimator):
@@ -66,28 +65,18 @@ class Autoregression(Estimator):
     def fit(self, x: Tensor, features: Tensor | None = None) -> Self:
         """Fit to one series `(T,)`, with features `(T, D)` if given."""
         x, features = series(x), known_features(features, len(x))
-        rows, y, complete = regression(x, features, self.order)
-        if complete.sum() <= rows.shape[1]:
-            raise ValueError(
-                f"only {int(complete.sum())} values have all their {self.order} predecessors, for {rows.shape[1]}"
-                " coefficients: lower the order or give a longer series"
-            )
         if self.likelihood == "exact":
             if x.isnan().any() or features.shape[1]:
                 raise ValueError('the exact fit takes no missing values and no features: use likelihood="conditional"')
-            if not x.std() > 0:
-                raise ValueError(CONSTANT)
-            mean, coefficients, variance = fit_exact(x, self.order)
-            self._set(mean * (1 - coefficients.sum()), x[:0], coefficients, variance)
+            fit_conditional(x, features, self.order)  # which says so where there are too few values, or no noise
+            z, center, scale = standardized(x)
+            mean, coefficients, variance = fit_exact(z, self.order)
+            mean = center + scale * mean
+            self._set(mean * (1 - coefficients.sum()), x[:0], coefficients, scale.square() * variance)
             self.n_used, self.log_likelihood = len(x), self.log_prob(x[None]).item()
             return self
-        solution = torch.linalg.lstsq(rows[complete], y[complete, None], driver="gelsd").solution[:, 0]
-        variance = (y - rows @ solution)[complete].square().mean()
-        if not variance > 0:
-            raise ValueError(CONSTANT)
-        d = 1 + features.shape[1]
-        self._set(solution[0], solution[1:d], solution[d:], variance)
-        self.n_used = int(complete.sum())
+        *parameters, self.n_used = fit_conditional(x, features, self.order)
+        self._set(*parameters)
         self.log_likelihood = -self.n_used / 2 * (math.log(2 * math.pi * self.variance) + 1)
         return self
 
@@ -117,10 +106,11 @@ class Autoregression(Estimator):
     def autocovariance(self, n: int) -> Tensor:
         """γ_k = cov(x_t, x_{t−k}) of the stationary series, k = 0 … n − 1."""
         self._check_stationary()
-        return autocovariance(self.coefficients, self.variance, n)
+        return autocovariance(self.coefficients, self.variance, whole("n", n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density of stationary series `(B, T)` → `(B,)`, in nats; of what is known where NaN is."""
+        x = numbers("x", x, missing=True)
         if x.ndim != 2 or not x.numel():
             raise ValueError(
                 f"x has shape {tuple(x.shape)}: expected (B, T), not empty, a series a row; x[None] makes one of (T,)"
@@ -129,7 +119,12 @@ class Autoregression(Estimator):
         if not x.isnan().any():
             return MultivariateNormal(self.mean.expand(x.shape[1]), covariance).log_prob(x)
         known = [(row[keep], covariance[keep][:, keep]) for row in x for keep in [~row.isnan()]]
-        return torch.stack([MultivariateNormal(self.mean.expand(len(v)), cov).log_prob(v) for v, cov in known])
+        return torch.stack(  # of a row of which nothing is known nothing is asked: its probability is 1
+            [
+                MultivariateNormal(self.mean.expand(len(v)), cov).log_prob(v) if len(v) else self.mean * 0
+                for v, cov in known
+            ]
+        )
 
     def step_log_prob(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """log p(x_t | x_{t−1} … x_{t−p}) for each t, `(T,)`; NaN where one of these is missing or before the start."""
@@ -137,7 +132,7 @@ class Autoregression(Estimator):
         rows, y, _ = regression(x, self._checked(features, len(x)), self.order)
         residual = y - rows @ torch.cat([self.intercept[None], self.weights, self.coefficients])
         known = -(residual.square() / self.variance + (2 * math.pi * self.variance).log()) / 2
-        return torch.cat([x.new_full((self.order,), math.nan), known])
+        return torch.cat([x.new_full((len(x) - len(known),), math.nan), known])
 
     def conditional(self, x: Tensor, features: Tensor | None = None) -> MultivariateNormal:
         """What is missing given all that is known: a Gaussian over the NaN of x `(T,)`, in their order.
@@ -150,6 +145,8 @@ class Autoregression(Estimator):
         if not missing.any():
             raise ValueError("x has no missing value: mark what you ask for with NaN")
         p, steps = self.order, len(x)
+        if steps <= p:
+            raise ValueError(f"x has {steps} values: an AR({p}) needs {p} before those that it explains; give more")
         operator = torch.eye(steps, dtype=x.dtype)[p:]  # row for x_t: 1 at t, −φ_i at t − i
         for i, value in enumerate(self.coefficients, start=1):
             operator.diagonal(p - i).sub_(value)
@@ -173,7 +170,8 @@ class Autoregression(Estimator):
         steps = whole("steps", steps)
         features = self._checked(features, len(past) + steps)
         # All before the last p known values in a row has no say any more.
-        runs = past.isnan().logical_not().unfold(0, max(1, self.order), 1).all(1).nonzero()
+        length = min(max(1, self.order), len(past))
+        runs = past.isnan().logical_not().unfold(0, length, 1).all(1).nonzero()
         start = int(runs[-1]) if len(runs) else 0
         gaps = int(past[start:].isnan().sum())
         both = self.conditional(torch.cat([past[start:], past.new_full((steps,), math.nan)]), features[start:])
@@ -185,8 +183,10 @@ class Autoregression(Estimator):
         self, past: Tensor, steps: int, n: int, generator: Generator | None = None, features: Tensor | None = None
     ) -> Tensor:
         """n futures drawn from `forecast`, `(n, steps)`."""
-        ahead = self.forecast(past, steps, features)
-        return ahead.mean + torch.randn(n, steps, generator=generator, dtype=torch.float64) @ ahead.scale_tril.mT
+        n, ahead = whole("n", n), self.forecast(past, steps, features)
+        return (
+            ahead.mean + torch.randn(n, len(ahead.mean), generator=generator, dtype=torch.float64) @ ahead.scale_tril.mT
+        )
 
     def sample(self, n: int, generator: Generator | None = None, *, steps: int) -> Tensor:
         """Stationary series `(n, steps)`, without features."""
@@ -205,8 +205,10 @@ class Autoregression(Estimator):
     # --- parameters and checks ---
 
     def _set(self, intercept, weights, coefficients, variance) -> Self:
-        self.intercept, self.weights = torch.as_tensor(intercept).double(), torch.as_tensor(weights).double()
-        self.coefficients, self.variance = torch.as_tensor(coefficients).double(), torch.as_tensor(variance).double()
+        given = {"intercept": intercept, "weights": weights, "coefficients": coefficients, "variance": variance}
+        vars(self).update({name: numbers(name, torch.as_tensor(value)).double() for name, value in given.items()})
+        if not self.variance > 0:
+            raise ValueError(f"variance is {self.variance.item()}: expected a number above 0; values may be too small")
         return self
 
     def _check_stationary(self) -> None:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from utils.nets import start
 from utils.training import Trainer
-from utils.validation import whole
+from utils.validation import numbers, tensor, whole
 
 INPUTS = 2  # the value, 0 where it is missing, and whether it is known
 
@@ -23,7 +23,7 @@ class GRUMemory(nn.Module):
 
     def __init__(self, hidden: int = 32, generator: Generator | None = None):
         super().__init__()
-        self.width = hidden
+        self.width = hidden = whole("hidden", hidden)
         self.cell = nn.GRU(INPUTS, hidden, batch_first=True)
         for parameter in self.cell.parameters():
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
@@ -45,6 +45,7 @@ class CausalConv(nn.Module):
 
     def __init__(self, channels: int = 24, layers: int = 5, generator: Generator | None = None):
         super().__init__()
+        channels, layers = whole("channels", channels), whole("layers", layers)
         self.width, self.field = channels, 2**layers
         self.first = start(nn.Conv1d(INPUTS, channels, 1), generator)
         self.gated = nn.ModuleList(
@@ -86,7 +87,7 @@ class NeuralForecaster(nn.Module):
 
     def __init__(self, memory: nn.Module, components: int = 3, generator: Generator | None = None):
         super().__init__()
-        self.memory, self.components = memory, whole("components", components)
+        self.memory, self.components = memory, (components := whole("components", components))
         self.head = start(nn.Linear(memory.width, 3 * components), generator)
         # Components that start in one place stay in one place.
         with torch.no_grad():
@@ -113,16 +114,22 @@ class NeuralForecaster(nn.Module):
             window: length of the pieces; at its start a piece knows nothing of what was before.
             epochs, batch_size, lr, options: of the `Trainer`.
         """
+        x = numbers("x", x, missing=True).detach()
+        window = None if window is None else whole("window", window)
         fits = x.ndim == 2 or (x.ndim == 1 and 1 < (window or 0) <= len(x))
-        if not fits or not x.numel() or x.isinf().any():
+        if not fits or not x.numel():
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, window is {window}: expected (B, T), or (T,) with a window of 2 to T"
             )
         known = x[~x.isnan()].double()
-        if not known.std() > 0:
+        if not (len(known) > 1 and known.max() > known.min()):  # the computed deviation of a constant need not be 0
             raise ValueError("x has one value only, again and again: there is nothing to learn from a constant")
         dtype = self.head.weight.dtype
         self.center, self.scale = known.mean().to(dtype), known.std().to(dtype)
+        if abs(self.center - known.mean()) > 0.01 * known.std():
+            raise ValueError(
+                f"x lies so far from 0 that {dtype} cannot hold its mean: subtract it, or use model.double()"
+            )
         pieces = self._units(x).unfold(0, window, 1) if x.ndim == 1 else self._units(x)
 
         def loss(batch: Tensor, trainer: Trainer) -> Tensor:
@@ -136,7 +143,7 @@ class NeuralForecaster(nn.Module):
 
     def step_log_prob(self, x: Tensor) -> Tensor:
         """log p(x_t | x_<t) in nats for series `(B, T)`, in the same shape; NaN where x_t is missing."""
-        if x.ndim != 2 or not x.numel():
+        if tensor("x", x).ndim != 2 or not x.numel():
             raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, T), not empty, a series a row")
         units = self._units(x)
         return self._density(units, *self._heads(self._shifted(units))[0]) - self.scale.log()
@@ -148,6 +155,8 @@ class NeuralForecaster(nn.Module):
     @torch.no_grad()
     def sample_paths(self, past: Tensor, steps: int, n: int, generator: Generator | None = None) -> Tensor:
         """n futures after `past` `(T,)`, drawn step by step, each step from what was drawn before: `(n, steps)`."""
+        if tensor("past", past).ndim != 1:
+            raise ValueError(f"past has shape {tuple(past.shape)}: expected one series (T,)")
         n, steps, units = whole("n", n), whole("steps", steps), self._units(past)[None]
         parameters, state = self._heads(self._shifted(torch.cat([units, units.new_zeros(1, 1)], dim=1)))
         parameters = [value[:, -1].expand(n, -1) for value in parameters]
@@ -165,6 +174,7 @@ class NeuralForecaster(nn.Module):
     # --- the network and its mixture, in units of the training series ---
 
     def _units(self, x: Tensor) -> Tensor:
+        x = numbers("x", x, missing=True)
         return ((x.to(self.center.device) - self.center) / self.scale).to(self.head.weight.dtype)
 
     def _shifted(self, x: Tensor) -> Tensor:

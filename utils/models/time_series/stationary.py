@@ -63,13 +63,13 @@ def partial_autocorrelations(gamma: Tensor) -> Tensor:
     return torch.stack(partial) if partial else gamma[:0]
 
 
-def fit_exact(x: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Maximize log N(x_1 … x_p; μ, Γ) + log p(x_{p+1} … x_T | x_1 … x_p): μ, φ `(p,)` and σ².
+def fit_exact(z: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Maximize log N(z_1 … z_p; μ, Γ) + log p(z_{p+1} … z_T | z_1 … z_p): μ, φ `(p,)` and σ².
 
-    The search goes over partial autocorrelations in (−1, 1), so it sees stationary models alone.
+    The series has mean 0 and variance 1. The search goes over partial autocorrelations in (−1, 1), so it sees
+    stationary models alone.
     """
-    center, scale = x.mean(), x.std()
-    z, n, p = (x - center) / scale, len(x), order
+    n, p = len(z), order
     gamma = torch.stack([(z[k:] * z[: n - k]).sum() / n for k in range(p + 1)])
     raw = torch.cat([partial_autocorrelations(gamma).atanh(), z.new_zeros(2)]).requires_grad_()  # and μ, log σ²
     lags = z.unfold(0, p, 1)[:-1].flip(1) if p else z.new_zeros(n, 0)
@@ -89,4 +89,4 @@ def fit_exact(x: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
 
     optimizer.step(loss)
     raw = raw.detach()
-    return center + scale * raw[p], from_partial(raw[:p].tanh()), scale.square() * raw[p + 1].exp()
+    return raw[p], from_partial(raw[:p].tanh()), raw[p + 1].exp()

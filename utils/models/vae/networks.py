@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from utils.validation import whole
+
 
 def conv_encoder(outputs: int, *, channels: int = 1, side: int = 28, width: int = 32) -> nn.Sequential:
     """Two convolutions, each halving the side, and a linear layer: `(B, channels, side, side)` → `(B, outputs)`."""
@@ -32,5 +34,5 @@ def conv_decoder(inputs: int, *, channels: int = 1, side: int = 28, width: int =
 
 
 def _divisible(side: int) -> None:
-    if side < 4 or side % 4:
+    if whole("side", side) % 4:
         raise ValueError(f"side is {side}: expected a multiple of 4, because it is halved twice; pad the images")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.models.vae.vae import VAE
+from utils.validation import numbers, whole
 
 
 def ppca_log_prob(x: Tensor, mean: Tensor, weights: Tensor, variance: Tensor | float) -> Tensor:
@@ -21,6 +22,7 @@ def ppca_log_prob(x: Tensor, mean: Tensor, weights: Tensor, variance: Tensor | f
 
     Source: Tipping and Bishop, Probabilistic principal component analysis, 1999.
     """
+    x = numbers("x", x)
     if weights.ndim != 2 or x.ndim != 2 or not x.shape[1] == len(weights) == len(mean):
         shapes = ", ".join(str(tuple(value.shape)) for value in (x, mean, weights))
         raise ValueError(f"x, mean and weights have shapes {shapes}: expected (B, D), (D,) and (D, L)")
@@ -41,6 +43,7 @@ def fit_ppca(x: Tensor, latent: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Source: Tipping and Bishop, Probabilistic principal component analysis, 1999, equations 7 and 8.
     """
+    x, latent = numbers("x", x).detach(), whole("latent", latent, 0)
     if x.ndim != 2 or not 0 < latent < x.shape[-1] or len(x) < 2:
         raise ValueError(f"x has shape {tuple(x.shape)} and latent is {latent}: expected (B, D), B > 1, 0 < latent < D")
     mean = x.mean(0)

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot, softplus
 from utils.data import binarize as draw_binary
 from utils.models.vae.gaussian import gaussian_kl, reparameterise
 from utils.training import Trainer
-from utils.validation import whole
+from utils.validation import as_parameters, numbers, tensor, through, whole
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 LOG_2PI = math.log(2 * math.pi)
@@ -61,7 +61,7 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """μ(x) and log σ²(x) of q(z | x), each `(B, L)`."""
-        codes = self.encoder(x).to(x.dtype)
+        codes = through("encoder", self.encoder, x).to(x.dtype)
         if codes.shape != (len(x), 2 * self.latent):
             expected = (len(x), 2 * self.latent)
             raise ValueError(
@@ -245,12 +245,10 @@ class VAE(nn.Module):
         return self
 
     def _check(self, x: Tensor) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x is a {type(x).__name__}: expected a torch.Tensor; use torch.as_tensor(x)")
-        if not x.is_floating_point() or x.ndim < 2 or not len(x):
+        if not tensor("x", x).is_floating_point() or x.ndim < 2 or not x.numel():
             raise ValueError(
                 f"x has shape {tuple(x.shape)} and type {x.dtype}: expected (B, ...) with B > 0 in floating point"
             )
         if self.likelihood == "bernoulli" and not (x * (x - 1) == 0).all():
             raise ValueError("x holds values other than 0 and 1: use utils.data.binarize, or likelihood='gaussian'")
-        return x
+        return as_parameters("x", numbers("x", x), self)
