@@ -3,6 +3,7 @@
 A number is easy to reach for a function that knows what it is asked: by the count of the rows, by the order of the
 questions, because it kept what it saw before, or because the truth lies in `data/`. So all questions come mixed, in
 batches of one size, some of them twice, and about examples that lie nowhere: see `ask` and `turned_digits`.
+What an answer is given to train on is a copy, since a slice of a tensor holds the whole.
 """
 
 from __future__ import annotations

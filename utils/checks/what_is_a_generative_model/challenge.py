@@ -16,7 +16,8 @@ from utils.data import load
 # Mean accuracy over five draws of five labels a class, for 21 seeds. With the labels alone naive Bayes reaches 0.77 to
 # 0.81, Gaussians with one covariance 0.83 to 0.87, logistic regression 0.85 to 0.88, a support vector machine 0.86 to
 # 0.89. With the unlabeled images, logistic regression that trains itself reaches 0.86 to 0.90 (8 seeds), EM with one
-# covariance 0.87 to 0.92, EM with a covariance for each class 0.93 to 0.96, spread labels 0.93 to 0.96.
+# covariance 0.87 to 0.92, EM with a covariance for each class 0.93 to 0.96, spread labels 0.93 to 0.96. Under rotations
+# and noise (six seeds) the same: EM 0.936 to 0.950, labels alone, with one covariance, 0.85, logistic regression 0.86.
 FEW_LABELS_GOAL, DRAWS = 0.91, 5
 NOISE = 0.02
 
