@@ -35,18 +35,9 @@ def the_arrows_of_the_book(x, sizes):
     """Whose column is whose is told by how often it says yes."""
     rarest_first = [list(sizes)[i] for i in (x == 0).double().mean(0).argsort()]
     column = dict(zip(["asia", "tub", "lung", "either", "xray", "dysp", "bronc", "smoke"], rarest_first, strict=True))
-    arrows = [
-        "asia>tub",
-        "smoke>lung",
-        "smoke>bronc",
-        "lung>either",
-        "tub>either",
-        "either>xray",
-        "bronc>dysp",
-        "either>dysp",
-    ]
-    arrows = [arrow.split(">") for arrow in arrows]
-    return {column[name]: tuple(column[above] for above, below in arrows if below == name) for name in column}
+    above = {"tub": ["asia"], "lung": ["smoke"], "bronc": ["smoke"], "either": ["lung", "tub"], "xray": ["either"]}
+    above["dysp"] = ["bronc", "either"]
+    return {column[name]: tuple(column[one] for one in above.get(name, ())) for name in column}
 
 
 @wrong("bayesnet.learn_structure", says="important arrows are missing")

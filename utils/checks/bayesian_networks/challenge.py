@@ -36,8 +36,8 @@ ASIA_YES = {
     "dysp": [[0.9, 0.8], [0.7, 0.1]],
 }
 # Mean over six networks of nats a row below the true one, tables fitted to 3,000 rows with one count more in a cell,
-# over 20 seeds: independent columns 0.64 to 0.82, the best tree 0.041 to 0.065, the arrows of the book by frequency 0.021
-# to 0.134, BIC hill climbing 0.003 to 0.008.
+# over 20 seeds: independent columns 0.64 to 0.82, the best tree 0.041 to 0.065, the arrows of the book by frequency
+# 0.021 to 0.134, BIC hill climbing 0.003 to 0.008.
 GAP_GOAL = 0.02
 NETWORKS, N_TRAIN, N_TEST = 6, 3000, 20_000
 SPREAD = 0.4  # of the log-odds around those of "asia"
