@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from utils.checks import run_check
+from utils.checks.challenges import ask, turned_digits
+from utils.checks.engine import Wrong
 from utils.data import load
 from utils.series import load_series
 from utils.toys import spirals
@@ -348,3 +350,27 @@ def test_a_trick_is_refused(id, answer, says):
     verdict = run_check(id, answer)
     assert verdict.status == "wrong", verdict.message
     assert says in verdict.message
+
+
+def test_questions_come_in_equal_batches_and_answers_in_the_order_of_the_questions():
+    sizes = []
+
+    def double(x):
+        sizes.append(len(x))
+        return 2 * x, x.sum(1)
+
+    few, many = torch.randn(7, 3), torch.randn(95, 3)
+    generator = torch.Generator().manual_seed(0)
+    (of_few, _), (of_many, sums) = ask(double, few, many, generator=generator, unlike=Wrong("", ""), size=25)
+    assert torch.equal(of_few, 2 * few) and torch.equal(of_many, 2 * many) and torch.equal(sums, many.sum(1))
+    assert set(sizes) == {25} and sum(sizes) >= 112
+
+
+def test_turned_digits_look_like_digits_and_lie_nowhere():
+    digits = load("digits").flat()
+    known = torch.cat([digits.x_train, digits.x_test]).double()
+    turned = turned_digits(torch.Generator().manual_seed(0))
+    assert turned.shape == known.shape and turned.min() >= 0 and turned.max() <= 1
+    binary, known_binary = (turned >= 0.5).double(), (known >= 0.5).double()
+    assert (torch.cdist(binary, known_binary, p=1).amin(1) > 0.5).double().mean() > 0.9
+    assert not torch.equal(turned, turned_digits(torch.Generator().manual_seed(1)))
