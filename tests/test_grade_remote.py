@@ -127,7 +127,7 @@ def test_returned_modules_are_called():
         return encoder, torch.nn.Linear(3, 64)
 
     here, there = outcome(run_check("vae.train", train_vae)), outcome(remotely("vae.train", train_vae))
-    assert there == here and "do not fit their image" in there[1]
+    assert there == here and "worse than independent pixels" in there[1]
 
 
 class Halves(torch.nn.Module):

@@ -468,16 +468,20 @@ show_calibration(calibration_error)
 # models only $p(y \mid x)$ has no use for an image without a label. A model of $p(x, y)$ has: such an image should be
 # likely, whatever its class, so it counts with $p(x) = \sum_y p(x, y)$.
 #
-# Your function gets `x_labeled` `(50, 64)` with gray values between 0 and 1, `y_labeled` `(50,)` and `x_unlabeled`
-# `(1247, 64)`, and returns a **function** `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labeled digits
-# five times and takes the mean accuracy on the 500 test digits: it must be at least 0.91. A draw may be lucky, five are
-# seldom. Up to 60 seconds for all.
+# Your function gets `x_labeled` `(50, 64)`, `y_labeled` `(50,)` and `x_unlabeled` `(1247, 64)`, and returns a **function**
+# `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labeled digits five times and takes the mean accuracy on
+# the 500 test digits: it must be at least 0.91. A draw may be lucky, five are seldom. Up to 60 seconds for all.
+#
+# The labels of all these digits lie in `data/`. So each draw shows its images through a **random rotation** of the 64
+# coordinates, the same for training and test images, with a little noise: no pixel keeps its place, numbers may be negative,
+# and no image can be looked up. What knows pixels and their neighbors is lost; distances, Gaussians with full covariances and
+# principal components are not. The test images come mixed, in batches, some of them twice: each has one answer.
 #
 # One way: guess the classes of the unlabeled images, softly, as $p(y \mid x)$; fit the model to all images, each
 # counted for a class as much as it probably belongs to it; guess again. Pixels as independent coin flips are too crude
-# here: give gray pixels Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
+# here: give the classes Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
 #
-# The next cell shows what the labels alone give. `draw_labels` is yours to measure with.
+# The next cell shows what the labels alone give. `draw_labels` is yours to measure with, on digits that nobody rotated.
 
 # %%
 digits = load("digits").flat()

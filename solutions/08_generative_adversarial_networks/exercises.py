@@ -360,9 +360,11 @@ check("gan.precision_recall", precision_recall)
 # Train a generator on 2,000 points around the eight corners of a ring. Your function gets the points, `(2000, 2)`, and
 # returns a **generator**: a function from noise $z$, `(n, 4)` and standard normal, to points, `(n, 2)`.
 #
-# The check draws 4,000 noises. **Every** corner must get at least 4 % of the samples, and at least 60 % of them must lie
-# within 0.15 of a corner. Up to 60 seconds. The next cell shows the data, and what a generator that only knows mean and
-# covariance makes.
+# The check turns the ring by an angle that it draws, so that nobody knows the corners by heart, and draws 4,000 noises.
+# **Every** corner must get at least 4 % of the samples, and at least 60 % of them must lie within 0.15 of a corner. A
+# generator is **continuous**: noises that are nearly the same give points that are, also between two corners, so that
+# picking training points by the noise is no answer. Up to 60 seconds. The next cell shows the data, and what a generator
+# that only knows mean and covariance makes.
 
 
 # %%

@@ -121,12 +121,13 @@ def by_scikit_learn(real, fake, k):
 
 @right("gan.ring")
 def without_a_game(x_train):
-    """Any means: the angle of the noise picks the training point whose angle has the same rank."""
+    """Any means: ranks of noise are moved to ranks of angles, and between two training points on a line."""
     angle = torch.atan2(x_train[:, 1], x_train[:, 0])
     ranked = x_train[angle.argsort()]
 
     def generate(z):
-        share = torch.special.ndtr(z[:, 0])
-        return ranked[(share * len(ranked)).long()] + 0.02 * z[:, 1:3]
+        place = torch.special.ndtr(z[:, :1]) * (len(ranked) - 1)
+        before = place.long().clamp(max=len(ranked) - 2)
+        return ranked[before[:, 0]].lerp(ranked[before[:, 0] + 1], place - before) + 0.02 * z[:, 1:3]
 
     return generate

@@ -14,6 +14,20 @@ def blurred(x_train):
     return lambda z: ranked[(torch.special.ndtr(z[:, 0]) * len(ranked)).long()] + 0.12 * z[:, 1:3]
 
 
+@wrong("gan.ring", says="Your generator jumps")
+def training_points_with_noise(x_train):
+    return lambda z: x_train[(torch.special.ndtr(z[:, 0]) * len(x_train)).long()] + 0.02 * z[:, 1:3]
+
+
+@wrong("gan.ring", says="A corner gets only")
+def corners_by_heart(x_train):
+    def generate(z):
+        angle = 2 * torch.pi / 8 * (torch.special.ndtr(z[:, 0]) * 8).floor()
+        return torch.stack([angle.cos(), angle.sin()], dim=1) + 0.03 * z[:, 1:3]
+
+    return generate
+
+
 @wrong("gan.ring", says="A corner gets only")
 def one_gaussian(x_train):
     return lambda z: x_train.mean(0) + z[:, :2] * x_train.std(0)

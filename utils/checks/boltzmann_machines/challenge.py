@@ -25,7 +25,7 @@ def train(answer: Callable, generator: Generator) -> str:
     digits = load("digits").flat()
     x = torch.cat([digits.x_train, digits.x_test])
     x = binarize(x[torch.randperm(len(x), generator=generator)], generator).double()
-    x_train, x_test = x[: len(digits.x_train)], x[len(digits.x_train) :]
+    x_train, x_test = x[: len(digits.x_train)].clone(), x[len(digits.x_train) :]
     pixels = x.shape[1]
 
     names = ("matrix of weights", "vector of visible biases", "vector of hidden biases")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
-from utils.checks import integral
-from utils.checks.challenges import missed
+from utils.checks import draw, integral
+from utils.checks.challenges import ask, missed
 from utils.checks.engine import Wrong, exercise, guard
 from utils.checks.expect import parts, tensor
 from utils.checks.normalizing_flows._densities import log_standard_normal, summed_too_far
@@ -34,27 +35,22 @@ def held_out(answer: Callable, generator: Generator) -> str:
             )
     forward, inverse = guard(directions[0], "forward(x)"), guard(directions[1], "inverse(z)")
 
-    def ask(x: Tensor) -> tuple[Tensor, Tensor]:
+    def both(x: Tensor) -> tuple[Tensor, Tensor]:
         z, log_det = parts(forward(x), ("z", "log_det"))
         log_det = tensor(log_det, (len(x),), name="the log_det of your forward", shapes=summed_too_far(2))
         return tensor(z, x.shape, name="the z of your forward"), log_det
 
-    z, log_det = ask(x_test)
-    few, few_log_det = ask(x_test[:7])
-    if not (torch.allclose(few, z[:7], atol=1e-3) and torch.allclose(few_log_det, log_det[:7], atol=1e-2)):
-        raise Wrong(
-            "The z or log_det of a point depends on which other points you are asked about.",
-            "Statistics of a batch make no density: use only x_train, and treat each new point by itself.",
-        )
-    returned = tensor(inverse(z[:500]), (500, 2), name="what your inverse returns")
-    far = (returned - x_test[:500]).abs().max().item()
-    if far > 0.01:
-        raise Wrong(
-            f"Your inverse does not undo your forward: inverse(forward(x)) is up to {far:.2g} away from x.",
-            "Undo the last step first, with the network's answer to what was kept.",
-        )
-    at, step = x_test[:500], 1e-3
-    columns = [ask(at + shift)[0] - ask(at - shift)[0] for shift in step * torch.eye(2, dtype=torch.float64)]
+    unlike = Wrong(
+        "The z or log_det of a point depends on which other points you are asked about, or when.",
+        "Statistics of a batch make no density: use only x_train, treat each new point by itself, and keep nothing.",
+    )
+    some, step = x_test[:500], 1e-3
+    steps = [sign * step * axis for axis in torch.eye(2, dtype=torch.float64) for sign in (1, -1)]
+    questions = x_test, x_train, integral.points_of_square(generator, cells=200), *(some + shift for shift in steps)
+    (z, log_det), of_train, everywhere, *shifted = ask(
+        both, *questions, generator=generator, unlike=unlike, size=2000, tolerance=1e-2
+    )
+    columns = [shifted[0][0] - shifted[1][0], shifted[2][0] - shifted[3][0]]
     measured = (torch.stack(columns, -1) / (2 * step)).slogdet().logabsdet
     own = log_det[:500]
     # At a kink of a spline the differences are coarse, so one point in ten may be off.
@@ -68,13 +64,42 @@ def held_out(answer: Callable, generator: Generator) -> str:
             "Try it with one layer and compare with `torch.autograd.functional.jacobian`.",
         )
 
-    def log_prob(x: Tensor) -> Tensor:
-        z, log_det = ask(x)
+    def log_prob(z: Tensor, log_det: Tensor) -> Tensor:
         return log_standard_normal(z) + log_det
 
     hint = "Every z must come from exactly one x, and every x must go to a z: is each step a bijection of the plane?"
-    mass = integral.of_density(log_prob, generator, hint, cells=200)
-    reached, seen = (log_standard_normal(z) + log_det).mean().item(), log_prob(x_train).mean().item()
+    mass = integral.of_density(log_prob(*everywhere), hint)
+    new_z = draw.normal(generator, 500, 2)
+    (returned,), (new_x,) = ask(
+        lambda z: (tensor(inverse(z), z.shape, name="what your inverse returns"),),
+        z[:500],
+        new_z,
+        generator=generator,
+        unlike=unlike,
+        tolerance=1e-2,
+    )
+    far = (returned - some).abs().max().item()
+    if far > 0.01:
+        raise Wrong(
+            f"Your inverse does not undo your forward: inverse(forward(x)) is up to {far:.2g} away from x.",
+            "Undo the last step first, with the network's answer to what was kept.",
+        )
+    (again, _), (once_more, _) = ask(both, new_x, some, generator=generator, unlike=unlike, tolerance=1e-2)
+    far = (again - new_z).abs().max().item()
+    if far > 0.01:
+        raise Wrong(
+            f"Your forward does not undo your inverse: for new z, forward(inverse(z)) is up to {far:.2g} away from z.",
+            "Is each step a bijection of the whole plane? Keep nothing between the two functions.",
+        )
+    if not torch.allclose(once_more, z[:500], atol=1e-2):
+        raise unlike
+    reached, seen = log_prob(z, log_det).mean().item(), log_prob(*of_train).mean().item()
+    if reached > -math.log(6) + 0.05:
+        raise Wrong(
+            f"You claim {reached:.2f} nats a held-out point; the distribution that drew them has {-math.log(6):.2f}, "
+            "and no density can be better.",
+            "Was it made to fit the points that it is asked about?",
+        )
     mixture = GaussianMixture(COMPONENTS, max_iter=500, random_state=0).fit(x_train.numpy())
     goal = mixture.score(x_test.numpy()) + MARGIN
     if reached < goal:
