@@ -946,7 +946,9 @@ with record_table():
             inside = bin_of == i
             if inside.sum() >= 40:
                 right, n = int(correct[inside].sum()), int(inside.sum())
-                interval = binomtest(right, n).proportion_ci(method="wilson")  # inside [0, 1]
+                interval = binomtest(right, n).proportion_ci(
+                    method="wilson"
+                )  # inside [0, 1]
                 bins[name].append((sure[inside].mean().item(), right / n, *interval))
         too_sure[name] = (sure.double().mean() - correct.mean()).item()
         key = {"naive Bayes": "generative", "logistic, plain": "logistic_plain"}

@@ -373,7 +373,9 @@ def min_fill(scopes, keep=()):
         best = min(waiting, key=strangers)
         order.append(best)
         around = near.pop(best)
-        for name in around:  # what is left is one table of all its neighbors: they know each other now
+        for name in (
+            around
+        ):  # what is left is one table of all its neighbors: they know each other now
             near[name] = (near[name] | around) - {name, best}
     return order
 
@@ -576,7 +578,13 @@ tub, yes_state = variables.index("tub"), asia.states["tub"].index("yes")
 exact = asia.query("tub", evidence)[yes_state].item()
 traces = {}  # name of the start → tuberculosis or not, (sweeps, chains)
 for begin, other in (("tub", "lung"), ("lung", "tub")):
-    start = evidence | {begin: "yes", other: "no", "bronc": "no", "xray": "yes", "dysp": "yes"}
+    start = evidence | {
+        begin: "yes",
+        other: "no",
+        "bronc": "no",
+        "xray": "yes",
+        "dysp": "yes",
+    }
     states_of = [asia.states[name].index(start[name]) for name in variables]
     chains = torch.tensor(states_of).repeat(200, 1)  # (200, 8)
     trace = []
@@ -591,7 +599,9 @@ with record_table():
     for begin, trace in traces.items():
         record(f"gibbs_average_from_{begin}", trace.mean().item(), kind="score")
         record(f"gibbs_end_from_{begin}", trace[-20:].mean().item(), kind="score")
-    record("gibbs_chains_spread", each.std().item(), unit="standard deviation", kind="score")
+    record(
+        "gibbs_chains_spread", each.std().item(), unit="standard deviation", kind="score"
+    )
 assert each.std() > 0.1 > abs(weighted[yes_state] - exact)
 assert traces["lung"].mean() + 0.05 < exact  # 100 sweeps on average still know their start,
 assert abs(traces["lung"][-20:].mean() - exact) < 0.1  # the last of them hardly any more
@@ -838,7 +848,10 @@ standard_error = ahead.std().item() / math.sqrt(len(ahead))
 print(f"graph before tree: {ahead.mean():+.3f} ± {standard_error:.3f} nats a voter")
 assert abs(ahead.mean().item()) < 5 * standard_error
 
-believed, answered = {}, {}  # of each party: p(Dole) of the model; share, low and high of voters
+believed, answered = (
+    {},
+    {},
+)  # of each party: p(Dole) of the model; share, low and high of voters
 for party, name in enumerate(states["party"]):
     believed[name], answered[name] = [], []
     for own in range(3):
@@ -846,7 +859,9 @@ for party, name in enumerate(states["party"]):
         believed[name].append(model.query("vote", evidence)[1].item())
         votes = unseen[(unseen[:, 1] == party) & (unseen[:, 2] == own), 0]
         if len(votes) >= 8:  # Wilson's interval of 95 % never leaves [0, 1]
-            interval = binomtest(int(votes.sum()), len(votes)).proportion_ci(method="wilson")
+            interval = binomtest(int(votes.sum()), len(votes)).proportion_ci(
+                method="wilson"
+            )
             answered[name].append((own, votes.double().mean().item(), *interval))
 
 # %% jupyter={"source_hidden": true}
@@ -892,7 +907,9 @@ with record_table():
 assert vote_accuracy["hill_climbing"] > vote_accuracy["real"] - 0.06
 assert vote_accuracy["independent"] < vote_accuracy["tree"] - 0.1
 for row in model.sample(3, generator).tolist():
-    print("; ".join(f"{name}: {states[name][k]}" for name, k in zip(states, row, strict=True)))
+    print(
+        "; ".join(f"{name}: {states[name][k]}" for name, k in zip(states, row, strict=True))
+    )
 
 # %% [markdown]
 # A classifier that never saw a real person, only rows drawn from the learned graph or the tree, is nearly as good as one that was trained on the real rows. From independent columns nothing can be learned: the vote there has nothing to do with the rest.
@@ -912,7 +929,10 @@ for side in sides:
         for i in range(side)
         for j in range(side)
     }
-    ones = [((*above, name), torch.ones((2,) * (len(above) + 1))) for name, above in grid.items()]
+    ones = [
+        ((*above, name), torch.ones((2,) * (len(above) + 1)))
+        for name, above in grid.items()
+    ]
     asked = f"{side - 1},{side - 1}"  # the last one in reading order
     by_rule = {
         "min-fill": min_fill([scope for scope, _ in ones], [asked]),

@@ -852,7 +852,9 @@ for variance in variances:
     gain = e_step(x, *four, shrunk)[1].mean() - e_step(x, *healthy)[1].mean()
     gains.append(gain.item())
 slope = (gains[-1] - gains[-11]) / 10  # nats a point for each tenth of the variance
-print(f"each tenth of the variance adds {len(x) * slope:.3f} nats; ln 10 = {math.log(10):.3f}")
+print(
+    f"each tenth of the variance adds {len(x) * slope:.3f} nats; ln 10 = {math.log(10):.3f}"
+)
 assert abs(len(x) * slope - math.log(10)) < 1e-3 and gains[-1] > 0.1
 
 trap = (start[0], torch.stack([lonely, *true_means[1:]]), start[2].clone())
