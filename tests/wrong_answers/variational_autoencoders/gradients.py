@@ -100,6 +100,22 @@ def factor_two(mean, log_variance, noise):
     return mean + (2 * log_variance).exp() * noise
 
 
+@wrong("vae.reparameterise", says="the variance overflows")
+def root_of_the_variance(mean, log_variance, noise):
+    return mean + log_variance.exp().sqrt() * noise
+
+
+@wrong("vae.reparameterise", says="NaN where the variance rounds to 0")
+def root_of_a_bounded_variance(mean, log_variance, noise):
+    high = (log_variance / 2).exp()
+    return mean + torch.where(log_variance > 100, high, log_variance.clamp(max=100).exp().sqrt()) * noise
+
+
+@wrong("vae.reparameterise", says="halve the variance, not its logarithm")
+def half_of_the_variance(mean, log_variance, noise):
+    return mean + log_variance.exp() / 2 * noise
+
+
 # --- vae.score_function_gradient -------------------------------------------------------------------------------------
 
 
