@@ -189,3 +189,9 @@ def edges_meet(x, vertical, horizontal):
     above = torch.cat([a[:, :, -m:], a], 2)[:, :, :-1] if m > 1 else a
     left = torch.cat([x[..., -r:], x], 3)[..., :-1]
     return sum_of_stacks(x, vertical, horizontal, above, left)
+
+
+@wrong("ar.gated_convolution", says="You transposed the mask")
+def transposed_mask(x, weights, bias, mask):
+    content, gate = torch.nn.functional.conv2d(x, weights * mask.T, bias, padding=len(mask) // 2).chunk(2, 1)
+    return content.tanh() * gate.sigmoid()

@@ -243,7 +243,7 @@ def diag_of_eigen(precision):
     return (1 / o, 0.5 * (o.log().sum() - torch.linalg.eigvalsh(precision).log().sum() + len(precision)))
 
 
-@wrong("vae.best_diagonal", says="Cholesky factor counts twice")
+@wrong("vae.best_diagonal", says="log diag L of the Cholesky factor counts twice")
 def cholesky_once(precision):
     own = precision.diagonal()
     return 1 / own, 0.5 * (own.log().sum() - torch.linalg.cholesky(precision).diagonal().log().sum())

@@ -39,10 +39,7 @@ def optimal_discriminator(answer: Callable, generator: Generator) -> None:
     says = "Where both densities underflow you divide 0 by 0."
     far = tensor(answer(log_p - 1000, log_q - 1000), (6,), not_finite=(says, hint))
     small = "A small number below the fraction outweighs the densities where both are tiny, or you put 0 in for 0/0."
-    cut = (
-        "Your answer is ½ wherever both densities are tiny: you cut the logarithms off, or you put ½ in for 0/0. "
-        "But one of the two may be far smaller still."
-    )
+    cut = "You cut the logarithms off, or you put ½ in for 0/0: far from both densities all examples look alike."
     no_floor = "No `+ 1e-8`, no `clamp`, no `nan_to_num`."
     wrong = [Mistake(0 * truth, small, f"{no_floor} {hint}"), Mistake(0 * truth + 0.5, cut, f"{no_floor} {hint}")]
     close(far, truth, wrong, hint=hint)

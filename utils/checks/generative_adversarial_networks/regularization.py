@@ -161,7 +161,12 @@ def spectral_norm(answer: Callable, generator: Generator) -> None:
     )
     hint = "Divide u and v by their lengths in each round, not once at the end."
     not_finite = ("After 1000 rounds your estimate is not finite: u and v have grown without bound.", hint)
-    close(number(answer(weight, v, 1000), "the estimate", not_finite=not_finite), values[0], name="the estimate", hint=hint)
+    close(
+        number(answer(weight, v, 1000), "the estimate", not_finite=not_finite),
+        values[0],
+        name="the estimate",
+        hint=hint,
+    )
     early = number(answer(weight, v, 1), "the estimate")
     if torch.isclose(early, values[0], rtol=1e-9) and not torch.isclose(rounds(1), values[0], rtol=1e-9):
         raise Wrong("After one round your value is exact already: this is not power iteration.", "Use products alone.")
@@ -272,7 +277,7 @@ def minibatch_std(answer: Callable, generator: Generator) -> None:
             ),
         ],
     )
-    alike = features[:1].expand(6, 3)
+    alike = torch.full((6, 3), 2.0, dtype=torch.float64)
     added = "You add a small number to the variance: a batch that does not vary at all should get exactly 0."
     value = tensor(answer(alike), (6, 4), name="your result for a batch of equal examples")
     if value[:, -1].gt(1e-6).all():

@@ -170,6 +170,10 @@ def affine_coupling(answer: Callable, generator: Generator) -> None:
             name="your log_det",
             hint="The Jacobian is triangular: the log of its determinant is the sum of s over the moved coordinates.",
         )
+    narrow = parts(answer(x, mask, lambda x: (0 * x - 600, 0 * x)), names)[1]
+    not_finite = ("For s = −600 your log-determinant is log(0): the product of the e^s underflows.", "Sum s itself.")
+    narrow = tensor(narrow, (batch,), name="your log_det", not_finite=not_finite)
+    close(narrow, -600 * moved.sum().expand(batch), name="your log_det for s = −600")
 
 
 @exercise("flow.coupling_inverse", call="coupling_inverse(z, mask, net)")
@@ -238,6 +242,13 @@ def coupling_inverse(answer: Callable, generator: Generator) -> None:
             name="your log_det",
             hint="The log-determinant of the inverse is that of the forward step, with the other sign.",
         )
+    narrow = parts(answer(z, mask, lambda x: (0 * x - 20, 0 * x)), ("x", "log_det"))[0]
+    close(
+        tensor(narrow, (batch, dim), name="your x") * (mask + moved * math.exp(-20)),
+        z,
+        name="your x times e^s, for s = −20",
+        hint="No small number below the fraction: e^s is never 0. Multiply with e^−s.",
+    )
 
 
 @exercise("flow.maf_inverse", call="maf_inverse(z, net)")

@@ -136,7 +136,7 @@ def gaussian_kl(answer: Callable, generator: Generator) -> None:
         ],
         hint="Take one latent, and put q = p: each term is easy then, and the sum is 0.",
     )
-    # Variances so large that they overflow, but equal; and variances very small and large, whose logarithms still count.
+    # Variances that overflow but are equal; and variances that are tiny or huge, whose logarithms still count.
     hint = "σ_q² / σ_p² = exp(log σ_q² − log σ_p²): subtract the logarithms first, and cut nothing off."
     for far_q, far_p in ((800.0, 800.0), (-40.0, 0.0), (30.0, 28.0), (0.0, 60.0)):
         log_q, log_p = (torch.full_like(mean_q, far) for far in (far_q, far_p))

@@ -219,7 +219,7 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 logs / 2 - log_det / 4,
-                "Your log det Λ is half of the right one: the sum over the diagonal of the Cholesky factor counts twice.",
+                "Your log det Λ is half of the right one: log diag L of the Cholesky factor counts twice.",
                 "det Λ = det L det Lᵀ: 2 Σ log diag L.",
             ),
             Mistake(logs / 2 - log_det, "The ½ is missing before log det Λ.", "½ [Σ log Λ_ll − log det Λ]."),
