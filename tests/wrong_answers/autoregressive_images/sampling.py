@@ -336,7 +336,7 @@ def logarithm_of_the_chosen(model, order, x, known, uniforms):
 
 
 @wrong("ar.complete", says="pixel d has its own")
-def uniforms_by_step(model, order, x, known, uniforms):
+def completed_with_uniforms_by_step(model, order, x, known, uniforms):
     x = x.clone()
     for step, d in enumerate(order.tolist()):
         if not known[d]:
@@ -380,3 +380,9 @@ def one_minus_u(logits, temperature, uniforms):
 @wrong("ar.complete", says="or an exponential has overflowed")
 def exponential_of_the_logits(model, order, x, known, uniforms):
     return _completed(model, order, x, known, uniforms, lambda odds, x: x * odds - torch.log1p(odds.exp()))
+
+
+@wrong("ar.complete", says="You draw row by row")
+def row_by_row_from_zeros(model, order, x, known, uniforms):
+    x = torch.where(known, x, 0.0)
+    return _completed(model, torch.arange(len(order)), x, known, uniforms, lambda odds, x: odds * x)

@@ -532,7 +532,7 @@ def from_the_second(phi, variance, horizon):
 
 
 @wrong("series.largest_root", says="the first eigenvalue, and they come in no order")
-def first_eigenvalue(phi):
+def first_of_the_eigenvalues(phi):
     companion = torch.cat([phi[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
     return torch.linalg.eigvals(companion)[0].abs()
 
@@ -544,3 +544,16 @@ def never_negative(y, coefficients, horizon):
         terms = [phi * values[-i] for i, phi in enumerate(weights, start=1)]
         values.append(max(0.0, coefficients[0].item() + sum(terms)))
     return torch.tensor(values[len(y) :], dtype=y.dtype)
+
+
+@wrong("series.largest_root", says="You take the coefficients in reverse")
+def from_the_oldest(phi):
+    companion = torch.cat([phi.flip(0)[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
+    return torch.linalg.eigvals(companion).abs().max()
+
+
+@wrong("series.fit_with_gaps", says="You leave out too many rows")
+def one_row_too_many(y, p):
+    known = [t for t in range(p, len(y)) if y[max(t - p - 1, 0) : t + 1].isfinite().all()]
+    rows = torch.stack([torch.cat([y.new_ones(1), y[t - p : t].flip(0)]) for t in known])
+    return torch.linalg.lstsq(rows, y[known][:, None]).solution[:, 0]

@@ -332,10 +332,3 @@ def no_scale_maf(z, net):
 def small_number_below(z, mask, net):
     s, t = net(mask * z)
     return mask * z + (1 - mask) * (z - t) / (s.exp() + 1e-6), -((1 - mask) * s).sum(-1)
-
-
-@wrong("flow.affine_coupling", says="the product of the e^s underflows")
-def logarithm_of_a_product(x, mask, net):
-    s, t = net(mask * x)
-    scale = torch.where(mask > 0, 1.0, s.exp())
-    return torch.where(mask > 0, x, x * scale + t), scale.prod(-1).log()

@@ -210,6 +210,11 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
                         (above(1).roll(1, 2), beside(1).roll(1, 3)),
                     )
                 ),
+                Mistake(
+                    _around(x, vertical, 0 * horizontal) + beside(),
+                    "Your vertical part sees beyond the edges what stands on the other side.",
+                    "Pad with zeros.",
+                ),
                 Mistake(above() * beside(), "You multiply the two parts.", "Add the two sums."),
                 *(
                     Mistake(

@@ -223,7 +223,7 @@ def receptive_field(answer: Callable, generator: Generator) -> None:
             [
                 Mistake(
                     seen(size, "B" * n_layers, *field),
-                    "The pixel sees itself: as with mask B in all layers, or if you begin with the pixel marked as seen.",
+                    "The pixel sees itself, as with mask B in all layers, or if it stays marked from the start.",
                     first,
                 ),
                 Mistake(

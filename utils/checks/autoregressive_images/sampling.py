@@ -207,23 +207,19 @@ def complete(answer: Callable, generator: Generator) -> None:
                     "You draw all unknown pixels at once: none knows what the others became.",
                     "Draw one pixel, put it in its place, ask the model again.",
                 ),
-                Mistake(
-                    _walk(model, torch.arange(dim), u, x, known),
-                    "You draw row by row: the model has another order.",
-                    "Walk through `order`.",
-                ),
-                Mistake(
-                    _walk(model, order.flip(0), u, x, known), "You walk through `order` backwards.", "First to last."
+                *(
+                    Mistake(_walk(model, walked, u, start, known), says, "Walk through `order`, first to last.")
+                    for start in (x, torch.where(known, x, 0.0))
+                    for walked, says in (
+                        (torch.arange(dim), "You draw row by row: the model has another order."),
+                        (order.flip(0), "You walk through `order` backwards."),
+                        (order.argsort(), "You take the places for the pixels: `order[k]` is the pixel at place k."),
+                    )
                 ),
                 Mistake(
                     _walk(model, order, u[:, order.argsort()], x, known),
                     "You use the random numbers in the order of drawing: pixel d has its own, `uniforms[:, d]`.",
                     "Index the uniforms by the pixel, not by the step.",
-                ),
-                Mistake(
-                    _walk(model, order.argsort(), u, x, known),
-                    "You take the places for the pixels: `order[k]` is the pixel at place k.",
-                    "Walk through `order`.",
                 ),
                 Mistake(
                     _walk(model, order, 1 - u, x, known), "You take 1 − u for u.", "A pixel is 1 where u < σ(logit)."

@@ -220,6 +220,13 @@ def largest_root(answer: Callable, generator: Generator) -> None:
             Mistake(torch.linalg.svdvals(companion).max(), singular, "`torch.linalg.eigvals`."),
             Mistake(companion.norm(), "This is a norm of the companion matrix.", "`torch.linalg.eigvals`."),
             Mistake(phi.abs().sum(), "This is the sum of absolute coefficients.", total.hint),
+            *(
+                Mistake(np.abs(np.roots([1, *(-other).tolist()])).max(), says, "φ₁ comes first in the first row.")
+                for other, says in (
+                    (phi.flip(0), "You take the coefficients in reverse."),
+                    (-phi, "Your coefficients have the wrong sign: the polynomial is λᵖ − φ₁ λᵖ⁻¹ − …"),
+                )
+            ),
             Mistake(phi.norm(), "This is the length of φ.", total.hint),
         ]
 
@@ -408,6 +415,14 @@ def fit_with_gaps(answer: Callable, generator: Generator) -> None:
             Mistake(mean, "Missing values count as the mean.", "Leave their rows out: an invented value is no datum."),
             Mistake(solve(last), "Missing values are filled with the last known one.", "Leave their rows out."),
             Mistake(half, "You leave out missing targets, but a missing past counts as 0.", "Test the whole row."),
+            *(
+                Mistake(
+                    _least_squares(*(part[~near] for part in (rows, targets))),
+                    "You leave out too many rows: one beside the gap whose values are all known.",
+                    "A row goes only if one of its p + 1 values is missing.",
+                )
+                for near in (~whole | (~whole).roll(1), ~whole | (~whole).roll(-1))
+            ),
             Mistake(solve(next_known), "Missing values are filled with the next known one.", "Leave their rows out."),
             Mistake(solve(between), "Missing values are interpolated.", "Leave their rows out."),
             Mistake(solve(gaps[11:21]), "You fit one stretch without gaps alone.", "All complete rows, from anywhere."),

@@ -93,6 +93,14 @@ def crps_sample(answer: Callable, generator: Generator) -> None:
                 "You compare each sample with the next one only.",
                 "All pairs: `samples[:, None] - samples`.",
             ),
+            *(
+                Mistake(
+                    near - ((2 * torch.arange(n).double() - n + off)[:, None] * samples.sort(0).values).sum(0) / n**2,
+                    "Your weights of the sorted samples are off by one.",
+                    "The i-th smallest, i = 1, …, n, gets 2i − n − 1.",
+                )
+                for off in (-1, 0, 2)  # 1 is right
+            ),
             Mistake(near - samples.std(0) / 2, "You use the standard deviation for the spread.", "Mean distances."),
             Mistake(
                 near - samples.std(0, unbiased=False) / 2,
