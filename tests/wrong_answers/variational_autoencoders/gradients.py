@@ -129,6 +129,11 @@ def reinforce(f, mean, log_variance, noise, *, baseline="others", by_mean=None, 
     return (weight[:, None] * by_mean).mean(0), (weight[:, None] * by_log_variance).mean(0)
 
 
+@wrong("vae.score_function_gradient", says="You ask f at ε")
+def values_at_the_noise(f, mean, log_variance, noise):
+    return reinforce(lambda z: f(noise), mean, log_variance, noise)
+
+
 @wrong("vae.score_function_gradient", says="forgot the baseline")
 def no_baseline(f, mean, log_variance, noise):
     return reinforce(f, mean, log_variance, noise, baseline="none")

@@ -195,6 +195,11 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
             Mistake(
                 estimate(score, value - value.roll(1)), "Your baseline is one other sample.", "The mean of all others."
             ),
+            Mistake(
+                estimate(score, f(noise) - (f(noise).sum() - f(noise)) / (samples - 1)),
+                "You ask f at ε, not at the sample z.",
+                "z = μ + σ ε.",
+            ),
             Mistake(score.mean(0), "You forgot f.", "Each score is weighed with f(z_s) − b_s."),
             Mistake(estimate(score, others), "You weigh with the baseline alone.", "f(z_s) − b_s."),
         ]
