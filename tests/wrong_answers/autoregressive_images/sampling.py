@@ -385,4 +385,11 @@ def exponential_of_the_logits(model, order, x, known, uniforms):
 @wrong("ar.complete", says="You draw row by row")
 def row_by_row_from_zeros(model, order, x, known, uniforms):
     x = torch.where(known, x, 0.0)
-    return _completed(model, torch.arange(len(order)), x, known, uniforms, lambda odds, x: odds * x)
+    return _completed(
+        model,
+        torch.arange(len(order)),
+        x,
+        known,
+        uniforms,
+        lambda odds, x: torch.nn.functional.logsigmoid((2 * x - 1) * odds),
+    )
