@@ -159,3 +159,11 @@ def test_small_integers_are_indices():
     assert expect.tensor(torch.tensor([1, 2], dtype=torch.int32), (2,), torch.int64).dtype == torch.int64
     with pytest.raises(Wrong, match="uint8"):  # an index of this type is taken for a mask
         expect.tensor(torch.tensor([1, 2], dtype=torch.uint8), (2,), torch.int64)
+
+
+def test_small_numbers_left_out_are_not_called_rounded():
+    truth = torch.tensor([0.31, -0.22, 0.13, 0.44, -0.35], dtype=torch.float64)
+    value = truth.clone()
+    value[2:] = 0  # what is left out is 0, as is any of these numbers, rounded
+    assert "rounded" not in symptom(value, truth)
+    assert "rounded" in symptom((5 * truth).round(), 5 * truth)

@@ -307,7 +307,8 @@ check("gan.count_modes", count_modes)
 # The root is that of a **matrix**, not of its entries. A hint: $\mathrm{tr}\,(\Sigma \Sigma')^{1/2}$ is the sum of the
 # square roots of the eigenvalues of $\Sigma \Sigma'$, which are real and not negative.
 #
-# The means are `(D,)`, the covariances `(D, D)`; return $d^2$, one number.
+# The means are `(D,)`, the covariances `(D, D)`, which may be singular: an eigenvalue that should be 0 may come out as
+# $-10^{-17}$. Return $d^2$, one number.
 
 
 # %% exercise={"id": "gan.frechet", "tier": "extend", "minutes": 15, "points": 2}
@@ -331,7 +332,8 @@ check("gan.frechet", frechet)
 #
 # One number cannot say whether samples are ugly or whether some kinds are missing. Two can. Give each real point a **ball**
 # that reaches to its $k$-th nearest **other** real point. **Precision** is the share of fakes that lie in the ball of some
-# real point. **Recall** is the same with the roles swapped: the share of real points in the ball of some fake.
+# real point. **Recall** is the same with the roles swapped: the share of real points in the ball of some fake. A point's copy
+# is another point, at distance 0.
 #
 # `real` is `(N, D)`, `fake` is `(M, D)`; return precision and recall, two numbers.
 

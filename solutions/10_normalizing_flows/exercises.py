@@ -77,8 +77,8 @@ check("flow.log_prob_1d", log_prob_1d)
 #
 # $$z = m \odot x + (1 - m) \odot \bigl( x \odot e^{s} + t \bigr), \qquad (s, t) = \mathrm{net}(m \odot x) .$$
 #
-# The network sees the kept coordinates only, the others are blotted out by zeros. It answers for all coordinates, but
-# what it says of the kept ones is not used, neither in $z$ nor in the log-determinant.
+# The network sees the kept coordinates only, the others are blotted out by zeros. It answers for all coordinates, with
+# numbers whose $e^s$ is finite, but what it says of the kept ones is not used, neither in $z$ nor in the log-determinant.
 #
 # `x` is `(B, D)`, `mask` is `(D,)` with values 0.0 and 1.0; `net` takes `(B, D)` and returns the pair `(s, t)`, each
 # `(B, D)`. Return `z`, `(B, D)`, and `log_det`, `(B,)`.

@@ -267,7 +267,8 @@ check("ar.gated_convolution", gated_convolution)
 # are right, and the mean of $w$ is the probability of the known pixels.
 #
 # `model`, `order` and `uniforms` are as in 12.4. `x` is `(B, D)`; `known` `(D,)` is True for the pixels whose values in `x` are
-# given: the others hold anything. Return the completions, `(B, D)`, and $\log w$, `(B,)`.
+# given: the others hold zeros and ones that mean nothing. Return the completions, `(B, D)`, and $\log w$, `(B,)`, which must be
+# finite for any logits, as in 12.1.
 
 
 # %% exercise={"id": "ar.complete", "tier": "extend", "minutes": 20, "points": 3}

@@ -71,11 +71,11 @@ def image_after_image(model, order, uniforms):
 def weight_on_the_way(model, order, x, known, uniforms):
     x, log_weight = x.clone(), torch.zeros(len(x), dtype=x.dtype)
     for d in order.tolist():
-        p = torch.sigmoid(model(x)[:, d])
+        odds = model(x)[:, d]
         if known[d]:
-            log_weight += torch.where(x[:, d] == 1, p, 1 - p).log()
+            log_weight += torch.nn.functional.logsigmoid(torch.where(x[:, d] == 1, odds, -odds))
         else:
-            x[:, d] = (uniforms[:, d] < p).double()
+            x[:, d] = (uniforms[:, d] < torch.sigmoid(odds)).double()
     return x, log_weight
 
 

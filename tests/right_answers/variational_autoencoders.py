@@ -21,16 +21,19 @@ def by_the_library(mean_q, log_variance_q, mean_p, log_variance_p):
 @right("vae.gaussian_kl")
 def example_by_example(mean_q, log_variance_q, mean_p, log_variance_p):
     found = []
-    for m, v, n, w in zip(mean_q, log_variance_q.exp(), mean_p, log_variance_p.exp(), strict=True):
+    for m, v, n, w in zip(mean_q, log_variance_q, mean_p, log_variance_p, strict=True):
         found.append(
-            sum(0.5 * ((a + (b - c) ** 2) / d - 1 - (a / d).log()) for a, b, c, d in zip(v, m, n, w, strict=True))
+            sum(
+                0.5 * ((a - d).exp() + (b - c) ** 2 / d.exp() - 1 - (a - d))
+                for a, b, c, d in zip(v, m, n, w, strict=True)
+            )
         )
     return torch.stack(found)
 
 
 @right("vae.reparameterise")
-def root_of_the_variance(mean, log_variance, noise):
-    return torch.stack([mean + log_variance.exp().sqrt() * one for one in noise])
+def power_of_e(mean, log_variance, noise):
+    return torch.stack([mean + math.e ** (0.5 * log_variance) * one for one in noise])
 
 
 @right("vae.elbo")

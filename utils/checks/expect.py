@@ -141,7 +141,7 @@ def _shape_mistake(value: Tensor, shape: tuple[int, ...], title: str, shapes: Se
     return Wrong(f"{says}.", "Write the shape beside each line of your code.")
 
 
-def number(value: Any, name: str = "your result") -> Tensor:
+def number(value: Any, name: str = "your result", *, not_finite: tuple[str, str] | None = None) -> Tensor:
     """`value` as a float64 scalar, if it is one finite number (a float, or a tensor or array with one element)."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iuf":
         value = torch.as_tensor(value)
@@ -153,7 +153,7 @@ def number(value: Any, name: str = "your result") -> Tensor:
         raise Wrong(f"{_title(name)} should be one number, not shape {tuple(value.shape)}.", "Sum over the points.")
     elif value is not None:
         raise Wrong(f"{_title(name)} should be one number, not a `{_kind(value)}`.", "Return a float or a tensor.")
-    return tensor(value, (), torch.float64, name)
+    return tensor(value, (), torch.float64, name, not_finite=not_finite)
 
 
 def truth_value(value: Any, name: str = "your answer") -> bool:

@@ -189,3 +189,30 @@ def edges_meet(x, vertical, horizontal):
     above = torch.cat([a[:, :, -m:], a], 2)[:, :, :-1] if m > 1 else a
     left = torch.cat([x[..., -r:], x], 3)[..., :-1]
     return sum_of_stacks(x, vertical, horizontal, above, left)
+
+
+@wrong("ar.gated_convolution", says="You transposed the mask")
+def transposed_mask(x, weights, bias, mask):
+    content, gate = torch.nn.functional.conv2d(x, weights * mask.T, bias, padding=len(mask) // 2).chunk(2, 1)
+    return content.tanh() * gate.sigmoid()
+
+
+def _shifted_sums(x, vertical, horizontal, shift):
+    rows, reach = vertical.shape[2], horizontal.shape[3]
+    above = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (reach, reach, rows - 1, 0)), vertical)
+    beside = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (reach - 1, 0, 0, 0)), horizontal)
+    return shift(above, 2) + shift(beside, 3)
+
+
+@wrong("ar.two_stacks", says="You roll")
+def rolled_instead_of_padded(x, vertical, horizontal):
+    return _shifted_sums(x, vertical, horizontal, lambda y, axis: y.roll(1, axis))
+
+
+@wrong("ar.two_stacks", says="sees the pixels to the right")
+def beside_on_the_right(x, vertical, horizontal):
+    def down(y, axis):
+        return torch.cat([0 * y.narrow(axis, 0, 1), y.narrow(axis, 0, y.shape[axis] - 1)], axis)
+
+    above = _shifted_sums(x, vertical, 0 * horizontal, down)
+    return above + _shifted_sums(x.flip(3), 0 * vertical, horizontal, down).flip(3)

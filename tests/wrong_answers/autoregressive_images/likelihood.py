@@ -416,3 +416,13 @@ def small_number_nade(x, weights, hidden_bias, output, bias):
         out = out + (torch.where(x[:, d] > 0.5, p, 1 - p) + 1e-12).log()
         total = total + x[:, d : d + 1] * weights[:, d]
     return out
+
+
+@wrong("ar.nade_log_prob", says="add each column to the sigmoid of the sum")
+def sigmoid_of_the_sigmoid(x, weights, hidden_bias, output, bias):
+    total, hidden = 0, torch.sigmoid(hidden_bias).expand(len(x), -1)
+    for d in range(x.shape[1]):
+        odds = bias[d] + hidden @ output[d]
+        total = total + x[:, d] * odds - torch.nn.functional.softplus(odds)
+        hidden = torch.sigmoid(hidden + x[:, d : d + 1] * weights[:, d])
+    return total

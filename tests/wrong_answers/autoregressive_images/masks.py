@@ -249,3 +249,12 @@ def box(size, n_layers, height, width, row, column):
     r, c = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     earlier = (r < row) | (r == row) & (c < column)
     return earlier & (r >= row - far) & ((c - column).abs() <= far)
+
+
+@wrong("ar.causal_mask", says="you take the right for the left")
+def right_for_left(size, kind):
+    middle = size // 2
+    mask = torch.zeros(size, size)
+    mask[:middle] = 1
+    mask[middle, middle + (kind == "A") :] = 1
+    return mask

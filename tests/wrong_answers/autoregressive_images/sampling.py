@@ -317,3 +317,79 @@ def wrapped(logits, temperature, uniforms):
 @wrong("ar.draw_level", says="You cumulate from the last level down")
 def multiplied_uniforms(logits, temperature, uniforms):
     return levels_of((logits / temperature).softmax(-1), 1 - uniforms)
+
+
+def _completed(model, order, x, known, uniforms, log_probability):
+    x = x.clone()
+    for d in order[~known[order]].tolist():
+        x[:, d] = (uniforms[:, d] < torch.sigmoid(model(x)[:, d])).double()
+    return x, log_probability(model(x), x)[:, known].sum(1)
+
+
+@wrong("ar.complete", says="gives log(0)")
+def logarithm_of_the_chosen(model, order, x, known, uniforms):
+    def log_probability(odds, x):
+        p = torch.sigmoid(odds)
+        return torch.where(x > 0, p, 1 - p).log()
+
+    return _completed(model, order, x, known, uniforms, log_probability)
+
+
+@wrong("ar.complete", says="pixel d has its own")
+def completed_with_uniforms_by_step(model, order, x, known, uniforms):
+    x = x.clone()
+    for step, d in enumerate(order.tolist()):
+        if not known[d]:
+            x[:, d] = (uniforms[:, step] < torch.sigmoid(model(x)[:, d])).double()
+    sign = 2 * x - 1
+    return x, torch.nn.functional.logsigmoid(sign * model(x))[:, known].sum(1)
+
+
+@wrong("ar.sample", says="each pixel copies the one before it")
+def sweeps_over_all(model, order, uniforms):
+    x = torch.zeros_like(uniforms)
+    for _ in range(uniforms.shape[1] - 1):
+        x = (uniforms < torch.sigmoid(model(x))).double()
+    return x
+
+
+@wrong("ar.sample", says="You take 1 − u for u")
+def from_above(model, order, uniforms):
+    x = torch.zeros_like(uniforms)
+    for d in order.tolist():
+        x[:, d] = (1 - uniforms[:, d] < torch.sigmoid(model(x)[:, d])).double()
+    return x
+
+
+def _levels(p, uniforms):
+    return (p.cumsum(-1) <= uniforms[:, None]).sum(-1).clamp(max=p.shape[1] - 1)
+
+
+@wrong("ar.draw_level", says="At a low temperature you take the likeliest level")
+def likeliest_when_cold(logits, temperature, uniforms):
+    if temperature < 0.1:
+        return logits.argmax(-1)
+    return _levels((logits / temperature).softmax(-1), uniforms)
+
+
+@wrong("ar.draw_level", says="or take 1 − u for u")
+def one_minus_u(logits, temperature, uniforms):
+    return _levels((logits / temperature).softmax(-1), 1 - uniforms)
+
+
+@wrong("ar.complete", says="or an exponential has overflowed")
+def exponential_of_the_logits(model, order, x, known, uniforms):
+    return _completed(model, order, x, known, uniforms, lambda odds, x: x * odds - torch.log1p(odds.exp()))
+
+
+@wrong("ar.complete", says="You draw row by row")
+def row_by_row_from_zeros(model, order, x, known, uniforms):
+    x = torch.where(known, x, 0.0)
+    return _completed(
+        model,
+        torch.arange(len(order)),
+        x,
+        known,
+        uniforms,
+        lambda odds, x: torch.nn.functional.logsigmoid((2 * x - 1) * odds),
+    )

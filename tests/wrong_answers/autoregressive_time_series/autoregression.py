@@ -509,3 +509,51 @@ def next_value(y, p):
         if z[t].isnan():
             z[t] = z[t + 1]
     return fitted(z, p)[0]
+
+
+def _geometric(phi, variance, horizon, is_walk):
+    steps = torch.arange(1, horizon + 1, dtype=torch.float64)
+    return variance * steps if is_walk(phi) else variance * (1 - phi ** (2 * steps)) / (1 - torch.tensor(phi) ** 2)
+
+
+@wrong("series.error_variance", says="For φ = −1 your formula divides by zero")
+def one_but_not_minus_one(phi, variance, horizon):
+    return _geometric(phi, variance, horizon, lambda phi: phi == 1)
+
+
+@wrong("series.error_variance", says="for a random walk")
+def nearly_a_walk(phi, variance, horizon):
+    return _geometric(phi, variance, horizon, lambda phi: abs(phi) > 0.99)
+
+
+@wrong("series.error_variance", says="Your sum begins at i = 1")
+def from_the_second(phi, variance, horizon):
+    return variance * (phi ** (2 * torch.arange(1, horizon + 1, dtype=torch.float64))).cumsum(0)
+
+
+@wrong("series.largest_root", says="the first eigenvalue, and they come in no order")
+def first_of_the_eigenvalues(phi):
+    companion = torch.cat([phi[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
+    return torch.linalg.eigvals(companion)[0].abs()
+
+
+@wrong("series.forecast", says="cut your forecasts off at 0")
+def never_negative(y, coefficients, horizon):
+    values, weights = y.tolist(), coefficients[1:].tolist()
+    for _ in range(horizon):
+        terms = [phi * values[-i] for i, phi in enumerate(weights, start=1)]
+        values.append(max(0.0, coefficients[0].item() + sum(terms)))
+    return torch.tensor(values[len(y) :], dtype=y.dtype)
+
+
+@wrong("series.largest_root", says="You take the coefficients in reverse")
+def from_the_oldest(phi):
+    companion = torch.cat([phi.flip(0)[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
+    return torch.linalg.eigvals(companion).abs().max()
+
+
+@wrong("series.fit_with_gaps", says="You leave out too many rows")
+def one_row_too_many(y, p):
+    known = [t for t in range(p, len(y)) if y[max(t - p - 1, 0) : t + 1].isfinite().all()]
+    rows = torch.stack([torch.cat([y.new_ones(1), y[t - p : t].flip(0)]) for t in known])
+    return torch.linalg.lstsq(rows, y[known][:, None]).solution[:, 0]

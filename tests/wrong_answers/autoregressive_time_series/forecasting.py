@@ -421,3 +421,28 @@ def power_of_two(y, weights, dilation):
             for k, w_ in enumerate(weights)
         )
     )
+
+
+@wrong("series.causal_convolution", says="beyond the whole series")
+def zeros_of_a_long_reach(y, weights, dilation):
+    rows = [torch.cat([y.new_zeros(k * dilation), y[: max(len(y) - k * dilation, 0)]]) for k in range(len(weights))]
+    return sum(w * row for w, row in zip(weights, torch.nn.utils.rnn.pad_sequence(rows).T, strict=True))
+
+
+@wrong("series.standardize", says="for a series in other units")
+def small_number_added(y, n_train):
+    train = y[:n_train]
+    return (y - train.mean()) / (train.std(unbiased=False) + 1e-8)
+
+
+@wrong("series.standardize", says="The test part is not scaled")
+def training_part_alone(y, n_train):
+    train = y[:n_train]
+    return torch.cat([(train - train.mean()) / train.std(unbiased=False), y[n_train:]])
+
+
+@wrong("series.crps_sample", says="sorted samples are off by one")
+def sorted_off_by_one(samples, y):
+    n, ordered = len(samples), samples.sort(0).values
+    weights = 2 * torch.arange(n, dtype=samples.dtype)[:, None] - n
+    return (samples - y).abs().mean(0) - (weights * ordered).sum(0) / n**2

@@ -393,3 +393,58 @@ def in_all_balls(real, fake, k):
 @wrong("gan.precision_recall", says="These are percent")
 def percent(real, fake, k):
     return (100 * share(fake, real, radii(real, k)), 100 * share(real, fake, radii(fake, k)))
+
+
+@wrong("gan.count_modes", says="but further than `radius` from it")
+def nearest_sample_within(samples, centers, radius, least):
+    distance = torch.cdist(samples, centers)
+    own = torch.nn.functional.one_hot(distance.argmin(1), len(centers)).sum(0)
+    return ((own >= least) & (distance.amin(0) <= radius)).sum()
+
+
+@wrong("gan.count_modes", says="compare the mean distance")
+def mean_distance_within(samples, centers, radius, least):
+    distance, nearest = torch.cdist(samples, centers).min(1)
+    own = [distance[nearest == k] for k in range(len(centers))]
+    return sum(len(d) >= least and d.mean().item() <= radius for d in own)
+
+
+@wrong("gan.frechet", says="For singular covariances your distance is NaN")
+def eigenvalues_not_clamped(mean, covariance, other_mean, other_covariance):
+    overlap = torch.linalg.eigvals(covariance @ other_covariance).real.sqrt().sum()
+    return (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * overlap
+
+
+@wrong("gan.frechet", says="You make Σ Σ' symmetric")
+def symmetric_product(mean, covariance, other_mean, other_covariance):
+    product = covariance @ other_covariance
+    overlap = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
+    return (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * overlap
+
+
+@wrong("gan.frechet", says="You multiply Cholesky factors")
+def cholesky_factors(mean, covariance, other_mean, other_covariance):
+    overlap = (torch.linalg.cholesky(covariance).T @ torch.linalg.cholesky(other_covariance)).trace()
+    return (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * overlap
+
+
+def _share_of(points, others, radius):
+    return (torch.cdist(points, others) <= radius).any(1).double().mean()
+
+
+@wrong("gan.precision_recall", says="two points in one place for one")
+def all_at_distance_zero_left_out(real, fake, k):
+    def radius(points):
+        distance = torch.cdist(points, points)
+        return distance.masked_fill(distance == 0, torch.inf).kthvalue(k, dim=1).values
+
+    return _share_of(fake, real, radius(real)), _share_of(real, fake, radius(fake))
+
+
+@wrong("gan.precision_recall", says="two points in one place for one")
+def without_copies(real, fake, k):
+    def share(points, others):
+        others = others.unique(dim=0)
+        return _share_of(points, others, torch.cdist(others, others).kthvalue(k + 1, dim=1).values)
+
+    return share(fake, real), share(real, fake)

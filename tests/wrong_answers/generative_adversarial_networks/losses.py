@@ -477,3 +477,35 @@ def smooth_hinge(real, fake):
 @wrong("gan.hinge_losses", says="The generator's loss has the real ones in it")
 def generator_with_real_ones(real, fake):
     return ((1 - real).relu().mean() + (1 + fake).relu().mean(), real.mean() - fake.mean())
+
+
+@wrong("gan.js_divergence", says="probability 0 in both")
+def by_xlogy_of_a_quotient(p, q):
+    m = (p + q) / 2
+    return (torch.xlogy(p, p / m).sum() + torch.xlogy(q, q / m).sum()) / 2
+
+
+@wrong("gan.js_divergence", says="probability 0 in both")
+def by_kl_div(p, q):
+    log_m = ((p + q) / 2).log()
+    return sum(torch.nn.functional.kl_div(log_m, r, reduction="sum") for r in (p, q)) / 2
+
+
+@wrong("gan.optimal_discriminator", says="or you put ½ in for 0/0")
+def half_where_unknown(log_p, log_q):
+    return torch.nan_to_num(log_p.exp() / (log_p.exp() + log_q.exp()), nan=0.5)
+
+
+@wrong("gan.optimal_discriminator", says="or you put 0 in for 0/0")
+def none_where_unknown(log_p, log_q):
+    return torch.nan_to_num(log_p.exp() / (log_p.exp() + log_q.exp()))
+
+
+@wrong("gan.hinge_losses", says="right only for batches of one size")
+def doubled_mean_of_all(real, fake):
+    return 2 * torch.cat([(1 - real).relu(), (1 + fake).relu()]).mean(), -fake.mean()
+
+
+@wrong("gan.hinge_losses", says="The generator's loss has a hinge")
+def hinge_for_the_generator(real, fake):
+    return (1 - real).relu().mean() + (1 + fake).relu().mean(), -fake.relu().mean()

@@ -265,3 +265,24 @@ def features_centered(features):
 @wrong("gan.minibatch_std", says="You average over the features before you take the deviation")
 def deviation_of_means(features):
     return append(features, features.mean(1).std(unbiased=False))
+
+
+@wrong("gan.gradient_penalty", says="multiply with 10")
+def weighed(critic, real, fake, u):
+    between = (u * real + (1 - u) * fake).detach().requires_grad_()
+    [slope] = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return 10 * (slope.norm(dim=1) - 1).square().mean()
+
+
+@wrong("gan.spectral_norm", says="have grown without bound")
+def normalized_at_the_end(weight, v, steps):
+    for _ in range(steps):
+        u = weight @ v
+        v = weight.T @ u
+    return (u / u.norm()) @ weight @ (v / v.norm())
+
+
+@wrong("gan.minibatch_std", says="add a small number to the variance")
+def never_zero(features):
+    spread = (features.var(0, unbiased=False) + 1e-8).sqrt().mean()
+    return torch.cat([features, spread.expand(len(features), 1)], dim=1)

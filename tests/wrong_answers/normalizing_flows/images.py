@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from wrong_answers import wrong
@@ -399,3 +400,20 @@ def log_det_of_shift(x):
 def rows_for_pixels(x):
     s = x.std((0, 2, 3))
     return (-x.mean((0, 2, 3)), -s.log(), -x.shape[2] * s.log().sum())
+
+
+@wrong("flow.dequantize", says="does not come from torch's own generator")
+def noise_by_numpy(x, levels):
+    noise = torch.as_tensor(np.random.default_rng().random(x.shape))
+    return (x + noise) / levels, torch.full((len(x),), -x.shape[1] * math.log(levels), dtype=x.dtype)
+
+
+@wrong("flow.bits_per_dim", says="levels⁻ᴰ is 0 on a computer")
+def through_the_probability(log_prob, dim, levels):
+    return -(log_prob.exp() * float(levels) ** -dim).log2() / dim
+
+
+@wrong("flow.actnorm_init", says="an image is not square")
+def rows_times_rows(x):
+    shift, log_scale = -x.mean((0, 2, 3)), -x.std((0, 2, 3)).log()
+    return shift, log_scale, x.shape[2] ** 2 * log_scale.sum()

@@ -254,3 +254,24 @@ def interpolated_slopes(x, x_knots, y_knots, slopes):
 def log_slope_of_inverse(x, x_knots, y_knots, slopes):
     y, log_slope, _ = spline_with(x, x_knots, y_knots, slopes)
     return (y, -log_slope)
+
+
+@wrong("flow.planar", says="the square is missing")
+def one_minus_tanh(x, u, w, b):
+    h = (x @ w + b).tanh()
+    return x + h[:, None] * u, (1 + (1 - h) * (w @ u)).abs().log()
+
+
+@wrong("flow.rational_quadratic", says="You return x itself at the first and at the last knot")
+def identity_at_the_ends(x, x_knots, y_knots, slopes):
+    inside = (x > x_knots[:, 0]) & (x < x_knots[:, -1])
+    left = (x_knots[:, 1:-1] < x[:, None]).sum(-1, keepdim=True)
+    (x0, x1), (y0, y1), (d0, d1) = (
+        (rows.gather(1, left)[:, 0], rows.gather(1, left + 1)[:, 0]) for rows in (x_knots, y_knots, slopes)
+    )
+    s, theta = (y1 - y0) / (x1 - x0), (x - x0) / (x1 - x0)
+    tau = theta * (1 - theta)
+    below = s + (d0 + d1 - 2 * s) * tau
+    y = y0 + (y1 - y0) * (s * theta**2 + d0 * tau) / below
+    slope = s**2 * (d1 * theta**2 + 2 * s * tau + d0 * (1 - theta) ** 2) / below**2
+    return torch.where(inside, y, x), torch.where(inside, slope.log(), 0.0)

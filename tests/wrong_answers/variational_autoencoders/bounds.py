@@ -172,6 +172,23 @@ def plus_one(mean_q, log_variance_q, mean_p, log_variance_p):
     ).sum(-1)
 
 
+@wrong("vae.gaussian_kl", says="the variances overflow")
+def quotient_of_variances(mean_q, log_variance_q, mean_p, log_variance_p):
+    variance_q, variance_p = log_variance_q.exp(), log_variance_p.exp()
+    ratio, shift = variance_q / variance_p, (mean_q - mean_p).square() / variance_p
+    return 0.5 * (ratio + shift - 1 + log_variance_p - log_variance_q).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="for log-variances of 800 and 800 should be")
+def log_variances_cut_off(mean_q, log_variance_q, mean_p, log_variance_p):
+    return kl(mean_q, log_variance_q.clamp(-10, 10), mean_p, log_variance_p.clamp(-10, 10)).sum(-1)
+
+
+@wrong("vae.gaussian_kl", says="divide (μ_q − μ_p)² by p's standard deviation")
+def shift_over_deviation(mean_q, log_variance_q, mean_p, log_variance_p):
+    return divergence(mean_q, log_variance_q, mean_p, log_variance_p, shift_power=0.5).sum(-1)
+
+
 # --- vae.elbo --------------------------------------------------------------------------------------------------------
 
 
@@ -517,3 +534,9 @@ def first_sample_q(log_joint, log_q):
 @wrong("vae.iwae", says="This is the median of the log weights")
 def median(log_joint, log_q):
     return (log_joint - log_q).median(0).values
+
+
+@wrong("vae.iwae", says="exponential is taken of log q alone")
+def maximum_of_the_joint(log_joint, log_q):
+    largest = log_joint.amax(0)
+    return largest + ((log_joint - largest).exp() / log_q.exp()).mean(0).log()

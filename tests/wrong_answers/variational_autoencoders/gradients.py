@@ -100,6 +100,22 @@ def factor_two(mean, log_variance, noise):
     return mean + (2 * log_variance).exp() * noise
 
 
+@wrong("vae.reparameterise", says="the variance overflows")
+def root_of_the_variance(mean, log_variance, noise):
+    return mean + log_variance.exp().sqrt() * noise
+
+
+@wrong("vae.reparameterise", says="NaN where the variance rounds to 0")
+def root_of_a_bounded_variance(mean, log_variance, noise):
+    high = (log_variance / 2).exp()
+    return mean + torch.where(log_variance > 100, high, log_variance.clamp(max=100).exp().sqrt()) * noise
+
+
+@wrong("vae.reparameterise", says="halve the variance, not its logarithm")
+def half_of_the_variance(mean, log_variance, noise):
+    return mean + log_variance.exp() / 2 * noise
+
+
 # --- vae.score_function_gradient -------------------------------------------------------------------------------------
 
 
@@ -111,6 +127,11 @@ def reinforce(f, mean, log_variance, noise, *, baseline="others", by_mean=None, 
     by_mean = noise / deviation if by_mean is None else by_mean
     by_log_variance = (noise.square() - 1) / 2 if by_log_variance is None else by_log_variance
     return (weight[:, None] * by_mean).mean(0), (weight[:, None] * by_log_variance).mean(0)
+
+
+@wrong("vae.score_function_gradient", says="You ask f at ε")
+def values_at_the_noise(f, mean, log_variance, noise):
+    return reinforce(lambda z: f(noise), mean, log_variance, noise)
 
 
 @wrong("vae.score_function_gradient", says="forgot the baseline")

@@ -253,3 +253,31 @@ def first_angle(start, end, steps):
 @wrong("vae.interpolate", says="You take the arcsine of the cosine")
 def by_arctangent(start, end, steps):
     return inter(start, end, ts(steps), torch.cosine_similarity(start, end, dim=-1).arcsin()[:, None])
+
+
+def _way(start, end, steps, straight, bound=1.0):
+    t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None, None]
+    lengths = start.norm(dim=-1, keepdim=True) * end.norm(dim=-1, keepdim=True)
+    angle = ((start * end).sum(-1, keepdim=True) / lengths).clamp(-bound, bound).acos()
+    turned = ((1 - t) * angle).sin() / angle.sin() * start + (t * angle).sin() / angle.sin() * end
+    return torch.where(straight(angle), (1 - t) * start + t * end, turned)
+
+
+@wrong("vae.interpolate", says="rounding makes their cosine larger than 1")
+def not_clamped(start, end, steps):
+    return _way(start, end, steps, lambda angle: angle < 1e-6, bound=2.0)
+
+
+@wrong("vae.interpolate", says="the straight line where the angle is 0.09")
+def straight_below_a_tenth(start, end, steps):
+    return _way(start, end, steps, lambda angle: angle < 0.1)
+
+
+@wrong("vae.interpolate", says="the straight line where the angle is 3.11")
+def straight_where_nearly_opposite(start, end, steps):
+    return _way(start, end, steps, lambda angle: angle.cos().abs() > 0.9995)
+
+
+@wrong("vae.active_latents", says="sum the squared deviations where their mean belongs")
+def sum_of_squares(mean, log_variance):
+    return (mean - mean.mean(0)).square().sum(0) > 0.01

@@ -69,6 +69,11 @@ def _gated_convolution(
                 "You forgot the mask: each pixel sees itself and later ones.",
                 "Multiply the weights with the mask.",
             ),
+            Mistake(
+                convolve(weights * mask.T)[:, :channels].tanh() * convolve(weights * mask.T)[:, channels:].sigmoid(),
+                "You transposed the mask.",
+                "Multiply weights and mask as they are.",
+            ),
             Mistake(u.sigmoid() * g.tanh(), "Content and gate are exchanged.", "The first half is the content."),
             Mistake(
                 both[:, ::2].tanh() * both[:, 1::2].sigmoid(),
@@ -188,6 +193,28 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(above(), "The horizontal part is missing.", "Add the two sums."),
                 Mistake(beside(), "The vertical part is missing.", "Add the two sums."),
+                Mistake(
+                    above() + partial(_beside, x.flip(3), horizontal)().flip(3),
+                    "The horizontal kernel sees the pixels to the right.",
+                    pad_left,
+                ),
+                *(
+                    Mistake(
+                        one + other,
+                        "You roll: what leaves the image on one side comes in again on the other.",
+                        f"{pad} {pad_left}",
+                    )
+                    for one, other in (
+                        (above(1).roll(1, 2), beside()),
+                        (above(), beside(1).roll(1, 3)),
+                        (above(1).roll(1, 2), beside(1).roll(1, 3)),
+                    )
+                ),
+                Mistake(
+                    _around(x, vertical, 0 * horizontal) + beside(),
+                    "Your vertical part sees beyond the edges what stands on the other side.",
+                    "Pad with zeros.",
+                ),
                 Mistake(above() * beside(), "You multiply the two parts.", "Add the two sums."),
                 *(
                     Mistake(

@@ -88,7 +88,10 @@ def chain_log_prob(answer: Callable, generator: Generator) -> None:
     close(large, pixel_log_prob(logits, x).sum((1, 2)), hint=hint)
     logits = torch.tensor([[[800.0, -800.0]], [[-800.0, 800.0]]], dtype=torch.float64)
     x = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
-    says = "With a logit of ±800 your result is log(0): the sigmoid has rounded to 0 or 1."
+    says = (
+        "With a logit of ±800 your result is not finite: the sigmoid has rounded to 0 or 1, which gives log(0), "
+        "or an exponential has overflowed."
+    )
     extreme = tensor(answer(logits, x), (2,), not_finite=(says, hint))
     if extreme[1] > -1000:
         raise Wrong(
@@ -191,7 +194,11 @@ def fvsbn_log_prob(answer: Callable, generator: Generator) -> None:
         hint="a_d = b_d + Σ_{j<d} W_dj x_j, then the chain rule of 12.1.",
     )
     hint = "Add logarithms: `torch.nn.functional.logsigmoid`."
-    steep = tensor(answer(1000 * weights, bias, x), (n,), not_finite=("Large weights give you log(0).", hint))
+    steep = tensor(
+        answer(1000 * weights, bias, x),
+        (n,),
+        not_finite=("Large weights give you log(0), or e to a power that overflows.", hint),
+    )
     truth = pixel_log_prob(bias + x @ (1000 * weights).tril(-1).T, x).sum(1)
     if steep.min() > truth.min() / 2:
         raise Wrong("With large weights your logarithms are cut off.", f"No `clamp`, no small number in them. {hint}")
@@ -351,10 +358,19 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
         )
         for d in range(dim)
     )
+    twice, h = torch.zeros(n, dtype=torch.float64), torch.sigmoid(c).expand(n, -1)
+    for d in range(dim):
+        twice = twice + pixel_log_prob(b[d] + h @ v[d], x[:, d])
+        h = torch.sigmoid(h + x[:, d : d + 1] * w[:, d])
     close(
         tensor(answer(*inputs), (n,), shapes=shapes),
         truth,
         [
+            Mistake(
+                twice,
+                "You add each column to the sigmoid of the sum, and take the sigmoid of that again.",
+                "Keep the running sum itself; h = σ(sum) is made anew for each pixel.",
+            ),
             Mistake(
                 formula(shift=1),
                 "You add pixel d to the sum before you predict it: the pixel knows itself.",
@@ -400,7 +416,7 @@ def nade_log_prob(answer: Callable, generator: Generator) -> None:
         hint="Predict pixel d from c + Σ_{j<d} W[:, j] x_j, then add column d.",
     )
     hint = "Add logarithms: `torch.nn.functional.logsigmoid`."
-    says = "With large weights you meet log(0)."
+    says = "With large weights you meet log(0), or e to a power that overflows."
     steep = tensor(answer(x, w, c, 1000 * v, b), (n,), not_finite=(says, hint))
     truth = sum(
         pixel_log_prob(b[d] + torch.sigmoid(c + x[:, :d] @ w[:, :d].T) @ (1000 * v[d]), x[:, d]) for d in range(dim)

@@ -170,6 +170,11 @@ def causal_mask(answer: Callable, generator: Generator) -> None:
                     "The mask includes the pixels to the right of the center.",
                     "They come later: set them to 0.",
                 ),
+                Mistake(
+                    above | center | (row == 0) & (column > 0),
+                    "In the center's row you take the right for the left.",
+                    earlier,
+                ),
                 Mistake(above | center, "The pixels to the left of the center are missing.", earlier),
                 Mistake(left | center, "The rows above the center are missing.", earlier),
                 Mistake(
@@ -218,17 +223,12 @@ def receptive_field(answer: Callable, generator: Generator) -> None:
             [
                 Mistake(
                     seen(size, "B" * n_layers, *field),
-                    "The pixel sees itself: you use mask B in all layers.",
+                    "The pixel sees itself, as with mask B in all layers, or if it stays marked from the start.",
                     first,
                 ),
                 Mistake(
                     seen(size, "A" * n_layers, *field),
                     "You use mask A in all layers: each leaves out the center.",
-                    first,
-                ),
-                Mistake(
-                    truth | ((r == row) & (c == column)),
-                    "The pixel sees itself: the first layer hides the center.",
                     first,
                 ),
                 Mistake(

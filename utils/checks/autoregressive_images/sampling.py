@@ -119,6 +119,7 @@ def sample(answer: Callable, generator: Generator) -> None:
                 "The sigmoid is applied twice.",
                 "The model returns logits.",
             ),
+            Mistake(_walk(model, order, 1 - u, zeros), "You take 1 − u for u.", "A pixel is 1 where u < σ(logit)."),
             Mistake(_walk(model, order.flip(0), u, zeros), "You walk through `order` backwards.", follow),
             Mistake(_walk(model, order, u[:1], zeros), "You use the first image's numbers for all.", "Row by row."),
             Mistake(
@@ -133,6 +134,21 @@ def sample(answer: Callable, generator: Generator) -> None:
         ],
         name="your images",
         hint="Draw the pixels in the given order; each from the model's logit with the drawn ones in place.",
+    )
+    # Each pixel is what the one before it is: the last knows the first only after as many steps as there are pixels.
+    before = torch.cat([order[:1], order[:-1]])[order.argsort()]
+
+    def copying(x: Tensor) -> Tensor:
+        logits = 1000 * (2 * x.double()[:, before] - 1)
+        logits[:, order[0]] = 1000.0
+        return logits
+
+    ones = torch.ones(2, dim, dtype=torch.float64)
+    close(
+        tensor(answer(copying, order, 0.5 * ones), (2, dim), name="your images"),
+        ones,
+        name="your images of a model in which each pixel copies the one before it",
+        hint="Draw one pixel, put it in its place, ask the model again: the last one is right only after D steps.",
     )
     if torch.as_tensor(_on_the_edge(answer)).any():
         raise Wrong("A pixel is 1 where its uniform equals its probability.", "Only below its probability: u < p.")
@@ -191,13 +207,22 @@ def complete(answer: Callable, generator: Generator) -> None:
                     "You draw all unknown pixels at once: none knows what the others became.",
                     "Draw one pixel, put it in its place, ask the model again.",
                 ),
-                Mistake(
-                    _walk(model, torch.arange(dim), u, x, known),
-                    "You draw row by row: the model has another order.",
-                    "Walk through `order`.",
+                *(
+                    Mistake(_walk(model, walked, u, start, known), says, "Walk through `order`, first to last.")
+                    for start in (x, torch.where(known, x, 0.0))
+                    for walked, says in (
+                        (torch.arange(dim), "You draw row by row: the model has another order."),
+                        (order.flip(0), "You walk through `order` backwards."),
+                        (order.argsort(), "You take the places for the pixels: `order[k]` is the pixel at place k."),
+                    )
                 ),
                 Mistake(
-                    _walk(model, order.flip(0), u, x, known), "You walk through `order` backwards.", "First to last."
+                    _walk(model, order, u[:, order.argsort()], x, known),
+                    "You use the random numbers in the order of drawing: pixel d has its own, `uniforms[:, d]`.",
+                    "Index the uniforms by the pixel, not by the step.",
+                ),
+                Mistake(
+                    _walk(model, order, 1 - u, x, known), "You take 1 − u for u.", "A pixel is 1 where u < σ(logit)."
                 ),
                 Mistake(
                     _walk(model, order, u, x, known, lambda u, logit: logit > 0),
@@ -278,11 +303,22 @@ def complete(answer: Callable, generator: Generator) -> None:
     drawn, weight = parts(_on_the_edge(answer, x, known), ("the completions", "the log-weights"))
     if torch.as_tensor(drawn)[:, 1].any():
         raise Wrong("A pixel is 1 where its uniform equals its probability.", "Only below its probability: u < p.")
-    if not (torch.as_tensor(weight) < -1000).all():  # −2000, or −∞ by the logarithm of what underflowed
-        raise Wrong(
-            "A known pixel that the model thinks impossible costs too little: its logarithm is cut off.",
-            "No `clamp`, no small number in it: `torch.nn.functional.logsigmoid` is safe.",
-        )
+    safe = "No `clamp`, no small number in it: `torch.nn.functional.logsigmoid` is safe."
+    says = (
+        "A known pixel that the model thinks impossible gives log(0): its probability has rounded to 0, or an "
+        "exponential has overflowed."
+    )
+    weight = tensor(weight, (2,), name="the log-weights", not_finite=(says, safe))
+    if not (weight < -1000).all():
+        raise Wrong("A known pixel that the model thinks impossible costs too little: its logarithm is cut off.", safe)
+    close(weight, torch.full((2,), -2000.0).double(), name="the log-weights of impossible pixels", hint=safe)
+    known = torch.ones(3, dtype=torch.bool)
+    weight = parts(
+        answer(lambda x: 0 * x.double() + 1000, torch.arange(3), 0 * x, known, 0.5 * x),
+        ("the completions", "log-weights"),
+    )[1]
+    weight = tensor(weight, (2,), name="the log-weights", not_finite=(says, safe))
+    close(weight, torch.full((2,), -3000.0).double(), name="the log-weights of impossible pixels", hint=safe)
 
 
 @exercise("ar.draw_level", call="draw_level(logits, temperature, uniforms)")
@@ -313,7 +349,7 @@ def draw_level(answer: Callable, generator: Generator) -> None:
             Mistake(logits.argmax(-1), "You take the likeliest level: nothing is drawn.", "Use the uniforms."),
             Mistake(
                 k - 1 - invert(p.flip(-1), u),
-                "You cumulate from the last level down.",
+                "You cumulate from the last level down, or take 1 − u for u.",
                 "Level 0 gets the smallest uniforms.",
             ),
             Mistake((truth - 1).clamp_min(0), "Your levels are one too low.", "Count the sums that are ≤ u."),
@@ -360,6 +396,10 @@ def draw_level(answer: Callable, generator: Generator) -> None:
             name="your choice of levels",
             hint="Smallest k with u < Σ_{j≤k} p(j).",
         )
+    near = 0.002 * draw.normal(generator, n, k)
+    likeliest = Mistake(near.argmax(-1), "At a low temperature you take the likeliest level.", "Draw at each τ > 0.")
+    u, name = draw.uniform(generator, n), "your choice of levels at a low temperature"
+    close(ask(near, 0.002, u), invert((near / 0.002).softmax(-1), u), [likeliest], name=name)
     logits = draw.normal(generator, 50, k)
     u = 0.02 + 0.96 * draw.uniform(generator, 50)
     overflown = (logits / 1e-5).exp()

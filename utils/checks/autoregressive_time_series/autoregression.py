@@ -220,6 +220,13 @@ def largest_root(answer: Callable, generator: Generator) -> None:
             Mistake(torch.linalg.svdvals(companion).max(), singular, "`torch.linalg.eigvals`."),
             Mistake(companion.norm(), "This is a norm of the companion matrix.", "`torch.linalg.eigvals`."),
             Mistake(phi.abs().sum(), "This is the sum of absolute coefficients.", total.hint),
+            *(
+                Mistake(np.abs(np.roots([1, *(-other).tolist()])).max(), says, "φ₁ comes first in the first row.")
+                for other, says in (
+                    (phi.flip(0), "You take the coefficients in reverse."),
+                    (-phi, "Your coefficients have the wrong sign: the polynomial is λᵖ − φ₁ λᵖ⁻¹ − …"),
+                )
+            ),
             Mistake(phi.norm(), "This is the length of φ.", total.hint),
         ]
 
@@ -237,6 +244,21 @@ def largest_root(answer: Callable, generator: Generator) -> None:
         name="the largest absolute value",
         hint=hint,
     )
+    # Eigenvalues come in no order: here the first is not the largest, then the last is not.
+    for place, which in ((0, "first"), (-1, "last")):
+        for _ in range(500):
+            phi = 0.6 * draw.normal(generator, 3)
+            companion = torch.cat([phi[None], torch.eye(3, dtype=phi.dtype)[:-1]])
+            picked = torch.linalg.eigvals(companion)[place].abs()
+            truth = torch.tensor(np.abs(np.roots([1, *(-phi).tolist()])).max())
+            if picked < 0.9 * truth:
+                break
+        says = f"You take the {which} eigenvalue, and they come in no order."
+        mistakes = [
+            Mistake(picked, says, "The largest absolute value: `.abs().max()`."),
+            *of_another_kind(phi),
+        ]
+        close(number(answer(phi), "the largest absolute value"), truth, mistakes, name="the largest absolute value")
 
 
 @exercise("series.forecast", call="forecast(y, coefficients, horizon)")
@@ -290,6 +312,13 @@ def forecast(answer: Callable, generator: Generator) -> None:
         (0.5 + 0.8 * y[-1])[None],
         hint="The order p is the number of coefficients less one; it is not always the same.",
     )
+    low = torch.tensor([-0.5, 0.8], dtype=torch.float64)
+    down = [-2.0]
+    for _ in range(3):
+        down.append(-0.5 + 0.8 * down[-1])
+    cut = Mistake(torch.zeros(3).double(), "You cut your forecasts off at 0: a series may be negative.", "No `clamp`.")
+    value = tensor(answer(0 * y - 2, low, 3), (3,))
+    close(value, torch.tensor(down[1:]).double(), [cut], name="your forecast of a negative series")
 
 
 @exercise("series.error_variance", call="error_variance(phi, variance, horizon)")
@@ -305,6 +334,7 @@ def error_variance(answer: Callable, generator: Generator) -> None:
         truth,
         [
             Mistake(truth.sqrt(), "These are standard deviations.", "Return variances."),
+            Mistake(truth * phi**2, "Your sum begins at i = 1.", "The newest noise, i = 0, counts whole."),
             Mistake(variance * phi ** (2 * (steps - 1)), "You keep only the oldest noise.", "The variances add: sum."),
             Mistake(variance * steps, "This is the random walk: φ is missing.", "An older noise is multiplied by φ^i."),
             Mistake(
@@ -334,6 +364,15 @@ def error_variance(answer: Callable, generator: Generator) -> None:
     says = "For φ = 1 your formula divides by zero."
     walk = tensor(answer(1.0, variance, horizon), (horizon,), not_finite=(says, "There the sum is simply h σ²."))
     close(walk, variance * steps, hint="For φ = 1 each step adds σ².")
+    says = "For φ = −1 your formula divides by zero."
+    walk = tensor(answer(-1.0, variance, horizon), (horizon,), not_finite=(says, "There too the sum is h σ²."))
+    close(walk, variance * steps, name="your variances for φ = −1", hint="φ² is 1: each step adds σ².")
+    for near in (0.995, -0.995):
+        truth = variance * (near ** (2 * (steps - 1))).cumsum(0)
+        is_walk = Mistake(variance * steps, f"You take φ = {near} for a random walk.", "Only φ = ±1 is one.")
+        close(
+            tensor(answer(near, variance, horizon), (horizon,)), truth, [is_walk], name=f"your variances for φ = {near}"
+        )
 
 
 @exercise("series.fit_with_gaps", call="fit_with_gaps(y, p)")
@@ -376,6 +415,14 @@ def fit_with_gaps(answer: Callable, generator: Generator) -> None:
             Mistake(mean, "Missing values count as the mean.", "Leave their rows out: an invented value is no datum."),
             Mistake(solve(last), "Missing values are filled with the last known one.", "Leave their rows out."),
             Mistake(half, "You leave out missing targets, but a missing past counts as 0.", "Test the whole row."),
+            *(
+                Mistake(
+                    _least_squares(*(part[~near] for part in (rows, targets))),
+                    "You leave out too many rows: one beside the gap whose values are all known.",
+                    "A row goes only if one of its p + 1 values is missing.",
+                )
+                for near in (~whole | (~whole).roll(1), ~whole | (~whole).roll(-1))
+            ),
             Mistake(solve(next_known), "Missing values are filled with the next known one.", "Leave their rows out."),
             Mistake(solve(between), "Missing values are interpolated.", "Leave their rows out."),
             Mistake(solve(gaps[11:21]), "You fit one stretch without gaps alone.", "All complete rows, from anywhere."),

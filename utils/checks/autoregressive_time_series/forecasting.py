@@ -93,6 +93,14 @@ def crps_sample(answer: Callable, generator: Generator) -> None:
                 "You compare each sample with the next one only.",
                 "All pairs: `samples[:, None] - samples`.",
             ),
+            *(
+                Mistake(
+                    near - ((2 * torch.arange(n).double() - n + off)[:, None] * samples.sort(0).values).sum(0) / n**2,
+                    "Your weights of the sorted samples are off by one.",
+                    "The i-th smallest, i = 1, …, n, gets 2i − n − 1.",
+                )
+                for off in (-1, 0, 2)  # 1 is right
+            ),
             Mistake(near - samples.std(0) / 2, "You use the standard deviation for the spread.", "Mean distances."),
             Mistake(
                 near - samples.std(0, unbiased=False) / 2,
@@ -230,6 +238,11 @@ def standardize(answer: Callable, generator: Generator) -> None:
                 (y - y.mean()) / std, "The mean comes from the whole series: this leaks the future.", "Use y[:n_train]."
             ),
             Mistake(
+                torch.cat([truth[:8], y[8:]]),
+                "The test part is not scaled.",
+                "Scale all of it, by the training part's mean and deviation.",
+            ),
+            Mistake(
                 parts_apart,
                 "The test part is scaled by its own mean and deviation.",
                 "Nobody knows them in time: the training part's serve both.",
@@ -264,6 +277,8 @@ def standardize(answer: Callable, generator: Generator) -> None:
     five = (y - y[:5].mean()) / y[:5].std(unbiased=False)
     fixed = Mistake(truth, "You always take 8 values for training.", "Use `n_train`.")
     close(tensor(answer(y, 5), (12,)), five, [fixed], name="your result for 5 training values")
+    hint = "No small number added to the deviation: in other units the scaled series is the same."
+    close(tensor(answer(1e-6 * y, 8), (12,)), truth, name="your result for a series in other units", hint=hint)
 
 
 @exercise("series.causal_convolution", call="causal_convolution(y, weights, dilation)")
@@ -347,3 +362,8 @@ def causal_convolution(answer: Callable, generator: Generator) -> None:
     wider = [fixed, Mistake(powers, "You take powers of the dilation.", "Weight k looks k · d back.")]
     close(tensor(answer(y, weights, 3), (11,)), direct(d=3), wider, name="your result for a dilation of 3")
     close(tensor(answer(y, weights[:1], 3), (11,)), weights[0] * y, hint="With one weight it is w₀ y_t.")
+    short = weights[0] * y[:4] + weights[1] * torch.cat([y.new_zeros(3), y[:1]])
+    name = "your result where the last weight reaches back beyond the whole series"
+    close(
+        tensor(answer(y[:4], weights, 3), (4,), name=name), short, name=name, hint="Values before the beginning are 0."
+    )

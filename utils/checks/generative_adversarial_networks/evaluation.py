@@ -81,6 +81,27 @@ def count_modes(answer: Callable, generator: Generator) -> None:
         ],
         name="the count",
     )
+    # In each mode some samples are near and some far: one or four near ones are too few, five are enough.
+    places = torch.tensor([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0], [100.0, 100.0]], dtype=torch.float64)
+    distances = [[0.5] + 9 * [10.0], 5 * [0.5] + 5 * [10.0], 4 * [0.25] + [2.0], 6 * [0.5] + 5 * [10.0]]
+    rows = [c + torch.tensor([[d, 0.0] for d in own]).double() for c, own in zip(places, distances, strict=True)]
+    close(
+        number(answer(torch.cat(rows), places, 1.0, 5), "the count"),
+        torch.tensor(2.0, dtype=torch.float64),
+        [
+            Mistake(
+                4.0,
+                "Samples count that are nearest to a center, but further than `radius` from it.",
+                "Each sample for itself: at most `radius` away.",
+            ),
+            Mistake(
+                1.0,
+                "You compare the mean distance with `radius`: far samples hide near ones.",
+                "Each sample for itself: at most `radius` away.",
+            ),
+        ],
+        name="the count where modes have near and far samples",
+    )
 
 
 @exercise("gan.frechet", call="frechet(mean, covariance, other_mean, other_covariance)")
@@ -147,6 +168,19 @@ def frechet(answer: Callable, generator: Generator) -> None:
                 "You multiply the roots of the two matrices: that is right only where they commute.",
                 "The root of the product: its eigenvalues.",
             ),
+            Mistake(
+                means + traces - 2 * torch.linalg.eigvalsh((a @ b + b @ a) / 2).clamp(min=0).sqrt().sum(),
+                "You make Σ Σ' symmetric: its eigenvalues become others.",
+                "`torch.linalg.eigvals`, and the real part.",
+            ),
+            *(
+                Mistake(
+                    means + traces - 2 * (left @ torch.linalg.cholesky(b)).trace(),
+                    "You multiply Cholesky factors: these are no roots of the matrices, L L ≠ Σ.",
+                    "The roots of the eigenvalues of Σ Σ'.",
+                )
+                for left in (torch.linalg.cholesky(a), torch.linalg.cholesky(a).T)
+            ),
             Mistake(means + traces - 2 * (a @ b).trace(), "The root of the product is missing.", "tr (Σ Σ')^½."),
             Mistake(
                 means + traces - 2 * (a @ b).trace().sqrt(),
@@ -161,6 +195,17 @@ def frechet(answer: Callable, generator: Generator) -> None:
         torch.tensor(0.0, dtype=torch.float64),
         name="the distance of a Gaussian from itself",
     )
+    # Fewer features than dimensions: most eigenvalues are 0, and rounding makes some of them negative.
+    thin, other_thin = draw.normal(generator, 2, 8, 2)
+    zero = torch.zeros(8, dtype=torch.float64)
+    not_finite = (
+        "For singular covariances your distance is NaN: an eigenvalue that is 0 is rounded to a negative number.",
+        "`clamp(min=0)` before the root.",
+    )
+    value = number(answer(zero, thin @ thin.T, zero, other_thin @ other_thin.T), "the distance", not_finite=not_finite)
+    # The eigenvalues of A Aᵀ B Bᵀ are the squared singular values of Aᵀ B, and zeros.
+    apart = thin.square().sum() + other_thin.square().sum() - 2 * torch.linalg.svdvals(thin.T @ other_thin).sum()
+    close(value, apart, name="the distance for singular covariances")
 
 
 @exercise("gan.precision_recall", call="precision_recall(real, fake, k)")
@@ -276,3 +321,12 @@ def precision_recall(answer: Callable, generator: Generator) -> None:
             name=f"{name} for k = 2, 3 and 4",
             hint="Radius of each ball from its own set; then ask for each point whether some ball holds it.",
         )
+    # Two real points in one place: each is the other's nearest, and their balls are points.
+    line = torch.tensor([[[0.0], [0.0], [4.0], [10.0]], [[-3.0], [-3.0], [5.0], [20.0]]], dtype=torch.float64)
+    precision, _ = parts(answer(*line, 1), ("precision", "recall"))
+    merged = Mistake(
+        0.75,
+        "You take two points in one place for one: a point's copy is another point, at distance 0.",
+        "Leave out the point itself, by its place in the list, not all that is at distance 0.",
+    )
+    close(number(precision, "precision"), torch.tensor(0.25).double(), [merged], name="precision with equal points")

@@ -38,9 +38,9 @@ def optimal_discriminator(answer: Callable, generator: Generator) -> None:
     hint = "Divide p/(p+q) by p: it is σ(log p − log q)."
     says = "Where both densities underflow you divide 0 by 0."
     far = tensor(answer(log_p - 1000, log_q - 1000), (6,), not_finite=(says, hint))
-    small = "A small number below the fraction outweighs the densities where both are tiny."
-    cut = "You cut the logarithms off: far from both densities all examples look alike."
-    no_floor = "No `+ 1e-8` and no `clamp`."
+    small = "A small number below the fraction outweighs the densities where both are tiny, or you put 0 in for 0/0."
+    cut = "You cut the logarithms off, or you put ½ in for 0/0: far from both densities all examples look alike."
+    no_floor = "No `+ 1e-8`, no `clamp`, no `nan_to_num`."
     wrong = [Mistake(0 * truth, small, f"{no_floor} {hint}"), Mistake(0 * truth + 0.5, cut, f"{no_floor} {hint}")]
     close(far, truth, wrong, hint=hint)
     shift = torch.tensor([-1500.0, 0.0, 900.0, -700.0, 300.0, -90.0], dtype=torch.float64)
@@ -246,6 +246,11 @@ def js_divergence(answer: Callable, generator: Generator) -> None:
     except Wrong:
         raise Wrong("A probability of 0 makes the divergence NaN.", "0 log 0 = 0: `torch.xlogy` knows it.") from None
     close(value, torch.tensor(math.log(2.0), dtype=torch.float64), name="the divergence of two that share nothing")
+    # A value that neither ever takes, beside values of one alone.
+    both = torch.cat([p, torch.zeros(2).double()]), torch.cat([q, torch.zeros(2).double()])
+    not_finite = ("A value that has probability 0 in both makes the divergence NaN: there p/m is 0/0.", "0 log 0 = 0.")
+    value = number(answer(*both), "the divergence", not_finite=not_finite)
+    close(value, truth, name="the divergence where some values have probability 0 in both")
 
 
 @exercise("gan.hinge_losses", call="hinge_losses(real, fake)")
@@ -278,6 +283,11 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
                 (1 - real).relu().square().mean() + (1 + fake).relu().square().mean(),
                 "You square the hinges.",
                 "max(0, ·) as it is.",
+            ),
+            Mistake(
+                2 * torch.cat([(1 - real).relu(), (1 + fake).relu()]).mean(),
+                "You average over both batches together, and double: right only for batches of one size.",
+                "Add the two means.",
             ),
             Mistake((1 - real).relu().mean(), "The fakes are missing.", "Add the mean of max(0, 1 + f)."),
             Mistake((1 + fake).relu().mean(), "The real ones are missing.", "Add the mean of max(0, 1 − f)."),
@@ -313,6 +323,7 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
         [
             Mistake(fake.mean(), "The generator's loss has the wrong sign.", "It wants high answers: −f."),
             Mistake((1 - fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
+            Mistake(-fake.relu().mean(), "The generator's loss has a hinge.", "It is just −mean f."),
             Mistake((1 + fake).clamp(min=0).mean(), "The generator's loss has a hinge.", "It is just −mean f."),
             Mistake(torch.nn.functional.softplus(-fake).mean(), "This is the non-saturating loss.", "It is −mean f."),
             Mistake(-fake.sum(), "The generator's loss is a sum.", "Take the mean."),

@@ -81,6 +81,11 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
             Mistake(
                 length.square().mean().detach(), "This punishes any slope: the 1 is missing.", "The slope should be 1."
             ),
+            Mistake(
+                10 * penalty(between).detach(),
+                "You multiply with 10, the weight that the penalty gets in a loss.",
+                "Return the penalty alone.",
+            ),
             Mistake((length - 1).square().sum().detach(), "This is a sum over the batch.", "Take the mean."),
             Mistake(
                 (slope.norm() - 1).square().detach(),
@@ -153,6 +158,14 @@ def spectral_norm(answer: Callable, generator: Generator) -> None:
         ],
         name="the estimate after many rounds",
         hint="Divide u and v by their lengths in each round.",
+    )
+    hint = "Divide u and v by their lengths in each round, not once at the end."
+    not_finite = ("After 1000 rounds your estimate is not finite: u and v have grown without bound.", hint)
+    close(
+        number(answer(weight, v, 1000), "the estimate", not_finite=not_finite),
+        values[0],
+        name="the estimate",
+        hint=hint,
     )
     early = number(answer(weight, v, 1), "the estimate")
     if torch.isclose(early, values[0], rtol=1e-9) and not torch.isclose(rounds(1), values[0], rtol=1e-9):
@@ -264,3 +277,9 @@ def minibatch_std(answer: Callable, generator: Generator) -> None:
             ),
         ],
     )
+    alike = torch.full((6, 3), 2.0, dtype=torch.float64)
+    added = "You add a small number to the variance: a batch that does not vary at all should get exactly 0."
+    value = tensor(answer(alike), (6, 4), name="your result for a batch of equal examples")
+    if value[:, -1].gt(1e-6).all():
+        raise Wrong(added, "`std` as it is.")
+    close(value, torch.cat([alike, 0 * alike[:, :1]], dim=1), name="your result for a batch of equal examples")

@@ -238,6 +238,13 @@ def coupling_inverse(answer: Callable, generator: Generator) -> None:
             name="your log_det",
             hint="The log-determinant of the inverse is that of the forward step, with the other sign.",
         )
+    narrow = parts(answer(z, mask, lambda x: (0 * x - 20, 0 * x)), ("x", "log_det"))[0]
+    close(
+        tensor(narrow, (batch, dim), name="your x") * (mask + moved * math.exp(-20)),
+        z,
+        name="your x times e^s, for s = −20",
+        hint="No small number below the fraction: e^s is never 0. Multiply with e^−s.",
+    )
 
 
 @exercise("flow.maf_inverse", call="maf_inverse(z, net)")

@@ -52,6 +52,14 @@ def dequantize(answer: Callable, generator: Generator) -> None:
         raise Wrong("All images get the same noise.", "Draw a number for each pixel: `torch.rand_like(x)`.")
     if torch.equal(tensor(answer(x, levels)[0], (batch, dim), name="your y"), y):
         raise Wrong("Your noise is the same at each call.", "Set no seed inside of the function.")
+    state = torch.get_rng_state()
+    one = answer(x, levels)[0]
+    torch.set_rng_state(state)
+    if not torch.equal(one, answer(x, levels)[0]):
+        raise Wrong(
+            "Your noise does not come from torch's own generator: `torch.manual_seed` does not repeat it.",
+            "`torch.rand_like(x)`, no numpy and no generator of your own.",
+        )
     low, high = noise.min().item(), noise.max().item()
     measured = f"in units of a gray value it goes from {low:.2f} to {high:.2f}"
     if low < -1e-6 and noise.abs().max() > 1.5:
@@ -136,6 +144,11 @@ def bits_per_dim(answer: Callable, generator: Generator) -> None:
             Mistake(
                 own + math.log2(levels) / dim, "You divide the bits of the levels by D.", "Each pixel has its own."
             ),
+            Mistake(
+                -log_prob / dim * log_2 + math.log2(levels),
+                "You multiply log p(y) by log 2 to get bits.",
+                "A bit is log 2 = 0.69 nats: divide by log 2.",
+            ),
             Mistake(-truth, "The sign is wrong: a code length is positive.", "−log₂ P(x) / D."),
             Mistake(
                 math.log2(levels) - own,
@@ -150,6 +163,10 @@ def bits_per_dim(answer: Callable, generator: Generator) -> None:
         name="your bits per dimension",
         hint="A density that is 1 everywhere must cost log₂ levels bits.",
     )
+    says = "For 784 pixels of 256 levels your result is infinite: levels⁻ᴰ is 0 on a computer."
+    hint = "Stay with logarithms: log₂ P(x) = log₂ p(y) − D log₂ levels."
+    large = tensor(answer(0 * log_prob, 784, 256), (batch,), not_finite=(says, hint))
+    close(large, torch.full((batch,), 8.0).double(), name="your bits per dimension for 784 pixels", hint=hint)
 
 
 @exercise("flow.mix_channels", call="mix_channels(x, weight)")
@@ -362,6 +379,10 @@ def actnorm_init(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 -pixels * total, "The log-determinant has the wrong sign.", "Each entry of z has slope e^log_scale."
+            ),
+            *(
+                Mistake(side**2 * total, "You count one side twice: an image is not square.", "H · W pixels.")
+                for side in (height, width)
             ),
             Mistake(height * total, "You count the rows of the image only.", "Each channel has H · W pixels."),
             Mistake(width * total, "You count the columns of the image only.", "Each channel has H · W pixels."),

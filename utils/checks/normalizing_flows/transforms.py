@@ -69,6 +69,7 @@ def planar(answer: Callable, generator: Generator) -> None:
             Mistake(
                 (1 + h.square() * along).abs().log(), "tanh′ is 1 − tanh², not tanh².", "log |1 + (1 − tanh²) wᵀu|."
             ),
+            Mistake((1 + (1 - h) * along).abs().log(), "tanh′ is 1 − tanh²: the square is missing.", "1 − tanh²."),
             Mistake((1 + slope).log(), "wᵀu is missing.", "log |1 + h′ wᵀu|."),
             Mistake(
                 (1 + (1 - (x @ w).tanh().square()) * along).abs().log(),
@@ -268,7 +269,13 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
     hint = "The last knot belongs to the last bin: look at the number of the bin there."
     y, log_slope = parts(answer(x_knots[rows, column], x_knots, y_knots, slopes), names)
     y = tensor(y, (batch,), name=f"your y {at}", not_finite=(says.format("y"), hint))
-    close(y, y_knots[rows, column], name=f"your y {at}", hint=hint)
+    end = (column == 0) | (column == bins)
+    outside = Mistake(
+        torch.where(end, x_knots[rows, column], y_knots[rows, column]),
+        "You return x itself at the first and at the last knot: both still belong to the spline.",
+        "Include the ends: `<=`.",
+    )
+    close(y, y_knots[rows, column], [outside], name=f"your y {at}", hint=hint)
     log_slope = tensor(log_slope, (batch,), name=f"your log_slope {at}", not_finite=(says.format("log_slope"), hint))
     close(log_slope, slopes[rows, column].log(), name=f"your log_slope {at}", hint=hint)
 

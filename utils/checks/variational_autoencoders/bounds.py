@@ -128,9 +128,24 @@ def gaussian_kl(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(truth + q.entropy().sum(-1), "This is the cross-entropy: q's entropy is missing.", "Subtract it."),
             Mistake(formula(one=1 / latent).sum(-1), "You subtract 1 once, not for each latent.", "Before the sum."),
+            Mistake(
+                formula(shift=shift / (log_p / 2).exp()).sum(-1),
+                "You divide (μ_q − μ_p)² by p's standard deviation.",
+                "By its variance, σ_p² = exp(log_variance_p).",
+            ),
         ],
         hint="Take one latent, and put q = p: each term is easy then, and the sum is 0.",
     )
+    # Variances that overflow but are equal; and variances that are tiny or huge, whose logarithms still count.
+    hint = "σ_q² / σ_p² = exp(log σ_q² − log σ_p²): subtract the logarithms first, and cut nothing off."
+    for far_q, far_p in ((800.0, 800.0), (-40.0, 0.0), (30.0, 28.0), (0.0, 60.0)):
+        log_q, log_p = (torch.full_like(mean_q, far) for far in (far_q, far_p))
+        says = "Your divergence is not finite where the log-variances are 800: the variances overflow."
+        value = tensor(answer(mean_q, log_q, mean_p, log_p), (batch,), not_finite=(says, hint))
+        distance = shift * math.exp(-far_p)
+        truth = 0.5 * (math.exp(far_q - far_p) + distance - 1 + far_p - far_q).sum(-1)
+        name = f"your divergence for log-variances of {far_q:g} and {far_p:g}"
+        close(value, truth, name=name, hint=hint)
 
 
 @exercise("vae.elbo", call="elbo(x, mean, log_variance, noise, decode)")
@@ -417,6 +432,11 @@ def iwae(answer: Callable, generator: Generator) -> None:
         if shift < 0 and (far > truth - 1900).all():
             raise Wrong(cut, f"No `clamp`, and no small number inside the logarithm. {hint}")
         close(far, truth + shift, name=name, hint=hint)
+    # The densities of q may be as far away as those of p, and log w as ever.
+    for shift in (-800.0, 800.0):
+        says = "Your exponential is taken of log q alone: e to the power of ±800 is infinite or 0."
+        far = tensor(answer(log_joint + shift, log_q + shift), (batch,), name=name, not_finite=(says, hint))
+        close(far, truth, name="your bound where log q is far from 0", hint=f"Subtract log q first. {hint}")
     # Each example on a scale of its own.
     shift = torch.tensor([-2500.0, 0.0, 800.0, -400.0], dtype=torch.float64)[torch.randperm(4, generator=generator)]
     says = "You subtract one maximum for all examples: where the weights are far below it, they all become 0."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -85,6 +86,7 @@ def reparameterise(answer: Callable, generator: Generator) -> None:
                 "σ = exp(½ log σ²).",
             ),
             Mistake(m + deviation**4 * noise, "You double the log-variance where it is halved.", "σ = exp(½ log σ²)."),
+            Mistake(m + deviation**2 * noise / 2, "You halve the variance, not its logarithm.", "σ = exp(½ log σ²)."),
             Mistake(m + deviation + noise, "You add σ to the noise.", "The noise is stretched by σ: multiply them."),
         ],
         name=name,
@@ -105,6 +107,24 @@ def reparameterise(answer: Callable, generator: Generator) -> None:
             name=f"the gradient in {what}",
             hint="The samples are right, so something on the way to them is detached.",
         )
+    _at_the_ends(answer)
+
+
+def _at_the_ends(answer: Callable) -> None:
+    """Log-variances whose variance is 0 or infinite on a computer, while samples and gradients are finite."""
+    log_variance = torch.tensor([[-1600.0, 800.0]], dtype=torch.float64, requires_grad=True)
+    mean = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    noise = torch.ones(1, 1, 2, dtype=torch.float64)
+    hint = "Halve the log-variance before you take the exponential: σ = exp(½ log σ²), and no `sqrt`."
+    says = "Your samples are not finite for a log-variance of 800: the variance overflows, its root does not."
+    raw = answer(mean, log_variance, noise)
+    value = tensor(raw, (1, 1, 2), name="your samples", not_finite=(says, hint))
+    scale = torch.tensor([1.0, math.exp(-400)], dtype=torch.float64)  # the second sample is e^400
+    close(value * scale, torch.tensor([[[0.0, 1.0]]]).double(), name="your samples at the ends", hint=hint)
+    [slope] = _gradients(raw, (log_variance,), ("log_variance",), scale.expand_as(raw))
+    if not slope.isfinite().all():
+        raise Wrong("The gradient in log_variance is NaN where the variance rounds to 0: √ has no slope at 0.", hint)
+    close(slope, torch.tensor([[0.0, 0.5]]).double(), name="the gradient in log_variance at the ends", hint=hint)
 
 
 @exercise("vae.score_function_gradient", call="score_function_gradient(f, mean, log_variance, noise)")
@@ -174,6 +194,11 @@ def score_function_gradient(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 estimate(score, value - value.roll(1)), "Your baseline is one other sample.", "The mean of all others."
+            ),
+            Mistake(
+                estimate(score, f(noise) - (f(noise).sum() - f(noise)) / (samples - 1)),
+                "You ask f at ε, not at the sample z.",
+                "z = μ + σ ε.",
             ),
             Mistake(score.mean(0), "You forgot f.", "Each score is weighed with f(z_s) − b_s."),
             Mistake(estimate(score, others), "You weigh with the baseline alone.", "f(z_s) − b_s."),

@@ -53,6 +53,7 @@ def active_latents(answer: Callable, generator: Generator) -> None:
             False,
             "You call a latent active that is sure of itself but says the same about every image.",
         ),
+        (spread(0.007), -0.1, False, "You call a latent active whose mean has variance 0.00005."),
         (spread(0.0, at=-1.0), -6.0, False, "You call a latent active that is the same for every image."),
         (spread(0.05), -0.1, False, "You call a latent active whose mean has variance 0.0025."),
         (of_two_values(0.097), -0.1, False, "You call a latent active whose mean has variance 0.0094."),
@@ -79,6 +80,7 @@ def active_latents(answer: Callable, generator: Generator) -> None:
     hint = "Compare the variance of `mean` over the examples with 0.01, nothing else."
     rules = [
         (~truth, "Your answer is upside down: True means active."),
+        (variance * (n - 1) > 0.01, "You sum the squared deviations where their mean belongs."),
         (mean.std(0) > 0.01, "You compare the standard deviation with 0.01."),
         *((width > least, "You compare the range, largest minus smallest.") for least in (0.01, 0.1, 0.2, 0.5, 1.0)),
         *(
@@ -214,3 +216,20 @@ def interpolate(answer: Callable, generator: Generator) -> None:
         name="your way of a pair whose neighbor points in one direction",
         hint="Choose for each pair: `torch.where`.",
     )
+    # The cosine of two that are parallel is 1 up to rounding: here and there it is above.
+    a = draw.normal(generator, 200, 6)
+    says = "Your way between codes in one direction is NaN: rounding makes their cosine larger than 1."
+    not_finite = (says, "`clamp(-1, 1)` before `acos`.")
+    value = tensor(answer(a, 2 * a, steps), (steps, 200, 6), name=name, not_finite=not_finite)
+    close(value, torch.lerp(a, 2 * a, t), name="your way between codes in one direction", hint=hint)
+    # Nearly one direction, and nearly opposite: only ω = 0 asks for the straight line.
+    for near in (0.09, torch.pi - 0.03):
+        angle = torch.full_like(angle, near)
+        end = length * (angle.cos() * start / 2 + angle.sin() * across)
+        value = tensor(answer(start, end, steps), wanted, name=name, not_finite=(says, not_finite[1]))
+        straight = Mistake(
+            torch.lerp(start, end, t),
+            f"You take the straight line where the angle is {near:.2f}.",
+            "Only where it is 0, or so near to it that sin ω = ω.",
+        )
+        close(value, turned(angle, b=end), [straight], name=f"your way for an angle of {near:.2f}")

@@ -217,6 +217,11 @@ def best_diagonal(answer: Callable, generator: Generator) -> None:
             Mistake(
                 0.5 * (-logs - log_det), "Σ log Λ_ll has the wrong sign in the gap.", "½ [Σ log Λ_ll − log det Λ]."
             ),
+            Mistake(
+                logs / 2 - log_det / 4,
+                "Your log det Λ is half of the right one: log diag L of the Cholesky factor counts twice.",
+                "det Λ = det L det Lᵀ: 2 Σ log diag L.",
+            ),
             Mistake(logs / 2 - log_det, "The ½ is missing before log det Λ.", "½ [Σ log Λ_ll − log det Λ]."),
             Mistake(logs - log_det / 2, "The ½ is missing before Σ log Λ_ll.", "½ [Σ log Λ_ll − log det Λ]."),
             Mistake((logs / size - log_det) / 2, "You average log Λ_ll over the latents.", "A sum."),
