@@ -941,7 +941,9 @@ with record_table():
     record("free_energy_gap", advice[0.0][-1, 0], unit="nats", kind="exact")
     record("free_energy_gap_decay", advice[0.01][-1, 0], unit="nats", kind="exact")
 for at, key in ((0, "gap"), (1, "validation NLL")):  # at the end the decay helps both
-    print(f"{key} at the end: {advice[0.0][-1, at]:.2f} without decay, {advice[0.01][-1, at]:.2f} with")
+    print(
+        f"{key} at the end: {advice[0.0][-1, at]:.2f} without decay, {advice[0.01][-1, at]:.2f} with"
+    )
     assert advice[0.0][-1, at] > advice[0.01][-1, at]
 assert advice[0.0][-1, 0] > advice[0.0][4, 0] > advice[0.0][0, 0]
 
