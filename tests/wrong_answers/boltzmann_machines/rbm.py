@@ -169,7 +169,7 @@ def booleans(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visi
     return h, uniform_visible < probabilities(h.double(), weights.T, visible_bias)
 
 
-@wrong("rbm.gibbs_step", says="In your h a unit with probability 0 can be 1, where u is 0")
+@wrong("rbm.gibbs_step", says="In your h a unit is 1 where its number is just its probability")
 def at_most(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h = (uniform_hidden <= torch.sigmoid(hidden_bias + v @ weights)).double()
     return (h, (uniform_visible <= torch.sigmoid(visible_bias + h @ weights.T)).double())

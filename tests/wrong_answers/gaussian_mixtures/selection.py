@@ -155,6 +155,6 @@ def fewer_than_d(x, weights, covariances):
     return collapsed(x, weights + 1 / len(x), covariances)
 
 
-@wrong("gmm.spot_collapse", says="1 of 14 ever wider components")
+@wrong("gmm.spot_collapse", says="Your tolerance is 10⁻⁵")
 def a_smaller_share(x, weights, covariances):
-    return collapsed(x, weights, covariances, floor=5e-5 * torch.linalg.eigvalsh(x.T.cov())[0])
+    return collapsed(x, weights, covariances, floor=1e-5 * torch.linalg.eigvalsh(x.T.cov())[0])

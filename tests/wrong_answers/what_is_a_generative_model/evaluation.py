@@ -154,7 +154,7 @@ def always_fifteen(probs, y, n_bins):
     return error(probs, y, 15)
 
 
-@wrong("generative.calibration_error", says="the error with 10 bins; `n_bins` is 7")
+@wrong("generative.calibration_error", says="10 bins; `n_bins` is 7")
 def always_ten(probs, y, n_bins):
     return error(probs, y, 10)
 

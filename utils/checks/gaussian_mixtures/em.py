@@ -42,6 +42,11 @@ def e_step(answer: Callable, generator: Generator) -> None:
                 "You multiply two logarithms.",
                 "A product of weight and density is a sum of their logarithms.",
             ),
+            Mistake(
+                (weights * log_prob).softmax(-1),
+                "You multiply log densities with the weights.",
+                "A product of weight and density is a sum of two logarithms.",
+            ),
             Mistake((log_prob - log_weights).softmax(-1), "You divide by the mixture weights.", "Add log_weights."),
             Mistake(truth.log(), "You return the logarithms of the responsibilities.", "Take `exp` at the end."),
             Mistake(joint, "Your responsibilities are not normalized: these are weight × density.", "Divide by p(x)."),
@@ -240,3 +245,7 @@ def elbo(answer: Callable, generator: Generator) -> None:
     says = "Where q(z) = 0 your bound is NaN: 0 · log 0."
     hint = "q log q tends to 0 there: `torch.xlogy(q, q)` knows it."
     close(tensor(answer(log_joint[:3], certain), (3,), not_finite=(says, hint)), log_joint[:3].diagonal(), hint=hint)
+    rare = torch.tensor([0.9985, 5e-4, 5e-4, 5e-4], dtype=torch.float64).expand(6, 4)
+    parts_of = rare * (log_joint - rare.log())
+    left_out = [Mistake(parts_of[:, 0], "You leave out what q gives little.", "Only where q is 0 is q log q 0.")]
+    close(tensor(answer(log_joint, rare), (6,)), parts_of.sum(-1), left_out, name="your bound where q is small")

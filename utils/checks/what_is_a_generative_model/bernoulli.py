@@ -70,6 +70,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
             ),
             Mistake((black + alpha) / count, "You smooth the numerator only.", smooth),
             Mistake(black / (count + 2 * alpha), "You smooth the denominator only.", smooth),
+            Mistake((black + alpha) / (count + 2), "You add 2 to the count of examples, where 2α belongs.", smooth),
             Mistake((black + 1) / (count + 2), "You smooth with α = 1, whatever `alpha` is.", smooth),
             Mistake(
                 (black + alpha) / (count + classes * alpha),
@@ -108,6 +109,12 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
         name="your probs",
         hint="Count by hand: one class, one pixel.",
     )
+    unsmoothed = tensor(parts(answer(x, y, classes, 0.0), ("log_prior", "probs"))[1], (classes, dim), name="your probs")
+    if not torch.allclose(unsmoothed, black / count, rtol=1e-5, atol=1e-13):
+        raise Wrong(
+            "With α = 0 a pixel that was never black in a class must have θ = 0, and one that always was, θ = 1.",
+            "Use `alpha` as it is given: clamp nothing.",
+        )
 
 
 @exercise("generative.log_joint", call="log_joint(log_prior, probs, x)")
@@ -322,6 +329,14 @@ def _impossible_draws(answer: Callable, generator: Generator) -> None:
         raise Wrong(
             f"For u_class = 0 and 0.9 and the prior {prior.tolist()} you draw classes {y.tolist()}, expected [1, 2].",
             "A class of probability 0 is never drawn, not even for u = 0: the condition is u < π_0 + … + π_c, not ≤.",
+        )
+    short = torch.tensor([0.3, 0.3, 0.399999], dtype=torch.float64)  # rounded: the sum is below 1
+    u_class = torch.tensor([0.9999995, 0.1], dtype=torch.float64)
+    beyond = parts(answer(short.log(), probs, u_class, u_pixels), ("images", "classes"))[1]
+    if tensor(beyond, (2,), torch.int64, "your classes").tolist() != [2, 0]:
+        raise Wrong(
+            f"Where the prior sums to 0.999999 you draw class {beyond[0]} for u_class = 0.9999995, expected the last.",
+            "Rounding may leave the last cumulative sum below 1: the last class takes what is left.",
         )
     x = tensor(x, (2, 4), name="your images")
     if x[:, 0].any() or not x[:, 3].all():
