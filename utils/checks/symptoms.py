@@ -389,8 +389,9 @@ def _facts(value: Tensor, truth: Tensor) -> Iterator[str]:
     def sums_to_one(t: Tensor) -> list[int]:
         return [axis for axis in axes if same(t.sum(axis), torch.ones_like(t.sum(axis)))]
 
-    # Shares are what is not negative and sums to one: a covariance or a gradient that does by chance is none.
-    right, mine = sums_to_one(truth) if (truth >= 0).all() else [], sums_to_one(value)
+    # Shares are what is not negative and sums to one. A gradient may do so by chance: one that does is seldom above 0.
+    shares = (truth >= 0).all() and (truth.ndim > 1 or (truth > 0).all())
+    right, mine = sums_to_one(truth) if shares else [], sums_to_one(value)
     if right and not set(right) & set(mine):
         along = f"along axis {right[0]}" if truth.ndim > 1 else "all together"
         yield f"the entries should sum to one {along}" + (f", yours do along axis {mine[0]}" if mine else "")

@@ -56,7 +56,10 @@ def log_sum_exp(answer: Callable, generator: Generator) -> None:
     )
     for shape in ((2, 4, 3), (4, 1, 3)):
         batch, hint = draw.normal(generator, *shape), "Use the last axis, whatever comes before it."
-        close(tensor(answer(batch), shape[:-1]), batch.exp().sum(-1).log(), hint=hint)
+        squeezed = [
+            Mistake((4, 4), "`squeeze()` drops every axis of size 1", "Drop the last axis only: `squeeze(-1)`.")
+        ]
+        close(tensor(answer(batch), shape[:-1], shapes=squeezed), batch.exp().sum(-1).log(), hint=hint)
 
 
 @exercise("gmm.gaussian_log_prob", call="gaussian_log_prob(x, mean, covariance)")

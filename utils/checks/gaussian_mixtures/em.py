@@ -203,7 +203,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")
 def elbo(answer: Callable, generator: Generator) -> None:
-    log_joint, q = 2 * draw.normal(generator, 6, 4), draw.weights(generator, 6, 4)
+    log_joint, q = 2 * draw.normal(generator, 6, 4), 0.02 + 0.92 * draw.weights(generator, 6, 4)
     evidence = log_joint.exp().sum(-1).log()
     energy, entropy = (q * log_joint).sum(-1), -(q * q.log()).sum(-1)
     truth = energy + entropy

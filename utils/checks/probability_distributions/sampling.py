@@ -172,7 +172,7 @@ def box_muller(answer: Callable, generator: Generator) -> None:
     says, hint = "For u₁ = 0 your radius is not finite.", "With 1 − u₁ under the logarithm the radius is 0 there."
     value = tensor(answer(edge), (2, 2), not_finite=(says, hint))
     close(value, point((-2 * (1 - edge[:, 0]).log()).sqrt(), 2 * math.pi * edge[:, 1]), hint=hint)
-    edge = torch.tensor([[1 - 2**-53, 0.125]], dtype=torch.float64)
+    edge = torch.tensor([[1 - 2**-53, 0.1]], dtype=torch.float64)
     says, hint = "For the largest u₁ below 1 your radius is not finite.", "Compute in float64, as `u` is given."
     close(
         tensor(answer(edge), (1, 2), not_finite=(says, hint)),

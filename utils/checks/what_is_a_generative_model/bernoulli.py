@@ -213,7 +213,7 @@ def sample(answer: Callable, generator: Generator) -> None:
     probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     u_class, u_pixels = draw.uniform(generator, n), draw.uniform(generator, n, dim)
     u_class[0] = prior[:2].sum() + prior[2] / 2  # neither the likeliest class nor the last
-    u_class[1], u_class[2] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
+    u_class[1], u_class[2] = 0, 1 - 2**-40  # near the ends of what `torch.rand` can draw
 
     def invert(shares: Sequence[float], u: float) -> int:
         below = 0.0
