@@ -239,13 +239,13 @@ def elbo(answer: Callable, generator: Generator) -> None:
         ],
         name="your bound",
     )
+    rare = torch.tensor([0.9985, 5e-4, 5e-4, 5e-4], dtype=torch.float64).expand(6, 4)
+    parts_of = rare * (log_joint - rare.log())
+    left_out = [Mistake(parts_of[:, 0], "You leave out what q gives little.", "Only where q is 0 is q log q 0.")]
+    close(tensor(answer(log_joint, rare), (6,)), parts_of.sum(-1), left_out, name="your bound where q is small")
     posterior = (log_joint - evidence[:, None]).exp()
     close(tensor(answer(log_joint, posterior), (6,)), evidence, hint="With the posterior the bound is tight: log p(x).")
     certain = torch.eye(4, dtype=torch.float64)[:3]
     says = "Where q(z) = 0 your bound is NaN: 0 · log 0."
     hint = "q log q tends to 0 there: `torch.xlogy(q, q)` knows it."
     close(tensor(answer(log_joint[:3], certain), (3,), not_finite=(says, hint)), log_joint[:3].diagonal(), hint=hint)
-    rare = torch.tensor([0.9985, 5e-4, 5e-4, 5e-4], dtype=torch.float64).expand(6, 4)
-    parts_of = rare * (log_joint - rare.log())
-    left_out = [Mistake(parts_of[:, 0], "You leave out what q gives little.", "Only where q is 0 is q log q 0.")]
-    close(tensor(answer(log_joint, rare), (6,)), parts_of.sum(-1), left_out, name="your bound where q is small")
