@@ -59,7 +59,7 @@ from utils.plots import caption, images
 #
 # `x` is `(B, D)` of zeros and ones, `y` is `(B,)`, and each of the `n_classes` classes occurs. Return $\log \pi$, `(C,)`,
 # and $\theta$, `(C, D)`. Smooth $\theta$ only, not $\pi$;
-# `alpha` may be 0.
+# `alpha` may be tiny.
 
 
 # %% exercise={"id": "generative.fit_bernoulli", "tier": "core", "minutes": 12, "points": 2}

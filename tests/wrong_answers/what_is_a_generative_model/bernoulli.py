@@ -83,13 +83,13 @@ def two_below(x, y, n_classes, alpha):
     return (belongs.mean(0)).log(), (belongs.T @ x + alpha) / (belongs.sum(0)[:, None] + 2)
 
 
-@wrong("generative.fit_bernoulli", says="With α = 0")
+@wrong("generative.fit_bernoulli", says="With α = 1e-12")
 def kept_from_zero(x, y, n_classes, alpha):
     log_prior, probs = count(x, y, n_classes, alpha)
     return log_prior, probs.clamp(1e-6, 1 - 1e-6)
 
 
-@wrong("generative.fit_bernoulli", says="With α = 0")
+@wrong("generative.fit_bernoulli", says="With α = 1e-12")
 def alpha_kept_from_zero(x, y, n_classes, alpha):
     return count(x, y, n_classes, max(alpha, 1e-10))
 

@@ -178,7 +178,7 @@ def _calibration(answer: Callable, generator: Generator, n_bins: int, classes: i
     value = expect.number(value, "your calibration error")
     # With few bins all cancels, as it does with a single one. The nearest number first: several may give this error.
     counts = sorted(range(2, 26), key=lambda m: abs(m - n_bins))
-    others = [m for m in counts if m != n_bins and abs(with_bins(m) - with_bins(1)) > 1e-4]
+    others = [m for m in counts[1:] if m == n_bins - 1 or abs(with_bins(m) - with_bins(1)) > 1e-4]
     found = [m for m in others if abs(with_bins(m) - value) < 1e-9]
     likely = f"with {' or '.join(map(str, found))} bins" if len(found) < 3 else "of other bins"
     names_the_last_bin = "A confidence of exactly 1 belongs to the last bin: mind `<` and `<=`."
