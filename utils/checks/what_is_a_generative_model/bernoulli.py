@@ -115,7 +115,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
     )
     if not torch.allclose(unsmoothed, (black + tiny) / (count + 2 * tiny), rtol=1e-5, atol=1e-15):
         raise Wrong(
-            f"With α = {tiny:g} a pixel that was never black in a class must have a θ as small, and one that always was, nearly 1.",
+            f"With α = {tiny:g} a pixel that was never black in a class must have a θ as small.",
             "Use `alpha` as it is given: clamp nothing.",
         )
 
