@@ -151,6 +151,12 @@ def normalized_factor(factors, name):
     return without(names, name), normalized(values.sum(names.index(name)))
 
 
+@wrong("bayesnet.eliminate", says="You keep the first state")
+def first_state(factors, name):
+    names, values = product(holding(factors, name))
+    return without(names, name), values.select(names.index(name), 0)
+
+
 # --- bayesnet.d_separated --------------------------------------------------------------------------------------------
 
 

@@ -174,6 +174,13 @@ def roots_skipped(x, parents, tables, query, evidence):
     return weighted(x, parents, tables, query, evidence, log_weights=log_weights)
 
 
+@wrong("bayesnet.likelihood_weights", says="up to the last that occurs")
+def states_that_occur(x, parents, tables, query, evidence):
+    log_weights = sum(entry(x, parents, tables, name).log() for name in evidence)
+    drawn = columns(x, parents)[query]
+    return log_weights, log_weights.softmax(0) @ torch.nn.functional.one_hot(drawn).double()
+
+
 # --- bayesnet.gibbs_conditional --------------------------------------------------------------------------------------
 
 

@@ -203,7 +203,7 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
         )
         shares = weights @ member
         close(
-            tensor(posterior, (sizes[query],), name=names[1]),
+            tensor(posterior, (sizes[query],), name=names[1], shapes=_states_that_occur(sizes[query])),
             shares / weights.sum(),
             [
                 Mistake(
@@ -250,6 +250,11 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
     _impossible_evidence(answer, names)
 
 
+def _states_that_occur(states: int) -> list[Mistake]:
+    says, hint = "one entry for each state up to the last that occurs", "`one_hot(..., num_classes=...)`."
+    return [Mistake((fewer,), says, hint) for fewer in range(1, states)]
+
+
 def _impossible_evidence(answer: Callable, names: tuple[str, str]) -> None:
     parents: Parents = {"switch": (), "light": ("switch",)}
     tables = {"light": torch.tensor([[1.0, 0.0], [0.25, 0.75]]), "switch": torch.tensor([0.3, 0.7])}
@@ -265,8 +270,7 @@ def _impossible_evidence(answer: Callable, names: tuple[str, str]) -> None:
     value = tensor(posterior, (2,), name=names[1], not_finite=(says, "`softmax` gives it the weight 0."))
     close(value, torch.tensor([0.0, 1.0]).double(), name=f"{names[1]} beside a row in which the evidence is impossible")
     posterior = parts(answer(torch.tensor([[0, 0], [0, 0]]), parents, tables, "switch", {"light": 0}), names)[1]
-    seen = [Mistake((1,), "one entry for each state that occurs", "`one_hot(..., num_classes=...)`.")]
-    value = tensor(posterior, (2,), name=names[1], shapes=seen)
+    value = tensor(posterior, (2,), name=names[1], shapes=_states_that_occur(2))
     close(value, torch.tensor([1.0, 0.0]).double(), name=f"{names[1]} where a state never occurs")
 
 
