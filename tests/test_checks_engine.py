@@ -192,6 +192,15 @@ def test_a_changed_input_is_named():
     assert verdict.status == "wrong" and "changes its argument `log_prob`" in verdict.message
 
 
+def test_gradients_turned_on_in_an_input_are_named():
+    def watched(log_weights, log_prob):
+        return (log_weights + log_prob.requires_grad_()).softmax(-1)
+
+    verdict = run_check(ID, watched)
+    assert verdict.status == "wrong" and "turns gradients on or off" in verdict.message
+    assert "`log_prob.clone().requires_grad_()`" in verdict.hint
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -167,3 +167,19 @@ def test_small_numbers_left_out_are_not_called_rounded():
     value[2:] = 0  # what is left out is 0, as is any of these numbers, rounded
     assert "rounded" not in symptom(value, truth)
     assert "rounded" in symptom((5 * truth).round(), 5 * truth)
+
+
+@pytest.mark.parametrize(
+    ("truth", "told"),
+    [
+        (torch.tensor([[0.2, 0.8], [0.7, 0.3]]), True),  # shares
+        (torch.tensor([0.2, 0.5, 0.3]), True),
+        (torch.tensor([[2.0, 0.3], [0.3, 1.0]]), False),  # a covariance
+        (torch.tensor([0.0, 1 / 3, 2 / 3, 0.0]), False),  # a gradient that sums to one by chance
+        (torch.tensor([3.0, 1.0, 2.0, 5.0]), False),  # a series
+    ],
+    ids=["rows of shares", "shares", "covariance", "gradient", "series"],
+)
+def test_a_negative_number_is_strange_only_among_shares(truth, told):
+    value = truth + 0.1 * torch.arange(truth.numel()).reshape(truth.shape).square() - 0.75
+    assert ("negative number" in symptom(value, truth)) == told

@@ -58,7 +58,8 @@ from utils.plots import caption, images
 # class before the data came. Without it, a pixel that was never black would be impossible for ever.
 #
 # `x` is `(B, D)` of zeros and ones, `y` is `(B,)`, and each of the `n_classes` classes occurs. Return $\log \pi$, `(C,)`,
-# and $\theta$, `(C, D)`. Smooth $\theta$ only, not $\pi$.
+# and $\theta$, `(C, D)`. Smooth $\theta$ only, not $\pi$;
+# `alpha` may be tiny.
 
 
 # %% exercise={"id": "generative.fit_bernoulli", "tier": "core", "minutes": 12, "points": 2}
@@ -136,7 +137,7 @@ check("generative.posterior", posterior)
 #
 # A computer's randomness is a stream of numbers $u$, uniform between 0 and 1. Turn them into what you need:
 #
-# - the class is the first $c$ with $u < \pi_0 + \pi_1 + \dots + \pi_c$;
+# - the class is the first $c$ with $u < \pi_0 + \pi_1 + \dots + \pi_c$ (the last class, if rounding leaves none);
 # - a pixel is 1 if $u < \theta$, else 0.
 #
 # The random numbers are given, so there is one right answer: `u_class` is `(B,)`, `u_pixels` is `(B, D)`. Return the images,

@@ -95,6 +95,12 @@ def one_example_at_a_time(v, weights, visible_bias, hidden_bias, uniform_hidden,
     return [h, new]
 
 
+@right("rbm.gibbs_step")
+def by_log_odds(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden.logit() < hidden_bias + v @ weights).double()
+    return h, (uniform_visible.logit() < visible_bias + h @ weights.T).double()
+
+
 @right("rbm.log_partition")
 def unit_off_or_on(weights, visible_bias, hidden_bias):
     def total(pull, constant, j):

@@ -93,6 +93,12 @@ def by_hand(values, goal):
     return mean.item(), (variance / n).sqrt().item(), needed
 
 
+@right("dist.monte_carlo")
+def times_what_is_there(values, goal):
+    error = values.std() / math.sqrt(len(values))
+    return values.mean(), error, math.ceil(len(values) * (error / goal).item() ** 2)
+
+
 @right("dist.flow_log_prob")
 def by_finite_differences(x, forward):
     step = 1e-5

@@ -199,7 +199,7 @@ class Guarded:
                     f"Your function cannot be called as `{self.call}`: its arguments are `{signature}`.",
                     "Keep the first line of the function as it was given.",
                 ) from None
-        before = [_copied(value) for value in inputs]
+        before, asked = [_copied(value) for value in inputs], [_asks_for_gradients(value) for value in inputs]
         result = self.function(*inputs)
         for name, old, new in zip(self.names, before, inputs, strict=True):
             if not _same(old, new):
@@ -207,6 +207,12 @@ class Guarded:
                 raise Wrong(
                     f"Your function changes its argument `{name}` in place.",
                     f"Work on a copy, `{copied}`; avoid `+=`, `x[...] = ` and methods that end in `_`.",
+                )
+        for name, was, value in zip(self.names, asked, inputs, strict=True):
+            if _asks_for_gradients(value) != was:
+                raise Wrong(
+                    f"Your function changes its argument `{name}`: it turns gradients on or off in it.",
+                    f"Work on a copy: `{name}.clone().requires_grad_()`.",
                 )
         return result
 
@@ -239,6 +245,12 @@ def _copied(value: Any) -> Any:
     import torch
 
     return value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+
+
+def _asks_for_gradients(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def _same(old: Any, new: Any) -> bool:

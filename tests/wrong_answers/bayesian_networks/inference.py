@@ -63,6 +63,18 @@ def log_posterior(parents, tables, query, evidence):
     return normalized(weights(parents, tables, query, evidence)).log()
 
 
+@wrong("bayesnet.enumerate_posterior", says="maximum over the other variables")
+def likeliest_states(parents, tables, query, evidence):
+    axis = {name: i for i, name in enumerate(parents)}
+    operands = []
+    for name in tables:
+        operands += [tables[name], [axis[one] for one in (*parents[name], name)]]
+    joint = torch.einsum(*operands, list(axis.values()))
+    for name, state in evidence.items():
+        joint = joint.narrow(axis[name], state, 1)
+    return normalized(joint.amax([i for name, i in axis.items() if name != query]))
+
+
 # --- bayesnet.eliminate ----------------------------------------------------------------------------------------------
 
 
@@ -137,6 +149,12 @@ def maximum(factors, name):
 def normalized_factor(factors, name):
     names, values = product(holding(factors, name))
     return without(names, name), normalized(values.sum(names.index(name)))
+
+
+@wrong("bayesnet.eliminate", says="You keep the first state")
+def first_state(factors, name):
+    names, values = product(holding(factors, name))
+    return without(names, name), values.select(names.index(name), 0)
 
 
 # --- bayesnet.d_separated --------------------------------------------------------------------------------------------
@@ -228,3 +246,36 @@ def upside_down(parents, a, b, given):
 @wrong("bayesnet.d_separated", says="should be True or False, not None")
 def nothing_returned(parents, a, b, given):
     way(moral(parents, above(parents, {a, b, *given})), a, b, given)
+
+
+@wrong("bayesnet.d_separated", says="however far below it")
+def two_levels_of_ancestors(parents, a, b, given):
+    near = {a, b, *given}
+    for _ in range(2):
+        near = near | {up for name in near for up in parents[name]}
+    edges = [frozenset(pair) for name in near for pair in combinations({name, *parents[name]}, 2)]
+    return not way(edges, a, b, given)
+
+
+@wrong("bayesnet.d_separated", says="makes any two of its causes dependent")
+def neighbors_in_the_list_married(parents, a, b, given):
+    names = above(parents, {a, b, *given})
+    edges = [frozenset((name, up)) for name in names for up in parents[name]]
+    edges += [frozenset(pair) for name in names for pair in zip(parents[name], parents[name][1:], strict=False)]
+    return not way(edges, a, b, given)
+
+
+@wrong("bayesnet.d_separated", says="which the given `e` opens")
+def each_visited_once(parents, a, b, given):
+    opened, visited, waiting = above(parents, given), set(), [(a, True)]
+    while waiting:
+        name, upwards = waiting.pop(0)
+        if name in visited:
+            continue
+        visited.add(name)
+        if name == b and name not in given:
+            return False
+        down = [(child, False) for child in parents if name in parents[child]] if name not in given else []
+        climbs = name not in given if upwards else name in opened
+        waiting += [(up, True) for up in parents[name] if climbs] + down
+    return True

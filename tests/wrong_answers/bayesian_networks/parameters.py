@@ -205,3 +205,10 @@ def nothing_seen(x, name, parents, sizes, alpha):
 @wrong("bayesnet.fit_table", says="counts, not probabilities")
 def not_divided(x, name, parents, sizes, alpha):
     return counts(x, name, parents, sizes) + alpha
+
+
+@wrong("bayesnet.fit_table", says="each state ½")
+def a_half_where_unseen(x, name, parents, sizes, alpha):
+    count = counts(x, name, parents, sizes) + alpha
+    total = count.sum(-1, keepdim=True)
+    return torch.where(total > 0, count / total, 0.5)

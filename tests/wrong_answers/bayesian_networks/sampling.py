@@ -76,6 +76,21 @@ def as_floats(u, parents, tables):
     return forward(u, parents, tables).double()
 
 
+@wrong("bayesnet.ancestral_sample", says="go through the keys a few times")
+def three_sweeps(u, parents, tables):
+    return forward(u, parents, tables, order=3 * list(parents), chance=lambda i: i % len(parents))
+
+
+@wrong("bayesnet.ancestral_sample", says="you draw state 0 of 0, 1, 2")
+def first_state_where_none(u, parents, tables):
+    return forward(u, parents, tables, pick=lambda u, row: (u[:, None] < row.cumsum(-1)).long().argmax(-1))
+
+
+@wrong("bayesnet.ancestral_sample", says="you draw state 3 of 0, 1, 2")
+def a_state_too_many(u, parents, tables):
+    return forward(u, parents, tables, pick=lambda u, row: (u[:, None] >= row.cumsum(-1)).sum(-1))
+
+
 # --- bayesnet.likelihood_weights -------------------------------------------------------------------------------------
 
 
@@ -153,6 +168,19 @@ def weights_with_swapped_axes(x, parents, tables, query, evidence):
     return weighted(x, backwards(parents), tables, query, evidence)
 
 
+@wrong("bayesnet.likelihood_weights", says="variables without parents")
+def roots_skipped(x, parents, tables, query, evidence):
+    log_weights = sum(entry(x, parents, tables, name).log() for name in evidence if parents[name])
+    return weighted(x, parents, tables, query, evidence, log_weights=log_weights)
+
+
+@wrong("bayesnet.likelihood_weights", says="up to the last that occurs")
+def states_that_occur(x, parents, tables, query, evidence):
+    log_weights = sum(entry(x, parents, tables, name).log() for name in evidence)
+    drawn = columns(x, parents)[query]
+    return log_weights, log_weights.softmax(0) @ torch.nn.functional.one_hot(drawn).double()
+
+
 # --- bayesnet.gibbs_conditional --------------------------------------------------------------------------------------
 
 
@@ -222,3 +250,9 @@ def product_of_children(x, name, parents, tables):
 @wrong("bayesnet.gibbs_conditional", says="You return logarithms")
 def gibbs_logarithms(x, name, parents, tables):
     return scores(x, name, parents, tables, [name, *children(parents, name)]).log_softmax(-1)
+
+
+@wrong("bayesnet.gibbs_conditional", says="whose first parent it is")
+def first_parents(x, name, parents, tables):
+    involved = [name, *(child for child in parents if parents[child][:1] == (name,))]
+    return scores(x, name, parents, tables, involved).softmax(-1)

@@ -107,6 +107,19 @@ def minus_state(weights, visible_bias, hidden_bias):
     return (h @ hidden_bias + softplus(-visible_bias - h @ weights.T).sum(-1)).logsumexp(0)
 
 
+@wrong("rbm.log_partition", says="The visible biases count twice")
+def b_twice(weights, visible_bias, hidden_bias):
+    h = states(len(hidden_bias))
+    log_w = log_weights_of_h(weights, visible_bias, hidden_bias, h)
+    return (log_w + h @ weights.T @ visible_bias).logsumexp(0)
+
+
+@wrong("rbm.log_partition", says="overflows")
+def exponential_inside(weights, visible_bias, hidden_bias):
+    h = states(len(hidden_bias))
+    return (h @ hidden_bias + (1 + (visible_bias + h @ weights.T).exp()).log().sum(-1)).logsumexp(0)
+
+
 # --- rbm.ais_log_partition -------------------------------------------------------------------------------------------
 
 
@@ -254,3 +267,10 @@ def next_state(weights, visible_bias, hidden_bias, base_bias, betas, states):
 def mean_of_weights_no_log(*x):
     log_w, z = ais_parts(*x)
     return z + log_w.exp().mean().log()
+
+
+@wrong("rbm.ais_log_partition", says="state of the next step")
+def next_states(weights, visible_bias, hidden_bias, base_bias, betas, states):
+    after = torch.cat([states[1:], states[-1:]])
+    log_w = increments(weights, visible_bias, hidden_bias, base_bias, betas, after)
+    return base(base_bias, len(hidden_bias)) + log_mean(log_w)

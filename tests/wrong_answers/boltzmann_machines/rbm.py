@@ -117,6 +117,18 @@ def hidden_twice(v, weights, visible_bias, hidden_bias):
     return -v @ visible_bias - softplus(2 * hidden_bias + v @ weights).sum(-1)
 
 
+@wrong("rbm.free_energy", says="by its argument too early")
+def linear_beyond_five(v, weights, visible_bias, hidden_bias):
+    pull = hidden_bias + v @ weights
+    return -v @ visible_bias - softplus(pull, threshold=5).sum(-1)
+
+
+@wrong("rbm.free_energy", says="by its argument too early")
+def linear_beyond_ten(v, weights, visible_bias, hidden_bias):
+    pull = hidden_bias + v @ weights
+    return -v @ visible_bias - torch.where(pull > 10, pull, pull.clamp(max=10).exp().log1p()).sum(-1)
+
+
 # --- rbm.gibbs_step --------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +181,7 @@ def booleans(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visi
     return h, uniform_visible < probabilities(h.double(), weights.T, visible_bias)
 
 
-@wrong("rbm.gibbs_step", says="In your h a unit with probability 0 can be 1, where u is 0")
+@wrong("rbm.gibbs_step", says="In your h a unit is 1 where its number is just its probability")
 def at_most(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h = (uniform_hidden <= torch.sigmoid(hidden_bias + v @ weights)).double()
     return (h, (uniform_visible <= torch.sigmoid(visible_bias + h @ weights.T)).double())
@@ -239,6 +251,21 @@ def tanh_probabilities(v, weights, visible_bias, hidden_bias, uniform_hidden, un
 def bias_only_v(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
     h = (uniform_hidden < torch.sigmoid(hidden_bias + v @ weights)).double()
     return (h, (uniform_visible < torch.sigmoid(visible_bias).expand_as(uniform_visible)).double())
+
+
+@wrong("rbm.gibbs_step", says="from h as −1 and +1")
+def h_as_spins(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    h = (uniform_hidden < probabilities(v, weights, hidden_bias)).double()
+    return h, (uniform_visible < probabilities(2 * h - 1, weights.T, visible_bias)).double()
+
+
+@wrong("rbm.gibbs_step", says="with a bias of 1000 stays off")
+def exponentials_divided(v, weights, visible_bias, hidden_bias, uniform_hidden, uniform_visible):
+    def probability(pull):
+        return pull.exp() / (1 + pull.exp())
+
+    h = (uniform_hidden < probability(hidden_bias + v @ weights)).double()
+    return h, (uniform_visible < probability(visible_bias + h @ weights.T)).double()
 
 
 # --- rbm.contrastive_divergence --------------------------------------------------------------------------------------
@@ -373,6 +400,13 @@ def visible_sum(v_data, v_model, weights, hidden_bias):
 @wrong("rbm.contrastive_divergence", says="You use the first example alone")
 def first_examples(v_data, v_model, weights, hidden_bias):
     return difference(means(v_data[:1], weights, hidden_bias), means(v_model[:1], weights, hidden_bias))
+
+
+@wrong("rbm.contrastive_divergence", says="two divisors are exchanged")
+def divisors_exchanged(v_data, v_model, weights, hidden_bias):
+    data, model = statistics(v_data, weights, hidden_bias), statistics(v_model, weights, hidden_bias)
+    ratio = len(v_data) / len(v_model)
+    return minus([t * ratio for t in data], [t / ratio for t in model])
 
 
 # --- rbm.pseudo_log_likelihood ---------------------------------------------------------------------------------------

@@ -131,6 +131,13 @@ def visible_bias_in_hidden(ratings, weights, visible_bias, hidden_bias):
     return (h, (visible_bias + torch.einsum("bh,mkh->bmk", h, weights)).softmax(-1))
 
 
+@wrong("rbm.softmax_conditional", says="exponentials overflow for large biases")
+def not_shifted(ratings, weights, visible_bias, hidden_bias):
+    h, _p = conditionals(ratings, weights, visible_bias, hidden_bias)
+    weight = (visible_bias + torch.einsum("bh,mkh->bmk", h, weights)).exp()
+    return h, weight / weight.sum(-1, keepdim=True)
+
+
 # --- rbm.stack_bound -------------------------------------------------------------------------------------------------
 
 
@@ -274,3 +281,17 @@ def prior_biases_exchanged(v, weights_1, visible_bias, hidden_bias_1, weights_2,
     lp = lz - lz.logsumexp(0)
     _prior, likelihood, log_q = bound_terms(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)
     return (log_q.exp() * (lp + likelihood - log_q)).sum(-1)
+
+
+@wrong("rbm.stack_bound", says="free energy F₂ has the wrong sign")
+def free_energy_sign(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2):
+    two = -2 * log_weights_of_h(weights_2, bias_1, bias_2, states(len(bias_2))).logsumexp(0)
+    return two + stack(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2, prior=-1)
+
+
+@wrong("rbm.stack_bound", says="For large weights your bound is not finite")
+def logarithm_of_q(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2):
+    def average(log_q, inside):
+        return (log_q.exp() * (inside + log_q - log_q.exp().log())).sum(-1)
+
+    return stack(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2, average=average)

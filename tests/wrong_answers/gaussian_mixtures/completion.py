@@ -47,6 +47,11 @@ def precision(mean, covariance, observed, values):
     return moved, spread.inverse()
 
 
+@wrong("gmm.conditional", says="an axis of size 1")
+def all_squeezed(mean, covariance, observed, values):
+    return tuple(part.squeeze() for part in condition(mean, covariance, observed, values))
+
+
 # --- gmm.complete ----------------------------------------------------------------------------------------------------
 
 
@@ -119,3 +124,9 @@ def one_maximum(*inputs):
 @wrong("gmm.complete", says="every density underflows")
 def not_in_log_space(*inputs):
     return softmax_with(torch.zeros_like, *inputs)
+
+
+@wrong("gmm.complete", says="add the weights themselves")
+def weights_not_logarithms(weights, means, covariances, observed, values):
+    # Whoever adds w where log w belongs takes exp(w) for the weights.
+    return fill(weights.exp(), means, covariances, observed, values, share="posterior")

@@ -45,6 +45,12 @@ def less_the_least(a):
     return low.squeeze(-1) + (a - low).exp().sum(-1).log()
 
 
+@wrong("gmm.log_sum_exp", says="drops every axis of size 1")
+def all_axes_squeezed(a):
+    top = a.max(dim=-1, keepdim=True).values
+    return top.squeeze() + (a - top).exp().sum(-1).log()
+
+
 # --- gmm.gaussian_log_prob -------------------------------------------------------------------------------------------
 
 
@@ -111,3 +117,23 @@ def density(x, mean, covariance):
 def a_little_added(x, mean, covariance):
     jitter = 1e-10 * torch.eye(len(mean), dtype=x.dtype)
     return torch.distributions.MultivariateNormal(mean, covariance + jitter).log_prob(x)
+
+
+@wrong("gmm.gaussian_log_prob", says="variances only")
+def independent_features(x, mean, covariance):
+    return torch.distributions.Normal(mean, covariance.diagonal().sqrt()).log_prob(x).sum(-1)
+
+
+@wrong("gmm.gaussian_log_prob", says="multiply with L")
+def multiplied_with_the_factor(x, mean, covariance):
+    log_det, constant = covariance.logdet(), x.shape[1] * math.log(2 * math.pi)
+    factor = torch.linalg.cholesky(covariance)
+    return -0.5 * (((x - mean) @ factor.mT).square().sum(-1) + log_det + constant)
+
+
+@wrong("gmm.gaussian_log_prob", says="is not squared")
+def distance_itself(x, mean, covariance):
+    log_det, constant = covariance.logdet(), x.shape[1] * math.log(2 * math.pi)
+    factor = torch.linalg.cholesky(covariance)
+    white = torch.linalg.solve_triangular(factor, (x - mean).mT, upper=False)
+    return -0.5 * (white.norm(dim=0) + log_det + constant)

@@ -56,6 +56,11 @@ def clamped_far(log_weights, log_prob):
     return (log_weights + log_prob).softmax(-1).clamp(min=1e-5)
 
 
+@wrong("gmm.e_step", says="multiply log densities with the weights")
+def densities_to_a_power(log_weights, log_prob):
+    return (log_weights.exp() * log_prob).softmax(-1)
+
+
 # --- gmm.m_step ------------------------------------------------------------------------------------------------------
 
 
@@ -171,3 +176,8 @@ def gap(log_joint, q):
 @wrong("gmm.elbo", says="one number for all points")
 def total(log_joint, q):
     return (q * log_joint - torch.xlogy(q, q)).sum()
+
+
+@wrong("gmm.elbo", says="leave out what q gives little")
+def small_q_left_out(log_joint, q):
+    return torch.where(q > 1e-3, q * (log_joint - q.log()), 0.0).sum(-1)

@@ -155,6 +155,22 @@ def fewer_than_d(x, weights, covariances):
     return collapsed(x, weights + 1 / len(x), covariances)
 
 
-@wrong("gmm.spot_collapse", says="1 of 14 ever wider components")
+@wrong("gmm.spot_collapse", says="Your tolerance is 10⁻⁵")
 def a_smaller_share(x, weights, covariances):
-    return collapsed(x, weights, covariances, floor=5e-5 * torch.linalg.eigvalsh(x.T.cov())[0])
+    return collapsed(x, weights, covariances, floor=1e-5 * torch.linalg.eigvalsh(x.T.cov())[0])
+
+
+@wrong("gmm.spot_collapse", says="call a healthy component collapsed")
+def all_of_them(x, weights, covariances):
+    return torch.ones(len(weights), dtype=torch.bool)
+
+
+@wrong("gmm.spot_collapse", says="3.6 points")
+def points_rounded(x, weights, covariances):
+    least = 1e-4 * torch.linalg.eigvalsh(x.T.cov())[0]
+    return ((len(x) * weights).round() < x.shape[1] + 1) | (torch.linalg.eigvalsh(covariances)[:, 0] < least)
+
+
+@wrong("gmm.spot_collapse", says="tolerance is 10⁻²")
+def a_larger_share(x, weights, covariances):
+    return collapsed(x, weights, covariances, floor=1e-2 * torch.linalg.eigvalsh(x.T.cov())[0])

@@ -100,6 +100,17 @@ def a_little_added_to_the_covariances(mean_p, covariance_p, mean_q, covariance_q
     return torch.distributions.kl_divergence(p, q)
 
 
+@wrong("dist.kl_normals", says="log-determinants count twice")
+def log_dets_twice(mean_p, covariance_p, mean_q, covariance_q):
+    return divergence(mean_p, covariance_p, mean_q, covariance_q, log_dets=2)
+
+
+@wrong("dist.kl_normals", says="You multiply diagonals")
+def trace_of_diagonals(mean_p, covariance_p, mean_q, covariance_q):
+    rest = divergence(mean_p, covariance_p, mean_q, covariance_q, trace=0)
+    return rest + (covariance_q.inverse().diagonal() * covariance_p.diagonal()).sum() / 2
+
+
 # --- dist.flow_log_prob ----------------------------------------------------------------------------------------------
 
 
@@ -165,6 +176,17 @@ def a_little_added_to_the_slope(x, forward):
     z = forward(x)
     (slope,) = torch.autograd.grad(z.sum(), x)
     return (-0.5 * (z.square() + math.log(2 * math.pi)) + (slope.abs() + 1e-12).log()).detach()
+
+
+@wrong("dist.flow_log_prob", says="turns gradients on or off")
+def gradients_of_the_argument(x, forward):
+    z = forward(x.requires_grad_())
+    return standard(z) + torch.autograd.grad(z.sum(), x)[0].abs().log()
+
+
+@wrong("dist.flow_log_prob", says="underflows to 0 before")
+def logarithm_of_the_density(x, forward):
+    return standard(forward(x)).exp().log() + slopes(x, forward).abs().log()
 
 
 # --- dist.code_length ------------------------------------------------------------------------------------------------

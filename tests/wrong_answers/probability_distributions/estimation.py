@@ -50,6 +50,12 @@ def difference_of_moments(x):
     return mean, x.T @ x / len(x) - torch.outer(mean, mean)
 
 
+@wrong("dist.fit_multivariate_normal", says="compute in float32")
+def single_precision(x):
+    x = x.float()
+    return x.mean(0).double(), torch.cov(x.T, correction=0).double()
+
+
 # --- dist.monte_carlo ------------------------------------------------------------------------------------------------
 
 
@@ -114,3 +120,13 @@ def two_of_three(values, goal):
 def one_more(values, goal):
     deviation = values.std()
     return values.mean(), deviation / math.sqrt(len(values)), math.floor((deviation / goal) ** 2) + 1
+
+
+@wrong("dist.monte_carlo", says="to the nearest")
+def rounded_to_the_nearest(values, goal):
+    return estimate(values, goal, needed=round(((values.std() / goal) ** 2).item()))
+
+
+@wrong("dist.monte_carlo", says="square the goal, but not the deviation")
+def goal_squared(values, goal):
+    return estimate(values, goal, needed=math.ceil(values.std() / goal**2))

@@ -108,6 +108,11 @@ def by_inverse_cdf(u):
     return Normal(0.0, 1.0).icdf(u)
 
 
+@wrong("dist.box_muller", says="largest u₁ below 1")
+def kept_below_one(u):
+    return polar(-2 * (1 - u[:, 0].clamp(max=1 - 1e-6)).log(), 2 * math.pi * u[:, 1])
+
+
 # --- dist.multivariate_normal_sample ---------------------------------------------------------------------------------
 
 
@@ -149,6 +154,12 @@ def shifted_only(noise, mean, covariance):
 @wrong("dist.multivariate_normal_sample", says="draws random numbers of its own")
 def noise_of_its_own(noise, mean, covariance):
     return MultivariateNormal(mean, covariance).sample((len(noise),))
+
+
+@wrong("dist.multivariate_normal_sample", says="do not transpose the eigenvectors")
+def eigenvectors_as_rows(noise, mean, covariance):
+    values, vectors = torch.linalg.eigh(covariance)
+    return mean + noise @ (vectors * values.sqrt())
 
 
 # --- dist.rejection_sample -------------------------------------------------------------------------------------------
@@ -234,3 +245,17 @@ def indices(log_target, log_proposal, log_constant, u):
 @wrong("dist.rejection_sample", says="numbers, not truth values")
 def acceptance_probability(log_target, log_proposal, log_constant, u):
     return (log_target - log_proposal - log_constant).exp()
+
+
+@wrong("dist.rejection_sample", says="largest ratio of these proposals")
+def constant_of_the_batch(log_target, log_proposal, log_constant, u):
+    log_ratio = log_target - log_proposal
+    return accept(log_target, log_proposal, log_constant, u, keep=u.log() < log_ratio - log_ratio.max())
+
+
+@wrong("dist.rejection_sample", says="your function says nothing")
+def generous_check(log_target, log_proposal, log_constant, u):
+    log_ratio = log_target - log_proposal - log_constant
+    if (log_ratio > 1e-3).any():
+        raise ValueError
+    return u.log() < log_ratio

@@ -77,6 +77,23 @@ def transposed(x, y, n_classes, alpha):
     return log_prior, probs.T
 
 
+@wrong("generative.fit_bernoulli", says="where 2α belongs")
+def two_below(x, y, n_classes, alpha):
+    belongs = one_hot(y, n_classes).double()
+    return (belongs.mean(0)).log(), (belongs.T @ x + alpha) / (belongs.sum(0)[:, None] + 2)
+
+
+@wrong("generative.fit_bernoulli", says="With α = 1e-12")
+def kept_from_zero(x, y, n_classes, alpha):
+    log_prior, probs = count(x, y, n_classes, alpha)
+    return log_prior, probs.clamp(1e-6, 1 - 1e-6)
+
+
+@wrong("generative.fit_bernoulli", says="With α = 1e-12")
+def alpha_kept_from_zero(x, y, n_classes, alpha):
+    return count(x, y, n_classes, max(alpha, 1e-10))
+
+
 # --- generative.log_joint --------------------------------------------------------------------------------------------
 
 
@@ -220,6 +237,12 @@ def rounded(log_prior, probs, u_class, u_pixels):
 def truth_values(log_prior, probs, u_class, u_pixels):
     x, y = draw(log_prior, probs, u_class, u_pixels)
     return x.bool(), y
+
+
+@wrong("generative.sample", says="sums to 0.999999")
+def first_where_none(log_prior, probs, u_class, u_pixels):
+    y = (u_class[:, None] < log_prior.exp().cumsum(0)).long().argmax(-1)
+    return (u_pixels < probs[y]).double(), y
 
 
 # --- generative.log_joint_missing ------------------------------------------------------------------------------------

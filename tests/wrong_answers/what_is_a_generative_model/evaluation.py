@@ -65,6 +65,24 @@ def negated(familiar, strange):
     return -((familiar[:, None] > strange).double() + 0.5 * (familiar[:, None] == strange)).mean()
 
 
+@wrong("generative.auroc", says="below ½ comes out above it")
+def turned_around(familiar, strange):
+    area = ((familiar[:, None] > strange).double() + 0.5 * (familiar[:, None] == strange)).mean()
+    return max(area, 1 - area)
+
+
+@wrong("generative.auroc", says="close for ties")
+def nearly_ties(familiar, strange):
+    tie = torch.isclose(familiar[:, None], strange)
+    return torch.where(tie, 0.5, (familiar[:, None] > strange).double()).mean()
+
+
+@wrong("generative.auroc", says="close for ties")
+def ties_within_a_tolerance(familiar, strange):
+    tie = torch.isclose(familiar[:, None], strange, atol=1e-3)
+    return torch.where(tie, 0.5, (familiar[:, None] > strange).double()).mean()
+
+
 # --- generative.calibration_error ------------------------------------------------------------------------------------
 
 
@@ -154,7 +172,7 @@ def always_fifteen(probs, y, n_bins):
     return error(probs, y, 15)
 
 
-@wrong("generative.calibration_error", says="the error with 10 bins; `n_bins` is 7")
+@wrong("generative.calibration_error", says="10 bins; `n_bins` is 7")
 def always_ten(probs, y, n_bins):
     return error(probs, y, 10)
 
@@ -171,3 +189,18 @@ def from_one_over_c(probs, y, n_bins):
     number = ((confidence - least) / (1 - least) * n_bins).long().clamp(0, n_bins - 1)
     surplus = confidence - (predicted == y).to(probs)
     return surplus.new_zeros(n_bins).index_add(0, number, surplus).abs().sum() / len(y)
+
+
+@wrong("generative.calibration_error", says="start at the lowest confidence")
+def between_the_extremes(probs, y, n_bins):
+    confidence, right = probs.amax(-1), (probs.argmax(-1) == y).double()
+    low = confidence.min()
+    bin_of = ((confidence - low) / (confidence.max() - low) * n_bins).long().clamp(max=n_bins - 1)
+    return sum((right - confidence)[bin_of == m].sum().abs() for m in range(n_bins)) / len(y)
+
+
+@wrong("generative.calibration_error", says="round to the nearest edge")
+def nearest_edge(probs, y, n_bins):
+    confidence, right = probs.amax(-1), (probs.argmax(-1) == y).double()
+    bin_of = (confidence * n_bins).round()
+    return sum((right - confidence)[bin_of == m].sum().abs() for m in range(n_bins + 1)) / len(y)

@@ -15,6 +15,7 @@ from utils.checks.bayesian_networks._networks import (
     UNEQUAL,
     Parents,
     exact_posterior,
+    joint_table,
     random_tables,
     with_swapped_parents,
 )
@@ -42,7 +43,16 @@ def enumerate_posterior(answer: Callable, generator: Generator) -> None:
             causes = {name: state for name, state in evidence.items() if name in above[query]}
             upstream = exact_posterior(HOUSE, tables, query, causes)
             swapped = exact_posterior(with_swapped_parents(HOUSE), tables, query, evidence)
+            agreeing = joint_table(HOUSE, tables)
+            for name, state in evidence.items():
+                agreeing = agreeing.index_select(list(HOUSE).index(name), torch.tensor([state]))
+            best = agreeing.amax([i for i, name in enumerate(HOUSE) if name != query]).flatten()
             mistakes = [
+                Mistake(
+                    best / best.sum(),
+                    "You take the maximum over the other variables: their likeliest states only.",
+                    "A probability needs the sum over all their states.",
+                ),
                 Mistake(
                     joint,
                     "This is p(query, evidence): it is not normalized.",
@@ -136,6 +146,11 @@ def _eliminate_once(answer: Callable, factors: list[tuple], name: str, sizes: di
             "You sum each factor before you multiply: a product of sums is not the sum of the products.",
             f"First multiply all factors that hold `{name}`, then sum over it.",
         ),
+        Mistake(
+            _multiply(touching, keep + name)[..., 0],
+            f"You keep the first state of `{name}` only.",
+            "Eliminating is summing over all its states.",
+        ),
         Mistake(truth / sizes[name], f"You average over `{name}`.", "Eliminating is summing."),
         Mistake(
             _joint_maximum(touching, name, keep),
@@ -174,6 +189,35 @@ def _eliminate_once(answer: Callable, factors: list[tuple], name: str, sizes: di
 
 def _joint_maximum(factors: list, name: str, keep: str) -> Tensor:
     return _multiply(factors, keep + name).amax(-1)
+
+
+# Networks in which two variables are not separated, and what overlooks it.
+_SUBTLE: list[tuple[Parents, str, str, tuple[str, ...], str, str]] = [
+    (
+        {"a": (), "b": (), "m": ("a", "b"), "low": ("m",), "lower": ("low",), "lowest": ("lower",)},
+        "a",
+        "b",
+        ("lowest",),
+        "You miss that any descendant of the effect opens the path, however far below it.",
+        "Go down from `m` to the end, or up from what is given to the top: not one or two steps.",
+    ),
+    (
+        {"a": (), "x": (), "b": (), "m": ("a", "x", "b")},
+        "a",
+        "b",
+        ("m", "x"),
+        "You miss that a given effect makes any two of its causes dependent, neighbors in the list or not.",
+        "Go through all pairs of parents: `itertools.combinations(parents[m], 2)`.",
+    ),
+    (
+        {"b": (), "d": (), "c": ("b",), "e": ("c", "d"), "f": ("c", "e")},
+        "f",
+        "d",
+        ("b", "e"),
+        "You miss the path `d → e ← c → f`, which the given `e` opens.",
+        "A variable may be reached from above and from below: remember with each visit where it came from.",
+    ),
+]
 
 
 @exercise("bayesnet.d_separated", call="d_separated(parents, a, b, given)")
@@ -216,6 +260,9 @@ def d_separated(answer: Callable, generator: Generator) -> None:
             "You miss a path: given `m`, the chain `a → m → b` is blocked, but `a → m ← c → b` is open.",
             "All paths must be blocked, and one variable can block one path and open another.",
         )
+    for parents, a, b, given, says, hint in _SUBTLE:
+        if any(ask(parents, *ends, given) for ends in ((a, b), (b, a))):
+            raise Wrong(says, hint)
     names = "abcdefg"
     for _ in range(25):
         arrows = torch.rand(7, 7, generator=generator) < 0.3

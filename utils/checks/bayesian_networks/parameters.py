@@ -206,6 +206,11 @@ def fit_table(answer: Callable, generator: Generator) -> None:
                     "You normalize over the first axis: that sums over a parent's states.",
                     "Each row sums to one over the variable itself, the last axis.",
                 ),
+                Mistake(
+                    (count + alpha - 1) / (total + (alpha - 1) * states),
+                    "This is the mode of the posterior: the mean is asked for.",
+                    "The mean of Dirichlet(a_1, …, a_K) is a_k / Σ a.",
+                ),
             ]
             if len(shape) == 3 and shape[0] == shape[1]:
                 mistakes.append(
@@ -237,11 +242,6 @@ def fit_table(answer: Callable, generator: Generator) -> None:
                         "Every state got alpha, so the total grew by |X| · alpha.",
                     ),
                     Mistake(
-                        (count + alpha - 1) / (total + (alpha - 1) * states),
-                        "This is the mode of the posterior: the mean is asked for.",
-                        "The mean of Dirichlet(a_1, …, a_K) is a_k / Σ a.",
-                    ),
-                    Mistake(
                         (count + alpha / states) / (total + alpha),
                         "You share alpha out among the states: each count gets the whole of it.",
                         "(count + alpha) / (total + |X| · alpha).",
@@ -264,6 +264,18 @@ def fit_table(answer: Callable, generator: Generator) -> None:
     value = answer(unseen, "smoke", HOUSE, UNEQUAL, 0.0)
     truth = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
     close(tensor(value, (3, 2), name="your table", not_finite=(says, hint)), truth, name="your table", hint=hint)
+    value = tensor(answer(0 * unseen, "short", HOUSE, UNEQUAL, 0.0), (4, 3, 3), name="your table")
+
+    def where_unseen(share: float) -> Tensor:
+        table = torch.full((4, 3, 3), share, dtype=torch.float64)
+        table[0, 0] = torch.tensor([1.0, 0.0, 0.0])
+        return table
+
+    mistakes = [
+        Mistake(where_unseen(1 / 2), "Where nothing was seen you give each state ½, of however many.", hint),
+        Mistake(where_unseen(1 / 36), "Where nothing was seen you divide 1 by the size of the whole table.", hint),
+    ]
+    close(value, where_unseen(1 / 3), mistakes, name="your table", hint=hint)
 
 
 def _alpha_in_one_state(count: Tensor, alpha: float, first: bool) -> Mistake:

@@ -95,6 +95,7 @@ def ancestral_sample(answer: Callable, generator: Generator) -> None:
             name="your sample",
             hint="The state k is the first with u < p_0 + … + p_k, in the row that belongs to the parents' states.",
         )
+    _reversed_chain(answer, generator)
     coins = {"cause": torch.tensor([0.0, 0.5, 0.5]), "effect": torch.tensor([[0.5, 0.5], [0.0, 1.0], [1.0, 0.0]])}
     u = torch.tensor([[0.0, 0.0], [1 - 2**-53, 0.0], [0.7, 1 - 2**-53]], dtype=torch.float64)  # effect, cause
     value = answer(u, {"effect": ("cause",), "cause": ()}, {name: table.double() for name, table in coins.items()})
@@ -104,6 +105,30 @@ def ancestral_sample(answer: Callable, generator: Generator) -> None:
             f"With uniform numbers of 0 and almost 1 you draw {drawn}: among them is a state of probability 0.",
             "The condition is u < p_0 + … + p_k, not ≤: u may be 0, and is always below 1.",
         )
+    die = {"die": torch.full((3,), 0.333333, dtype=torch.float64)}
+    beyond = tensor(answer(torch.tensor([[0.9999995]], dtype=torch.float64), {"die": ()}, die), (1, 1), torch.int64)
+    if beyond.item() != 2:
+        raise Wrong(
+            f"Where a row sums to 0.999999 you draw state {beyond.item()} of 0, 1, 2 for u = 0.9999995.",
+            "Rounding may leave the last sum below 1: the last state takes what is left.",
+        )
+
+
+def _reversed_chain(answer: Callable, generator: Generator) -> None:
+    """Five variables, each above its own parent: a sweep through the keys settles one of them."""
+    chain: Parents = {"e": ("d",), "d": ("c",), "c": ("b",), "b": ("a",), "a": ()}
+    tables = random_tables(generator, chain, dict.fromkeys(chain, 3))
+    u = torch.rand(100, len(chain), generator=generator, dtype=torch.float64)
+    truth, *sweeps = (
+        draw_in_order(u, chain, tables, order, inverse_cdf).double()
+        for order in (list(chain)[::-1], *(list(chain) * k for k in range(1, 5)))
+    )
+    says = (
+        "You go through the keys a few times: in a long chain some children are still drawn from what is no draw yet."
+    )
+    hint = "Draw a variable only when all its parents are drawn."
+    value = tensor(answer(u, chain, tables), u.shape, torch.int64).double()
+    close(value, truth, [Mistake(one, says, hint) for one in sweeps], name="your sample of a chain", hint=hint)
 
 
 @exercise("bayesnet.likelihood_weights", call="likelihood_weights(x, parents, tables, query, evidence)")
@@ -164,6 +189,11 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
                     "Look up each table with the states of that row.",
                 ),
                 Mistake(
+                    sum(factors[one] for one in evidence if HOUSE[one]),
+                    "You leave out what was observed of variables without parents.",
+                    "Their tables give p(e) itself: it belongs to the weight, too.",
+                ),
+                Mistake(
                     swapped,
                     *SWAPPED,
                 ),
@@ -173,7 +203,7 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
         )
         shares = weights @ member
         close(
-            tensor(posterior, (sizes[query],), name=names[1]),
+            tensor(posterior, (sizes[query],), name=names[1], shapes=_states_that_occur(sizes[query])),
             shares / weights.sum(),
             [
                 Mistake(
@@ -220,6 +250,11 @@ def likelihood_weights(answer: Callable, generator: Generator) -> None:
     _impossible_evidence(answer, names)
 
 
+def _states_that_occur(states: int) -> list[Mistake]:
+    says, hint = "one entry for each state up to the last that occurs", "`one_hot(..., num_classes=...)`."
+    return [Mistake((fewer,), says, hint) for fewer in range(1, states)]
+
+
 def _impossible_evidence(answer: Callable, names: tuple[str, str]) -> None:
     parents: Parents = {"switch": (), "light": ("switch",)}
     tables = {"light": torch.tensor([[1.0, 0.0], [0.25, 0.75]]), "switch": torch.tensor([0.3, 0.7])}
@@ -234,6 +269,9 @@ def _impossible_evidence(answer: Callable, names: tuple[str, str]) -> None:
     says = "A row in which the evidence has probability 0 makes your posterior NaN."
     value = tensor(posterior, (2,), name=names[1], not_finite=(says, "`softmax` gives it the weight 0."))
     close(value, torch.tensor([0.0, 1.0]).double(), name=f"{names[1]} beside a row in which the evidence is impossible")
+    posterior = parts(answer(torch.tensor([[0, 0], [0, 0]]), parents, tables, "switch", {"light": 0}), names)[1]
+    value = tensor(posterior, (2,), name=names[1], shapes=_states_that_occur(2))
+    close(value, torch.tensor([1.0, 0.0]).double(), name=f"{names[1]} where a state never occurs")
 
 
 @exercise("bayesnet.gibbs_conditional", call="gibbs_conditional(x, name, parents, tables)")
@@ -276,7 +314,8 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
             mistakes += [
                 Mistake(
                     scores([name]).softmax(-1),
-                    "You use the variable's own table only: its children are evidence, too.",
+                    "You use the variable's own table only, or its children's with its old state: "
+                    "the children are evidence, too.",
                     "Multiply with p(child | its parents) for each child.",
                 ),
                 Mistake(
@@ -291,6 +330,15 @@ def gibbs_conditional(answer: Callable, generator: Generator) -> None:
                     scores([name, children[0]]).softmax(-1),
                     "You use the first child only.",
                     "Every child's table holds the variable: multiply with all of them.",
+                )
+            )
+        first = [child for child in children if HOUSE[child][0] == name]
+        if 0 < len(first) < len(children):
+            mistakes.append(
+                Mistake(
+                    scores([name, *first]).softmax(-1),
+                    "You use the children only whose first parent it is.",
+                    "A child may have several parents, in any order.",
                 )
             )
         if sizes is EQUAL:

@@ -48,6 +48,12 @@ def log_partition(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(summed(hidden_bias=0 * c).logsumexp(0), "You forgot the hidden biases.", "Each h weighs exp(c·h)."),
             Mistake(summed(visible_bias=0 * b).logsumexp(0), "You forgot the visible biases.", "softplus(b + Wh)."),
+            Mistake(
+                (summed() + h @ weights.mT @ b).logsumexp(0),
+                "The visible biases count twice.",
+                "Summed over v they are in the softplus already.",
+            ),
+            Mistake(summed(visible_bias=2 * b).logsumexp(0), "The visible biases count twice.", "softplus(b + Wh)."),
             Mistake(summed().sum(), "You sum logarithms.", "Add the weights of the h, not their logarithms."),
             Mistake(summed().mean(), "You average logarithms.", "Sum the weights of the h: logsumexp."),
             Mistake(
@@ -95,7 +101,7 @@ def log_partition(answer: Callable, generator: Generator) -> None:
     # So many visible units that only the hidden layer can be enumerated.
     weights, b, c = random_rbm(generator, 64, 8)
     hint = "Keep logarithms and end with `torch.logsumexp`."
-    for scale in (1.0, 20.0):
+    for scale in (1.0, 20.0, 500.0):
         states = all_states(8)
         wanted = (states @ c + softplus(b + scale * states @ weights.mT).sum(-1)).logsumexp(0)
         value = _finite_number(
@@ -184,6 +190,23 @@ def ais_log_partition(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 estimate(increments[1:].sum(0)), "The first step is missing.", "One increment for each pair of betas."
+            ),
+            Mistake(
+                estimate(sums(torch.cat([states[1:], states[-1:]]))),
+                "You use the state of the next step.",
+                "states[k] at betas[k].",
+            ),
+            Mistake(
+                estimate(
+                    sum(
+                        log_weight(after, beta_after) - log_weight(before, beta_before)
+                        for beta_before, beta_after, before, after in zip(
+                            betas[:-2], betas[1:-1], states[:-1], states[1:], strict=True
+                        )
+                    )
+                ),
+                "You compare two states: at betas[k + 1] you use the next one.",
+                "Both log p* of a step are of the same states[k].",
             ),
             Mistake(
                 estimate(sums(states.roll(-1, 0))), "You use the state of the next step.", "states[k] at betas[k]."

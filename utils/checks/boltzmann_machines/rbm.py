@@ -99,6 +99,14 @@ def free_energy(answer: Callable, generator: Generator) -> None:
     if (large > truth + 100).all():
         raise Wrong("Your free energy is cut off for large weights.", f"No `clamp` before the exponential. {hint}")
     close(large, truth, name="your free energy", hint=hint)
+    # What softplus adds to a large pull, log(1 + exp(−pull)), seen beside nothing else: the biases cancel the pulls.
+    pulls = torch.tensor([6.0, 10.5, -4.0], dtype=torch.float64)
+    level = torch.full_like(b, -(6.0 + 10.5) / visible)
+    truth = -minus_energies(on, 0 * weights, level, pulls).logsumexp(-1)
+    beyond = torch.nn.functional.softplus(-pulls)
+    says, hint = "You replace the softplus by its argument too early.", "log(1 + exp(10)) is 10.000045, not 10."
+    wrong = [Mistake(truth + beyond[:2].sum(), says, hint), Mistake(truth + beyond[1], says, hint)]
+    close(tensor(answer(on, 0 * weights, level, pulls), (batch,)), truth, wrong, name="your free energy", hint=hint)
     # Rows and units on scales of their own: one maximum for all would be far above most.
     mixed, steep = torch.eye(visible, dtype=torch.float64)[[0, 1, 2, 3, 4, 0]], 5000 * weights
     says = "You subtract one maximum for all units: where the pull is far below it, 0 stands in the logarithm."
@@ -179,15 +187,26 @@ def gibbs_step(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(2 * (u_visible < p_visible).double() - 1, "Your new v are −1 and +1.", "They are 0 and 1."),
             Mistake(v, "You return the old v.", "Draw a new one, given h."),
+            Mistake(
+                drawn(u_visible, b + (2 * h - 1) @ weights.mT),
+                "You draw the new v from h as −1 and +1.",
+                "h is 0 or 1.",
+            ),
         ],
         name="your new v",
         hint="v = 1 where uniform_visible < σ(b + Wh), with the h you have just drawn.",
     )
-    # The smallest uniform number is exactly 0, and a probability may be.
-    off = answer(0 * v, 0 * weights, 0 * b - 1000, 0 * c - 1000, 0 * u_hidden, 0 * u_visible)
-    for value, name in zip(parts(off, names), ("your h", "your new v"), strict=True):
+    # Where the number is exactly the probability, ½; and large biases.
+    half = answer(0 * v, 0 * weights, 0 * b, 0 * c, 0 * u_hidden + 0.5, 0 * u_visible + 0.5)
+    large = answer(0 * v, 0 * weights, 0 * b + 1000, 0 * c + 1000, u_hidden, u_visible)
+    for value, sure, name in zip(parts(half, names), parts(large, names), ("your h", "your new v"), strict=True):
         if torch.as_tensor(value).any():
-            raise Wrong(f"In {name} a unit with probability 0 can be 1, where u is 0.", "u < p, not u ≤ p.")
+            raise Wrong(f"In {name} a unit is 1 where its number is just its probability.", "u < p, not u ≤ p.")
+        if not (torch.as_tensor(sure) == 1).all():
+            raise Wrong(
+                f"In {name} a unit with a bias of 1000 stays off: exp(1000) / (1 + exp(1000)) is NaN.",
+                "`torch.sigmoid` is safe.",
+            )
 
 
 @exercise("rbm.contrastive_divergence", call="contrastive_divergence(v_data, v_model, weights, hidden_bias)")
@@ -316,6 +335,7 @@ def contrastive_divergence(answer: Callable, generator: Generator) -> None:
     for value, truth, name, (first, second) in zip(ask(data, model), gradients(data, model), names, both, strict=True):
         one_divisor = f"Your {name} has one divisor for both terms."
         wrong = [Mistake((first - second) / n, one_divisor, hint) for n in (batch, few)]
+        wrong.append(Mistake(first / few - second / batch, f"In your {name} the two divisors are exchanged.", hint))
         close(value, truth, wrong, name=f"your {name}", hint=hint)
 
 

@@ -99,6 +99,11 @@ def ising_conditional(answer: Callable, generator: Generator) -> None:
                 "You count two of the four neighbors.",
                 "The sum over pairs names each pair once, but a spin takes part in four pairs.",
             ),
+            Mistake(
+                formula(spins.roll(1, 0) + spins.roll(-1, 0) + spins.roll(1) + spins.roll(-1)),
+                "You roll the flattened grid: the end of a row runs on into the next one.",
+                "`spins.roll(1, 1)`: name the axis.",
+            ),
             Mistake(formula(around + diagonal), "You count eight neighbors.", "The diagonal ones are no neighbors."),
             Mistake(formula(around + spins), "You count the spin among its own neighbors.", "Its old value is gone."),
             Mistake(formula(around / 4), "You take the mean of the neighbors.", "The energy has their sum."),
@@ -308,4 +313,11 @@ def hopfield_recall(answer: Callable, generator: Generator) -> None:
         ],
         name="your state",
         hint="A unit whose pull is exactly 0 keeps its value.",
+    )
+    tiny = [tensor(answer(w * 2**-20, s, o), (units,), name="your state") for w, s, o in cases]
+    close(
+        torch.stack(tiny),
+        truth,
+        name="your state where all couplings are a million times smaller",
+        hint="Only a pull of exactly 0 leaves a unit as it is: no tolerance.",
     )

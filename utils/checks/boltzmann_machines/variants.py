@@ -141,6 +141,15 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
         name=f"your {names[1]}",
         hint="For one film: exp(b + W h) of each level, divided by their sum.",
     )
+    says, hint = "Your exponentials overflow for large biases.", "`softmax(-1)` subtracts the maximum first."
+    high = parts(answer(ratings, weights, b + 800, c), names)[1]
+    high = tensor(high, (people, films, levels), name=f"your {names[1]}", not_finite=(says, hint))
+    close(high, pull.softmax(-1), name=f"your {names[1]} where all biases are 800 larger", hint=hint)
+    sure = c + torch.tensor([1000.0, -1000.0, 0.0], dtype=torch.float64)
+    says, hint = "Your sigmoid overflows for large biases: exp(1000) / (1 + exp(1000)) is NaN.", "`torch.sigmoid`."
+    high = parts(answer(ratings, weights, b, sure), names)[0]
+    high = tensor(high, (people, hidden), name=f"your {names[0]}", not_finite=(says, hint))
+    close(high, hidden_given(seen, sure), name=f"your {names[0]} where hidden biases are large", hint=hint)
     # Films on scales of their own: a constant for all levels of a film changes nothing.
     shift = 600 * (torch.arange(films).double() - 2)[:, None]
     says = "You subtract one maximum for all films: far below it a film's exponentials are all 0."
@@ -247,6 +256,11 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
                 "Its visible biases are `bias_1`.",
             ),
             Mistake(-truth, "The sign is wrong: this is a loss.", "The bound is higher where it is better."),
+            Mistake(
+                (q * (likelihood - prior - 2 * log_z - log_q)).sum(-1),
+                "The free energy F₂ has the wrong sign.",
+                "log p(h) = −F₂(h) − log Z₂.",
+            ),
         ],
         name=name,
         hint="Take one v: compute q(h | v), log p(v | h) and log p(h) for all h, each must be normalized.",
@@ -255,3 +269,8 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
     tied = tensor(answer(v, *first, weights.mT, c, b), (batch,), name=name)
     hint = "With W₂ = W₁ᵀ and the biases exchanged the bound is tight: log p(v) of the first machine."
     close(tied, enumerated_log_prob(v, *first), name=name, hint=hint)
+    sharp = (300 * weights, b, c)
+    says = "For large weights your bound is not finite: a σ is 0 or 1 exactly, and its logarithm −∞."
+    hint = "Stay in logarithms: log σ(x) = −softplus(−x), `torch.nn.functional.logsigmoid`."
+    tied = tensor(answer(v, *sharp, 300 * weights.mT, c, b), (batch,), name=name, not_finite=(says, hint))
+    close(tied, enumerated_log_prob(v, *sharp), name=f"{name} for large weights", hint=hint)

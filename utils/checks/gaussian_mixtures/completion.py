@@ -17,7 +17,7 @@ from utils.checks.expect import Mistake, close, parts, tensor
 def conditional(answer: Callable, generator: Generator) -> None:
     dim = 5
     order = torch.randperm(dim, generator=generator)
-    for seen in (order[:3], order[:1]):
+    for seen in (order[:3], order[:1], order[:4]):
         mean, covariance = draw.normal(generator, dim), draw.covariances(generator, dim=dim)
         values = draw.normal(generator, len(seen))
         hidden = torch.tensor([i for i in range(dim) if i not in seen.tolist()])
@@ -144,6 +144,11 @@ def complete(answer: Callable, generator: Generator) -> None:
                 filled(log_prob.softmax(-1)),
                 "You forgot the mixture weights in p(z | x_o).",
                 "Bayes: weight × density.",
+            ),
+            Mistake(
+                filled((weights + log_prob).softmax(-1)),
+                "You add the weights themselves to log densities in p(z | x_o).",
+                "Add their logarithms.",
             ),
             Mistake(filled(hard), "You use the likeliest component only.", "The mean averages over all components."),
             Mistake(

@@ -54,8 +54,12 @@ def log_sum_exp(answer: Callable, generator: Generator) -> None:
     close(
         tensor(answer(wide), (2,), not_finite=(says, hint)), top, name="your result for rows of large spread", hint=hint
     )
-    batch = draw.normal(generator, 2, 4, 3)
-    close(tensor(answer(batch), (2, 4)), batch.exp().sum(-1).log(), hint="Use the last axis, whatever comes before it.")
+    for shape in ((2, 4, 3), (4, 1, 3)):
+        batch, hint = draw.normal(generator, *shape), "Use the last axis, whatever comes before it."
+        squeezed = [
+            Mistake((4, 4), "`squeeze()` drops every axis of size 1", "Drop the last axis only: `squeeze(-1)`.")
+        ]
+        close(tensor(answer(batch), shape[:-1], shapes=squeezed), batch.exp().sum(-1).log(), hint=hint)
 
 
 @exercise("gmm.gaussian_log_prob", call="gaussian_log_prob(x, mean, covariance)")
@@ -89,6 +93,17 @@ def gaussian_log_prob(answer: Callable, generator: Generator) -> None:
             Mistake(formula(d=2 * log_det), "The log-determinant lacks its ½.", "−½ log det Σ = −Σ log diag L."),
             Mistake(formula(d=log_det.exp()), "You use the determinant, not its logarithm.", "Add −½ log det Σ."),
             Mistake(formula(q=2 * quadratic), "The quadratic form lacks its ½.", "It is −½ (x−μ)ᵀ Σ⁻¹ (x−μ)."),
+            Mistake(formula(q=quadratic.sqrt()), "The distance |L⁻¹(x−μ)| is not squared.", "−½ |L⁻¹(x−μ)|²."),
+            Mistake(
+                formula(q=(centered.square() / covariance.diagonal()).sum(-1), d=covariance.diagonal().log().sum()),
+                "You use the variances only: the features are taken for independent.",
+                "The covariances off the diagonal count, too: solve with L.",
+            ),
+            Mistake(
+                formula(q=(centered @ factor.mT).square().sum(-1)),
+                "You multiply with L where you should solve with it.",
+                "`torch.linalg.solve_triangular(L, (x − μ)ᵀ, upper=False)`.",
+            ),
             Mistake(formula(q=-quadratic), "The quadratic form has the wrong sign.", "Far from the mean is unlikely."),
             Mistake(
                 formula(c=0),

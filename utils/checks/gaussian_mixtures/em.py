@@ -42,6 +42,11 @@ def e_step(answer: Callable, generator: Generator) -> None:
                 "You multiply two logarithms.",
                 "A product of weight and density is a sum of their logarithms.",
             ),
+            Mistake(
+                (weights * log_prob).softmax(-1),
+                "You multiply log densities with the weights.",
+                "A product of weight and density is a sum of two logarithms.",
+            ),
             Mistake((log_prob - log_weights).softmax(-1), "You divide by the mixture weights.", "Add log_weights."),
             Mistake(truth.log(), "You return the logarithms of the responsibilities.", "Take `exp` at the end."),
             Mistake(joint, "Your responsibilities are not normalized: these are weight × density.", "Divide by p(x)."),
@@ -198,7 +203,7 @@ def m_step(answer: Callable, generator: Generator) -> None:
 
 @exercise("gmm.elbo", call="elbo(log_joint, q)")
 def elbo(answer: Callable, generator: Generator) -> None:
-    log_joint, q = 2 * draw.normal(generator, 6, 4), draw.weights(generator, 6, 4)
+    log_joint, q = 2 * draw.normal(generator, 6, 4), 0.02 + 0.92 * draw.weights(generator, 6, 4)
     evidence = log_joint.exp().sum(-1).log()
     energy, entropy = (q * log_joint).sum(-1), -(q * q.log()).sum(-1)
     truth = energy + entropy
@@ -234,6 +239,10 @@ def elbo(answer: Callable, generator: Generator) -> None:
         ],
         name="your bound",
     )
+    rare = torch.tensor([0.9985, 5e-4, 5e-4, 5e-4], dtype=torch.float64).expand(6, 4)
+    parts_of = rare * (log_joint - rare.log())
+    left_out = [Mistake(parts_of[:, 0], "You leave out what q gives little.", "Only where q is 0 is q log q 0.")]
+    close(tensor(answer(log_joint, rare), (6,)), parts_of.sum(-1), left_out, name="your bound where q is small")
     posterior = (log_joint - evidence[:, None]).exp()
     close(tensor(answer(log_joint, posterior), (6,)), evidence, hint="With the posterior the bound is tight: log p(x).")
     certain = torch.eye(4, dtype=torch.float64)[:3]

@@ -112,6 +112,11 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
     def expect_mask(mask: list[bool], truth: list[bool], says: str, hint: str) -> None:
         if mask == [not value for value in truth]:
             raise Wrong("Your answer is upside down: True means collapsed.", "Negate it.")
+        if says.startswith("You miss") and all(mine for mine, right in zip(mask, truth, strict=True) if right):
+            healthy = [k for k, (mine, right) in enumerate(zip(mask, truth, strict=True)) if mine and not right]
+            if healthy:
+                called = f"You call a healthy component collapsed: number {healthy[0]} of {len(truth)}."
+                raise Wrong(called, "Collapsed is only what is nearly empty or singular, as the exercise defines it.")
         if mask != truth:
             raise Wrong(says, hint)
 
@@ -164,6 +169,18 @@ def spot_collapse(answer: Callable, generator: Generator) -> None:
         "The condition is N · weight < D + 1: mind `<` and `<=`.",
     )
     expect_mask(
+        ask(x, [252.4 / 256, 3.6 / 256], [healthy, eye]),
+        [False, True],
+        "You miss a nearly empty component of N · weight = 3.6 points, with D = 3, where there are two in all.",
+        f"N · weight < D + 1 = {dim + 1}: nothing is rounded, and the number of components does not matter.",
+    )
+    expect_mask(
+        ask(x, [206 / 256, 20 / 256, 15 / 256, 10 / 256, 5 / 256], [healthy, *[eye] * 4]),
+        [False] * 5,
+        "You call one of five components collapsed that owns N · weight = 5 points, where D + 1 = 4 are enough.",
+        "It takes D + 1 points, whatever the number of components.",
+    )
+    expect_mask(
         ask(x, [0.996, 0.004], [healthy, point]),
         [False, True],
         "You miss a component that is both empty and singular.",
@@ -201,9 +218,10 @@ def _measured_against(ask: Callable, x: Tensor, spread: Tensor) -> None:
         "determinant": values.prod(),
         "smallest number on the Cholesky factor's diagonal": factor.diagonal().min(),
         "square root of the smallest eigenvalue": values[0].sqrt(),
-        "smallest second moment: the mean is not subtracted": torch.linalg.eigvalsh(x.mT @ x / len(x))[0],
+        "smallest eigenvalue of the second moments": torch.linalg.eigvalsh(x.mT @ x / len(x))[0],
     }
-    known = sorted(one.item() for one in compared.values())
+    tolerances = {"10⁻⁵": 0.1 * values[0], "10⁻³": 10 * values[0], "10⁻²": 100 * values[0]}
+    known = sorted(one.item() for one in (*compared.values(), *tolerances.values()) if one > 1.1 * values[0])
     steps = torch.tensor(
         [values[0] / 30, 0.9 * values[0], 1.1 * values[0], *known, 30 * known[-1]], dtype=torch.float64
     )
@@ -220,12 +238,19 @@ def _measured_against(ask: Callable, x: Tensor, spread: Tensor) -> None:
     expect.name_mistake(
         mask,
         [
-            Mistake(
-                (thin < 1e-4 * one).double(),
-                f"You compare with the {name} of the data, not with the smallest eigenvalue.",
-                hint,
-            )
-            for name, one in compared.items()
+            *(
+                Mistake(
+                    (thin < 1e-4 * one).double(),
+                    f"You compare with the {name} of the data"
+                    + (": the mean is not subtracted." if "moments" in name else ", not with the smallest eigenvalue."),
+                    hint,
+                )
+                for name, one in compared.items()
+            ),
+            *(
+                Mistake((thin < 1e-4 * one).double(), f"Your tolerance is {factor}, where 10⁻⁴ is asked for.", hint)
+                for factor, one in tolerances.items()
+            ),
         ],
     )
     raise Wrong(

@@ -86,6 +86,16 @@ def kl_normals(answer: Callable, generator: Generator) -> None:
                 "`torch.linalg.solve(covariance_q, covariance_p)`.",
             ),
             Mistake(
+                formula(trace=(q.inverse().diagonal() * p.diagonal()).sum()),
+                "You multiply diagonals: the trace of a product needs the whole matrices.",
+                "`torch.trace(A @ B)`, or `(A * B.mT).sum()`.",
+            ),
+            Mistake(
+                formula(log_dets=2 * log_dets),
+                "The log-determinants count twice.",
+                "½ (… + log det Σ_q − log det Σ_p).",
+            ),
+            Mistake(
                 formula(log_dets=-log_dets),
                 "The log-determinants have the wrong sign.",
                 "A wide q wastes bits: + log det Σ_q − log det Σ_p.",
@@ -208,6 +218,11 @@ def flow_log_prob(answer: Callable, generator: Generator) -> None:
         name="your result for a map with a slope of 1e-14",
         hint="Take the logarithm of the slope as it is: add nothing to it, and clamp nothing.",
     )
+    says = "Far from the middle the density underflows to 0 before you take its logarithm."
+    hint = "log N(z; 0, 1) = −½ z² − ½ log 2π: never leave log space."
+    outer = shift + scale * torch.linspace(-60, 60, n, dtype=torch.float64)
+    away = ask(outer, lambda x: (x - shift) / scale, not_finite=(says, hint))
+    close(away, Normal(shift, scale).log_prob(outer), name="your result far from the middle", hint=hint)
     positive = draw.normal(generator, n).exp()
     close(
         ask(positive, lambda x: (x.log() - shift) / scale),

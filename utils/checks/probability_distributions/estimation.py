@@ -84,6 +84,11 @@ def fit_multivariate_normal(answer: Callable, generator: Generator) -> None:
         ],
         name="your covariance",
     )
+    if not torch.allclose(ask(x + 1e5)[1], truth, rtol=5e-5, atol=5e-5):
+        raise Wrong(
+            "Already at a distance of 100 000 your covariance loses its digits: you compute in float32.",
+            "Stay in float64, as `x` is given.",
+        )
     far = ask(x + 1e7)[1]
     if not torch.allclose(far, truth, rtol=1e-4, atol=1e-4):
         raise Wrong(
@@ -98,9 +103,9 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
     values = 1 + 2 * draw.normal(generator, n)
     mean, variance = values.mean(), values.var(correction=1)
     deviation, biased = variance.sqrt(), values.std(correction=0)
-    # So that the true number is a half: no rounding of floating point turns it into another one.
+    # So that the true number ends in a quarter: rounding up and to the nearest differ, whatever floating point does.
     whole = int(torch.randint(900, 1100, (1,), generator=generator))
-    goal = (deviation / math.sqrt(whole + 0.5)).item()
+    goal = (deviation / math.sqrt(whole + 0.25)).item()
     names = ("mean", "standard error", "number of values")
     mine, error, needed = parts(answer(values, goal), names)
     close(
@@ -145,7 +150,7 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
         ],
         name="your standard error",
     )
-    exact = whole + 0.5
+    exact = whole + 0.25
     count = expect.number(needed, "your number of values")
     close(
         count,
@@ -153,7 +158,9 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
         [
             Mistake(exact, "Your number of values is not a whole number.", "Round it up: `math.ceil`."),
             Mistake(
-                math.floor(exact), "You round down: with so few values the error is above the goal.", "Round it up."
+                math.floor(exact),
+                "You round down, or to the nearest: with so few values the error is above the goal.",
+                "Round it up.",
             ),
             Mistake(
                 math.ceil(math.sqrt(exact)),
@@ -170,6 +177,9 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
                 "This is how many values are still missing.",
                 "The question is how many it takes in all.",
             ),
+            Mistake(
+                math.ceil(deviation / goal**2), "You square the goal, but not the deviation.", "(deviation / goal)²."
+            ),
             Mistake(math.ceil(variance / goal), "You divide the variance by the goal, not by its square.", "√n …"),
             Mistake(
                 math.ceil((biased / goal).square()),
@@ -180,11 +190,12 @@ def monte_carlo(answer: Callable, generator: Generator) -> None:
         name="your number of values",
         hint="Solve deviation / √n ≤ goal for n, and round up.",
     )
-    whole = parts(answer(torch.tensor([-2.0, 0.0, 2.0], dtype=torch.float64), 0.5), names)[2]
+    # Deviation 6 and error 3, all steps of whichever formula in numbers that fractions hold: nothing is rounded.
+    whole = parts(answer(torch.tensor([9.0, -3.0, -3.0, -3.0], dtype=torch.float64), 0.5), names)[2]
     close(
         expect.number(whole, "your number of values"),
-        torch.tensor(16.0).double(),
-        [Mistake(17, "You ask for one value more where the error just reaches the goal.", "≤, not <: `math.ceil`.")],
-        name="your number of values for a standard deviation of 2 and a goal of ½",
+        torch.tensor(144.0).double(),
+        [Mistake(145, "You ask for one value more where the error just reaches the goal.", "≤, not <: `math.ceil`.")],
+        name="your number of values for a standard deviation of 6 and a goal of ½",
         hint="Solve deviation / √n ≤ goal for n.",
     )

@@ -172,6 +172,14 @@ def box_muller(answer: Callable, generator: Generator) -> None:
     says, hint = "For u₁ = 0 your radius is not finite.", "With 1 − u₁ under the logarithm the radius is 0 there."
     value = tensor(answer(edge), (2, 2), not_finite=(says, hint))
     close(value, point((-2 * (1 - edge[:, 0]).log()).sqrt(), 2 * math.pi * edge[:, 1]), hint=hint)
+    edge = torch.tensor([[1 - 2**-53, 0.1]], dtype=torch.float64)
+    says, hint = "For the largest u₁ below 1 your radius is not finite.", "Compute in float64, as `u` is given."
+    close(
+        tensor(answer(edge), (1, 2), not_finite=(says, hint)),
+        point((-2 * (1 - edge[:, 0]).log()).sqrt(), 2 * math.pi * edge[:, 1]),
+        name="your numbers for the largest u₁ below 1",
+        hint="u₁ is below 1, so that 1 − u₁ is above 0: clamp nothing, and add nothing.",
+    )
 
 
 @exercise("dist.multivariate_normal_sample", call="multivariate_normal_sample(noise, mean, covariance)")
@@ -249,6 +257,11 @@ def multivariate_normal_sample(answer: Callable, generator: Generator) -> None:
                 "Solving whitens data; to color noise, multiply.",
             ),
             Mistake(
+                torch.diag(torch.linalg.eigvalsh(covariance)),
+                "You do not transpose the eigenvectors: your samples have the eigenvalues as variances, uncorrelated.",
+                "A = V √λ, with eigenvectors as columns: `noise @ (V * w.sqrt()).T`.",
+            ),
+            Mistake(
                 torch.diag(lower.diagonal().square()),
                 "You use only the diagonal of the factor.",
                 "It is a matrix product: `@`, not `*`.",
@@ -264,7 +277,7 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
     n, log_constant = 400, 0.4
     proposal = MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
     log_proposal = proposal.log_prob(draw.normal(generator, n, 2))
-    log_ratio = 2 * draw.uniform(generator, n).log()
+    log_ratio = 2 * draw.uniform(generator, n).log() - 0.3  # the envelope is nowhere touched
     log_target = log_proposal + log_constant + log_ratio
     u = draw.uniform(generator, n)
     u[0] = 0.0
@@ -304,6 +317,11 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 kept(log_ratio + log_constant), "You forgot the constant M.", "The probability is p̃(x) / (M q(x))."
+            ),
+            Mistake(
+                kept(log_ratio - log_ratio.max()),
+                "You take the largest ratio of these proposals for M: what is kept then depends on the others.",
+                "M is given: `log_constant`.",
             ),
             Mistake(
                 kept(log_ratio + 2 * log_constant),
@@ -369,8 +387,8 @@ def rejection_sample(answer: Callable, generator: Generator) -> None:
             "log 0 is −∞, below every finite number: keep the logarithm of u as it is.",
         )
     broken = log_target.clone()
-    broken[7] = log_proposal[7] + log_constant + 0.5
-    for what in (zero, torch.full_like(u, 0.999)):
+    for what, above in ((zero, 0.5), (torch.full_like(u, 0.999), 0.5), (u, 1e-4)):
+        broken[7] = log_proposal[7] + log_constant + above
         try:
             answer(broken, log_proposal, log_constant, what)
         except ValueError:

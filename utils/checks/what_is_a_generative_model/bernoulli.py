@@ -70,6 +70,7 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
             ),
             Mistake((black + alpha) / count, "You smooth the numerator only.", smooth),
             Mistake(black / (count + 2 * alpha), "You smooth the denominator only.", smooth),
+            Mistake((black + alpha) / (count + 2), "You add 2 to the count of examples, where 2α belongs.", smooth),
             Mistake((black + 1) / (count + 2), "You smooth with α = 1, whatever `alpha` is.", smooth),
             Mistake(
                 (black + alpha) / (count + classes * alpha),
@@ -108,6 +109,15 @@ def fit_bernoulli(answer: Callable, generator: Generator) -> None:
         name="your probs",
         hint="Count by hand: one class, one pixel.",
     )
+    tiny = 1e-12
+    unsmoothed = tensor(
+        parts(answer(x, y, classes, tiny), ("log_prior", "probs"))[1], (classes, dim), name="your probs"
+    )
+    if not torch.allclose(unsmoothed, (black + tiny) / (count + 2 * tiny), rtol=1e-5, atol=1e-15):
+        raise Wrong(
+            f"With α = {tiny:g} a pixel that was never black in a class must have a θ as small.",
+            "Use `alpha` as it is given: clamp nothing.",
+        )
 
 
 @exercise("generative.log_joint", call="log_joint(log_prior, probs, x)")
@@ -206,7 +216,7 @@ def sample(answer: Callable, generator: Generator) -> None:
     probs = 0.1 + 0.8 * draw.uniform(generator, classes, dim)
     u_class, u_pixels = draw.uniform(generator, n), draw.uniform(generator, n, dim)
     u_class[0] = prior[:2].sum() + prior[2] / 2  # neither the likeliest class nor the last
-    u_class[1], u_class[2] = 0, 1 - 2**-53  # the ends of what `torch.rand` can draw
+    u_class[1], u_class[2] = 0, 1 - 2**-40  # near the ends of what `torch.rand` can draw
 
     def invert(shares: Sequence[float], u: float) -> int:
         below = 0.0
@@ -322,6 +332,14 @@ def _impossible_draws(answer: Callable, generator: Generator) -> None:
         raise Wrong(
             f"For u_class = 0 and 0.9 and the prior {prior.tolist()} you draw classes {y.tolist()}, expected [1, 2].",
             "A class of probability 0 is never drawn, not even for u = 0: the condition is u < π_0 + … + π_c, not ≤.",
+        )
+    short = torch.tensor([0.3, 0.3, 0.399999], dtype=torch.float64)  # rounded: the sum is below 1
+    u_class = torch.tensor([0.9999995, 0.1], dtype=torch.float64)
+    beyond = parts(answer(short.log(), probs, u_class, u_pixels), ("images", "classes"))[1]
+    if tensor(beyond, (2,), torch.int64, "your classes").tolist() != [2, 0]:
+        raise Wrong(
+            f"Where the prior sums to 0.999999 you draw class {beyond[0]} for u_class = 0.9999995, expected the last.",
+            "Rounding may leave the last cumulative sum below 1: the last class takes what is left.",
         )
     x = tensor(x, (2, 4), name="your images")
     if x[:, 0].any() or not x[:, 3].all():

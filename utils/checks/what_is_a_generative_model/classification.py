@@ -77,6 +77,11 @@ def posterior(answer: Callable, generator: Generator) -> None:
             Mistake(
                 joint.log().amax(-1), "You take the likeliest class only: max for sum.", "Each class may have made x."
             ),
+            Mistake(
+                log_evidence - joint.log().amax(-1),
+                "You subtract the maximum, but do not add it again: log p(x) lacks it.",
+                "log Σ exp(a) = m + log Σ exp(a − m).",
+            ),
             Mistake(-log_evidence, "The sign of log p(x) is wrong.", "It is log Σ_c p(x, y = c)."),
         ],
         name="your log p(x)",

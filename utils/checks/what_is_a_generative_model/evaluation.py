@@ -69,6 +69,28 @@ def auroc(answer: Callable, generator: Generator) -> None:
         name="your AUROC",
         hint="Count for three familiar and two strange scores by hand.",
     )
+    value = expect.number(answer(strange, familiar), "your AUROC")
+    close(
+        value,
+        1 - truth,
+        [
+            Mistake(
+                truth,
+                "An AUROC below ½ comes out above it: you turn the scores around where that looks better.",
+                "Familiar should score higher: where it does not, the AUROC is below ½, and should say so.",
+            )
+        ],
+        name="your AUROC where strange scores are higher",
+    )
+    # Log probabilities of images: far from 0, and near each other.
+    near = expect.number(answer(familiar / 1024 - 1000, strange / 1024 - 1000), "your AUROC")
+    close(
+        near,
+        truth,
+        [Mistake(0.5, "You take scores that are close for ties.", "A tie is ==, without any tolerance.")],
+        name="your AUROC of scores that are far from 0 and near each other",
+        hint="A tie is ==, without any tolerance.",
+    )
     same = draw(n)
     one_to_one = ((familiar > same).double() + 0.5 * (familiar == same)).mean()
     value = expect.number(answer(familiar, same), "your AUROC")
@@ -145,14 +167,23 @@ def _calibration(answer: Callable, generator: Generator, n_bins: int, classes: i
         number, difference = gaps(confidence, right, n_bins=m)
         return (number * difference.abs()).sum() / n
 
-    # With few bins all cancels, as it does with a single one.
-    others = [m for m in range(2, 26) if m != n_bins and abs(with_bins(m) - with_bins(1)) > 1e-4]
+    def grouped(which: Tensor) -> Tensor:
+        """The error if these were the bins' numbers."""
+        return sum((right - confidence)[which == m].sum().abs() for m in which.unique()) / n
+
+    between = gaps(confidence, right, low=confidence.min().item())
     value = answer(probs, y, n_bins)
     if _is_nan(value):
         raise Wrong("You get NaN: an empty bin is 0/0.", "Leave out the bins without examples; they count nothing.")
+    value = expect.number(value, "your calibration error")
+    # With few bins all cancels, as it does with a single one. The nearest number first: several may give this error.
+    counts = sorted(range(2, 26), key=lambda m: abs(m - n_bins))
+    others = [m for m in counts[1:] if m == n_bins - 1 or abs(with_bins(m) - with_bins(1)) > 1e-4]
+    found = [m for m in others if abs(with_bins(m) - value) < 1e-9]
+    likely = f"with {' or '.join(map(str, found))} bins" if len(found) < 3 else "of other bins"
     names_the_last_bin = "A confidence of exactly 1 belongs to the last bin: mind `<` and `<=`."
     close(
-        expect.number(value, "your calibration error"),
+        value,
         truth,
         [
             Mistake(
@@ -197,11 +228,21 @@ def _calibration(answer: Callable, generator: Generator, n_bins: int, classes: i
                 "Your bins start at 1/C.",
                 "They divide the whole range from 0 to 1.",
             ),
-            *(
-                Mistake(
-                    with_bins(m), f"This is the error with {m} bins; `n_bins` is {n_bins}.", "Edges at m / `n_bins`."
-                )
-                for m in others
+            Mistake(
+                (between[0] * between[1].abs()).sum() / n,
+                "Your bins start at the lowest confidence.",
+                "They divide the whole range from 0 to 1.",
+            ),
+            Mistake(
+                grouped((confidence * n_bins).round()),
+                "You round to the nearest edge: your bins are centered at m / `n_bins`.",
+                "Bin m goes from m / `n_bins` to (m + 1) / `n_bins`: round down.",
+            ),
+            Mistake(
+                value if found else -1,
+                f"This is the error {likely}; `n_bins` is {n_bins}.",
+                "Edges at m / `n_bins`.",
+                general=len(found) > 2,
             ),
             Mistake(1 - right.mean(), "This is the error rate.", "Compare accuracy and confidence in each bin."),
         ],
