@@ -28,7 +28,7 @@ seed = 8
 line_steps = 800
 ring_steps = 900
 grid_steps = 1800
-grid_seeds = 3
+grid_seeds = 2
 mnist_images = 60000
 judged = 10000
 
