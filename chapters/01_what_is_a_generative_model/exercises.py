@@ -59,7 +59,8 @@ from utils.plots import caption, images
 # class before the data came. Without it, a pixel that was never black would be impossible for ever.
 #
 # `x` is `(B, D)` of zeros and ones, `y` is `(B,)`, and each of the `n_classes` classes occurs. Return $\log \pi$, `(C,)`,
-# and $\theta$, `(C, D)`. Smooth $\theta$ only, not $\pi$.
+# and $\theta$, `(C, D)`. Smooth $\theta$ only, not $\pi$;
+# `alpha` may be tiny.
 
 
 # %% exercise={"id": "generative.fit_bernoulli", "tier": "core", "minutes": 12, "points": 2}
@@ -132,7 +133,7 @@ check("generative.posterior", posterior)
 #
 # A computer's randomness is a stream of numbers $u$, uniform between 0 and 1. Turn them into what you need:
 #
-# - the class is the first $c$ with $u < \pi_0 + \pi_1 + \dots + \pi_c$;
+# - the class is the first $c$ with $u < \pi_0 + \pi_1 + \dots + \pi_c$ (the last class, if rounding leaves none);
 # - a pixel is 1 if $u < \theta$, else 0.
 #
 # The random numbers are given, so there is one right answer: `u_class` is `(B,)`, `u_pixels` is `(B, D)`. Return the images,
@@ -158,8 +159,9 @@ check("generative.sample", sample)
 
 # %%
 mnist = load("mnist").flat()
-x_train, x_test = ((x > 0.5).double() for x in (mnist.x_train[:5000], mnist.x_test[:1000]))
-y_train, y_test = mnist.y_train[:5000], mnist.y_test[:1000]
+part = mnist.test_part(1000)  # a fixed random part of the test set
+x_train, x_test = ((x > 0.5).double() for x in (mnist.x_train[:5000], mnist.x_test[part]))
+y_train, y_test = mnist.y_train[:5000], mnist.y_test[part]
 fitted = BernoulliNB(alpha=1.0).fit(x_train, y_train)
 prior_fitted = torch.tensor(fitted.class_log_prior_)  # (10,)
 probs_fitted = torch.tensor(fitted.feature_log_prob_).exp()  # (10, 784)
@@ -338,7 +340,7 @@ def show_novelty(auroc: Callable, seed: int = 0) -> None:
     order = torch.randperm(784, generator=generator)
     kinds = {
         "digits": x_test,
-        "upside down": x_test.flip(-1),
+        "half a turn": x_test.flip(-1),
         "pixels shuffled": x_test[:, order],
     }
     score = {
@@ -354,16 +356,16 @@ def show_novelty(auroc: Callable, seed: int = 0) -> None:
     axes.set(xlabel="log p(x), nats per image", ylabel="images")
     axes.legend()
     caption(
-        "Shuffled pixels score far below digits; a digit upside down still has much of a digit"
+        "Shuffled pixels score far below digits; a digit after half a turn still has much of a digit"
     )
 
 
 # %% [markdown]
 # *This picture is what you are after:*
 #
-# ![Shuffled pixels score far below digits; a digit upside down still has much of a digit](attachment:target.png)
+# ![Shuffled pixels score far below digits; a digit after half a turn still has much of a digit](attachment:target.png)
 #
-# *Shuffled pixels score far below digits; a digit upside down still has much of a digit*
+# *Shuffled pixels score far below digits; a digit after half a turn still has much of a digit*
 
 # %% [markdown]
 # ## 1.8 Is it as sure as it should be? Calibration (extend)
@@ -447,16 +449,20 @@ def show_calibration(calibration_error: Callable) -> None:
 # models only $p(y \mid x)$ has no use for an image without a label. A model of $p(x, y)$ has: such an image should be
 # likely, whatever its class, so it counts with $p(x) = \sum_y p(x, y)$.
 #
-# Your function gets `x_labeled` `(50, 64)` with gray values between 0 and 1, `y_labeled` `(50,)` and `x_unlabeled`
-# `(1247, 64)`, and returns a **function** `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labeled digits
-# five times and takes the mean accuracy on the 500 test digits: it must be at least 0.91. A draw may be lucky, five are
-# seldom. Up to 60 seconds for all.
+# Your function gets `x_labeled` `(50, 64)`, `y_labeled` `(50,)` and `x_unlabeled` `(1247, 64)`, and returns a **function**
+# `predict(x)`, `(B, 64)` to `(B,)` in `int64`. The check draws the labeled digits five times and takes the mean accuracy on
+# the 500 test digits: it must be at least 0.91. A draw may be lucky, five are seldom. Up to 60 seconds for all.
+#
+# The labels of all these digits lie in `data/`. So each draw shows its images through a **random rotation** of the 64
+# coordinates, the same for training and test images, with a little noise: no pixel keeps its place, numbers may be negative,
+# and no image can be looked up. What knows pixels and their neighbors is lost; distances, Gaussians with full covariances and
+# principal components are not. The test images come mixed, in batches, some of them twice: each has one answer.
 #
 # One way: guess the classes of the unlabeled images, softly, as $p(y \mid x)$; fit the model to all images, each
 # counted for a class as much as it probably belongs to it; guess again. Pixels as independent coin flips are too crude
-# here: give gray pixels Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
+# here: give the classes Gaussians with covariances, and think of how to estimate a 64 × 64 covariance from few images.
 #
-# The next cell shows what the labels alone give. `draw_labels` is yours to measure with.
+# The next cell shows what the labels alone give. `draw_labels` is yours to measure with, on digits that nobody rotated.
 
 # %%
 digits = load("digits").flat()

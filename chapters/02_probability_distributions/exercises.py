@@ -489,11 +489,12 @@ check("dist.code_length", code_length)
 # Your function gets binary 8 × 8 digits, `x_train`, `(N, 64)`, and returns a **function** `predict(x)`, `(B, 64)` to
 # `(B, 64)`: the probability that pixel $d$ of image $b$ is 1, given pixels $0, \dots, d-1$ of the same image.
 #
-# The check draws its own split into training and new digits and then
+# The check turns and shifts each digit a little, so that none of them lies in `data/`, draws its own split into training and
+# new digits, and asks about the new ones in shuffled batches, among copies:
 #
-# - changes pixels from $d$ on, and sees whether your prediction of pixel $d$ stays (**it must**, or nobody could decode);
-# - asks about images alone, and sees whether they get the same prediction (it must, too);
-# - counts the bits of the new digits. The goal: at most **five sixths** of what independent pixels take.
+# - in some copies pixels from $d$ on were changed: your prediction of pixel $d$ **must stay**, or nobody could decode;
+# - some images come twice, among others: they must get the same prediction, too;
+# - the bits of the new digits are counted. The goal: at most **five sixths** of what independent pixels take.
 #
 # Any means are allowed: counts over neighbors that came before, a logistic regression for each pixel, a mixture. Never say 0
 # or 1 unless you are sure. Up to 60 seconds; seconds are enough. The next cell shows some of the images.

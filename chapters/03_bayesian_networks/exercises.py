@@ -417,14 +417,16 @@ check("bayesnet.chow_liu", chow_liu)
 # %% [markdown]
 # ## 3.11 Challenge: find the arrows
 #
-# Somebody gives you 3,000 rows of eight yes-or-no columns, and no names. They come from the network *asia*, in which two
-# variables depend on two others at once. Find a structure, with **at most two parents** for each variable, that predicts new
-# rows nearly as well as the true one does.
+# Somebody gives you 3,000 rows of eight yes-or-no columns, and no names. They come from a network with the arrows of
+# *asia*, in which two variables depend on two others at once, and with probabilities that are drawn around those of the
+# book. Find a structure, with **at most two parents** for each variable, that predicts new rows nearly as well as the true
+# one does.
 #
 # Your function gets the rows `x`, `(3000, 8)`, and `sizes`, whose keys name the columns. It returns the structure: a dict
-# with a tuple of parents for each name, and no circle of arrows. The check fits the tables (counts plus one) and computes the
-# mean log-likelihood of 20,000 rows that you have not seen. You reach the goal if it is at most **0.035 nats** a row below
-# that of the true network. Independent columns miss it by far, and the best tree does, too.
+# with a tuple of parents for each name, and no circle of arrows. The check draws six such networks. For each it asks your
+# function, fits the tables (counts plus one) and computes the mean log-likelihood of 20,000 rows that you have not seen.
+# You reach the goal if it is, on average, at most **0.02 nats** a row below that of the true network. Independent columns
+# miss it by far, and the best tree does, too.
 #
 # One way is hill climbing. Start without arrows, score a structure by the BIC,
 #
@@ -433,9 +435,9 @@ check("bayesnet.chow_liu", chow_liu)
 #
 # and go to the best neighbor, one arrow added, removed or turned, as long as that helps. The score is a sum over
 # variables: only those whose parents changed have to be scored again. Many structures say the same (turn an arrow of a chain,
-# and nothing changes), so do not expect the arrows of the book: the number counts. You have up to 60 seconds.
+# and nothing changes), so do not expect the arrows of the book: the number counts. You have up to 60 seconds for all six.
 #
-# The next cell draws rows to try your function on.
+# The next cell draws rows of the book's network to try your function on.
 
 # %%
 asia = BayesianNetwork.from_bif(path("bayesnets/asia.bif.gz"))

@@ -302,8 +302,10 @@ check("gmm.spot_collapse", spot_collapse)
 # ## 4.10 Challenge: reach −2.0 nats on data you have not seen
 #
 # Fit a density to 800 points of `spirals`. Your function gets the training points `x_train`, `(800, 2)`, and returns a
-# **function** `log_prob(x)`, `(B, 2)` to `(B,)`, in nats. The check draws its own points, computes the mean of
-# `log_prob` on 2,000 that you have not seen, and integrates your density over the plane: it must be 1.
+# **function** `log_prob(x)`, `(B, 2)` to `(B,)`, in nats. The check draws its own points, computes the mean of `log_prob`
+# on 2,000 that you have not seen, and integrates your density over the plane: it must be 1. All points come mixed, in
+# batches of one size, some of them twice: a density depends on the point alone, and none beats the one that drew the
+# points.
 #
 # Any means are allowed: your functions from above, a validation split, restarts, another model. Up to 60 seconds. The
 # next cell shows the points, and what scikit-learn's mixture reaches without care: too few components cannot follow the

@@ -234,7 +234,7 @@ check("rbm.free_energy", free_energy)
 # probability.
 #
 # `v` is `(B, D)`, `uniform_hidden` `(B, H)` and `uniform_visible` `(B, D)` lie between 0 and 1. Return `h` `(B, H)` and the
-# new `v` `(B, D)`, zeros and ones in `float64`.
+# new `v` `(B, D)`, zeros and ones in `float64`. Weights and biases may be large.
 
 
 # %% exercise={"id": "rbm.gibbs_step", "tier": "core", "minutes": 10, "points": 2}
@@ -390,7 +390,7 @@ check("rbm.ais_log_partition", ais_log_partition)
 #
 # `ratings` is `(B, M)`, whole numbers from 0 to $K - 1$, and $-1$ where a rating is missing; `weights` is `(M, K, H)`,
 # `visible_bias` `(M, K)`, `hidden_bias` `(H,)`. Return $p(h_j = 1 \mid \text{ratings})$, `(B, H)`, and the probabilities of the
-# levels, `(B, M, K)`.
+# levels, `(B, M, K)`. Weights and biases may be large.
 
 
 # %% exercise={"id": "rbm.softmax_conditional", "tier": "extend", "minutes": 20, "points": 3}
@@ -420,7 +420,8 @@ check("rbm.softmax_conditional", softmax_conditional)
 # $$\log p(v) \;\ge\; \sum_h q(h \mid v) \bigl(\log p_2(h) + \log p_1(v \mid h) - \log q(h \mid v)\bigr).$$
 #
 # If the second machine is the first one upside down ($W_2 = W_1^\top$, biases exchanged), nothing has changed and the bound is
-# tight. From there, every step that makes $h$ more likely under the second machine lifts the bound.
+# tight. From there, every step that makes $h$ more likely under the second machine lifts the bound. Weights may be large: stay
+# in log space.
 #
 # All layers are small: go through all $2^H$ states $h$. `v` is `(B, D)`. The first machine has `weights_1` `(D, H)`,
 # `visible_bias` `(D,)` and `hidden_bias_1` `(H,)`; the second one has `weights_2` `(H, G)`, `bias_1` `(H,)` for $h$ and

@@ -291,7 +291,8 @@ check("gan.count_modes", count_modes)
 # The root is that of a **matrix**, not of its entries. A hint: $\mathrm{tr}\,(\Sigma \Sigma')^{1/2}$ is the sum of the
 # square roots of the eigenvalues of $\Sigma \Sigma'$, which are real and not negative.
 #
-# The means are `(D,)`, the covariances `(D, D)`; return $d^2$, one number.
+# The means are `(D,)`, the covariances `(D, D)`, which may be singular: an eigenvalue that should be 0 may come out as
+# $-10^{-17}$. Return $d^2$, one number.
 
 
 # %% exercise={"id": "gan.frechet", "tier": "extend", "minutes": 15, "points": 2}
@@ -312,7 +313,8 @@ check("gan.frechet", frechet)
 #
 # One number cannot say whether samples are ugly or whether some kinds are missing. Two can. Give each real point a **ball**
 # that reaches to its $k$-th nearest **other** real point. **Precision** is the share of fakes that lie in the ball of some
-# real point. **Recall** is the same with the roles swapped: the share of real points in the ball of some fake.
+# real point. **Recall** is the same with the roles swapped: the share of real points in the ball of some fake. A point's copy
+# is another point, at distance 0.
 #
 # `real` is `(N, D)`, `fake` is `(M, D)`; return precision and recall, two numbers.
 
@@ -334,9 +336,11 @@ check("gan.precision_recall", precision_recall)
 # Train a generator on 2,000 points around the eight corners of a ring. Your function gets the points, `(2000, 2)`, and
 # returns a **generator**: a function from noise $z$, `(n, 4)` and standard normal, to points, `(n, 2)`.
 #
-# The check draws 4,000 noises. **Every** corner must get at least 4 % of the samples, and at least 60 % of them must lie
-# within 0.15 of a corner. Up to 60 seconds. The next cell shows the data, and what a generator that only knows mean and
-# covariance makes.
+# The check turns the ring by an angle that it draws, so that nobody knows the corners by heart, and draws 4,000 noises.
+# **Every** corner must get at least 4 % of the samples, and at least 60 % of them must lie within 0.15 of a corner. A
+# generator is **continuous**: noises that are nearly the same give points that are, also between two corners, so that
+# picking training points by the noise is no answer. Up to 60 seconds. The next cell shows the data, and what a generator
+# that only knows mean and covariance makes.
 
 
 # %%

@@ -323,6 +323,10 @@ check("series.fit_with_gaps", fit_with_gaps)
 # CRPS, and compares with the seasonal rule, whose samples are its own past errors. The ratio of the two means over 12
 # years must be at most **0.82**.
 #
+# These years lie in `data/`. So the check mixes in origins of a hundred series that lie nowhere, drawn from the law that an
+# AR(9) of square roots, fitted to the sunspots, gives; it clamps below 0 at each step. For them the best forecast is known,
+# and your CRPS may be at most **1.12** times that of paths from the law itself. An honest function need not tell them apart.
+#
 # Any means are allowed. Counts are never negative, and high years vary more than low ones: a transformation helps.
 # `history` is `(T,)`, `noise` is `(n, 12)`, standard normal numbers drawn for you; return `(n, 12)`.
 

@@ -231,7 +231,8 @@ check("ar.gated_convolution", gated_convolution)
 # are right, and the mean of $w$ is the probability of the known pixels.
 #
 # `model`, `order` and `uniforms` are as in 12.4. `x` is `(B, D)`; `known` `(D,)` is True for the pixels whose values in `x` are
-# given: the others hold anything. Return the completions, `(B, D)`, and $\log w$, `(B,)`.
+# given: the others hold zeros and ones that mean nothing. Return the completions, `(B, D)`, and $\log w$, `(B,)`, which must be
+# finite for any logits, as in 12.1.
 
 
 # %% exercise={"id": "ar.complete", "tier": "extend", "minutes": 20, "points": 3}
@@ -444,9 +445,11 @@ check("ar.draw_level", draw_level)
 #
 # Train an autoregressive model of black-and-white 8 × 8 digits. Your function gets the **gray** training images `x_train`,
 # `(1297, 64)`, values from 0 to 1, and returns a **function** `logits(x)` that takes black-and-white images `(B, 64)` and
-# returns the logit of each pixel, `(B, 64)`, row by row: the logit of pixel $d$ may depend on the pixels before $d$ alone. The
-# check tries to catch it looking ahead. Then it computes $\log p(x)$ of 500 new digits, exactly, as in 12.1, and compares
-# with regularized logistic regressions, one a pixel, that were trained on the same images.
+# returns the logit of each pixel, `(B, 64)`, row by row: the logit of pixel $d$ may depend on the pixels before $d$ alone.
+# The check turns and shifts each digit a little, so that none lies in `data/`. It asks in shuffled batches about new
+# digits, some of them twice, and about copies that try to catch your function looking ahead. Then it computes $\log p(x)$
+# of 500 new digits, exactly, as in 12.1, and compares with regularized logistic regressions, one a pixel, that were trained
+# on the same images.
 #
 # An image is binarized by making each pixel 1 with a probability that is its gray value. Why do you get the gray images?
 # Any means are allowed, in up to 60 seconds; ten are enough. The next cell shows the data, and what independent pixels and
