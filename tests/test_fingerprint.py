@@ -22,6 +22,9 @@ LESSON = """\
 # %% [markdown]
 # # Tiny
 
+# %% tags=["parameters"]
+seed = 0
+
 # %%
 from safetensors.torch import load_file
 
@@ -34,6 +37,9 @@ record("half", halved(float(path("numbers.csv").read_text())))
 record("other", 1.0)
 """
 SECOND_LESSON = """\
+# %% tags=["parameters"]
+seed = 0
+
 # %%
 from utils.results import recorded
 
@@ -353,7 +359,20 @@ def test_the_lock_is_read_however_it_is_written(course):
 # What shows, stores, runs and measures: a new dependency belongs here or into COMPUTE.
 COMPUTE_NOTHING = {
     *("ipykernel", "ipywidgets", "ipython", "jupyter-client", "jupyterlab", "jupytext", "nbclient", "nbformat"),
-    *("packaging", "papermill", "psutil", "rich", "safetensors", "threadpoolctl", "tqdm", "traitlets", "typer"),
+    *(
+        "markdown-it-py",
+        "mdit-py-plugins",
+        "packaging",
+        "papermill",
+        "psutil",
+        "pygments",
+        "rich",
+        "safetensors",
+        "threadpoolctl",
+        "tqdm",
+        "traitlets",
+        "typer",
+    ),
 }
 
 

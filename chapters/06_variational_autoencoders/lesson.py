@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 120 minutes; what is marked *optional* takes 70 more | under two minutes, two cores | chapters 2 and 4; what a neural network is | derive the bound in two ways and the price of a code in closed form; write a variational autoencoder in forty lines and test it against exact answers; estimate a likelihood; draw and walk in the space of codes; see a code die and revive it |
+# | 125 minutes; what is marked *optional* takes 70 more | under two minutes, two cores | chapters 2 and 4; what a neural network is | derive the bound in two ways and the price of a code in closed form; write a variational autoencoder in forty lines and test it against exact answers; estimate a likelihood; draw and walk in the space of codes; see a code die and revive it |
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
