@@ -198,7 +198,8 @@ def test_a_cell_that_never_ends_or_ends_python_is_left_out(monkeypatch):
 
 def test_a_memory_bomb_is_an_error_of_its_own():
     status, message = of_e_step(e_step("kept = []\nwhile True: kept.append(torch.ones(10**7))"))
-    assert status == "raised" and "alloc" in message
+    # The kernel refuses what one process asks for; the grader may see the sum of all first.
+    assert status == "raised" and ("alloc" in message or "more than 512 MB of memory" in message)
 
 
 def test_a_fork_bomb_starves_itself():
@@ -227,7 +228,11 @@ def test_files_are_limited_and_stay_in_the_sandbox():
 
 def test_a_process_left_behind_dies_with_its_submission():
     leave = f"""
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", {ORPHAN!r}], start_new_session=True)
+    import subprocess
+    if hasattr(os, "left"):  # once: a check asks many times, and processes are counted
+        return (log_weights + log_prob).softmax(-1)
+    os.left = True
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", {ORPHAN!r}], start_new_session=True)
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
