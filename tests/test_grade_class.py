@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sandbox_here import needs_sandbox
 from test_grade import HOW_TO, NAMED, RIGHT, WRONG, assignment, notebook
 from tiny_course import course
 
@@ -21,7 +22,7 @@ from utils.course.grading.gradebook import grade_class
 from utils.course.grading.submissions import handed_in
 from utils.course.register import Register
 
-pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+pytestmark = needs_sandbox
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import nbformat
 from nbformat import NotebookNode
 
 from utils.course import CourseError, release_folder, release_nbgrader
-from utils.course.exercises import TIERS
 from utils.course.files import Ledger, write
 from utils.course.notebooks import KERNEL, read
 from utils.course.register import Chapter
@@ -53,7 +52,6 @@ def release(
         CourseError: an unknown format, tier or id, nothing left to release, or a file in the way.
     """
     known("format", [format], FORMATS)
-    known("tier", only, TIERS)
     notebooks = [read(chapter.exercises) for chapter in chapters]
     all_tasks = [tasks_of(notebook) for notebook in notebooks]
     known("exercise", without, [task.id for tasks in all_tasks for task in tasks])

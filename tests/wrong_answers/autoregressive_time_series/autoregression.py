@@ -234,16 +234,6 @@ def companion(phi):
     return torch.cat([phi[None], torch.eye(len(phi), dtype=phi.dtype)[:-1]])
 
 
-@wrong("series.largest_root", says="not its absolute value")
-def real_and_signed(phi):
-    return torch.linalg.eigvals(companion(phi)).real.max()
-
-
-@wrong("series.largest_root", says="real part of a complex eigenvalue")
-def real_part(phi):
-    return torch.linalg.eigvals(companion(phi)).real.abs().max()
-
-
 @wrong("series.largest_root", says="sum of the coefficients")
 def sum_of_coefficients(phi):
     return phi.abs() if len(phi) == 1 else phi.sum()

@@ -10,8 +10,8 @@ from wrong_answers.bayesian_networks._shared import backwards, normalized
 # --- bayesnet.enumerate_posterior ------------------------------------------------------------------------------------
 
 
-def weights(parents, tables, query, evidence):
-    """p(query, evidence)."""
+def joint_of(parents, tables, evidence):
+    """p of all variables, those with evidence narrowed to it, and the axis of each."""
     axis = {name: i for i, name in enumerate(parents)}
     operands = []
     for name in tables:
@@ -19,6 +19,12 @@ def weights(parents, tables, query, evidence):
     joint = torch.einsum(*operands, list(axis.values()))
     for name, state in evidence.items():
         joint = joint.narrow(axis[name], state, 1)
+    return joint, axis
+
+
+def weights(parents, tables, query, evidence):
+    """p(query, evidence)."""
+    joint, axis = joint_of(parents, tables, evidence)
     return joint.sum([i for name, i in axis.items() if name != query])
 
 
@@ -65,13 +71,7 @@ def log_posterior(parents, tables, query, evidence):
 
 @wrong("bayesnet.enumerate_posterior", says="maximum over the other variables")
 def likeliest_states(parents, tables, query, evidence):
-    axis = {name: i for i, name in enumerate(parents)}
-    operands = []
-    for name in tables:
-        operands += [tables[name], [axis[one] for one in (*parents[name], name)]]
-    joint = torch.einsum(*operands, list(axis.values()))
-    for name, state in evidence.items():
-        joint = joint.narrow(axis[name], state, 1)
+    joint, axis = joint_of(parents, tables, evidence)
     return normalized(joint.amax([i for name, i in axis.items() if name != query]))
 
 

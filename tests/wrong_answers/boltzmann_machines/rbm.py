@@ -36,11 +36,6 @@ def all_on(v, weights, visible_bias, hidden_bias):
     return -v @ visible_bias - (hidden_bias + v @ weights).sum(-1)
 
 
-@wrong("rbm.free_energy", says="lowest energy of any h")
-def rectified(v, weights, visible_bias, hidden_bias):
-    return -v @ visible_bias - (hidden_bias + v @ weights).relu().sum(-1)
-
-
 @wrong("rbm.free_energy", says="its entropy is missing")
 def at_the_mean(v, weights, visible_bias, hidden_bias):
     pull = hidden_bias + v @ weights
@@ -50,11 +45,6 @@ def at_the_mean(v, weights, visible_bias, hidden_bias):
 @wrong("rbm.free_energy", says="argument of the softplus has the wrong sign")
 def softplus_of_the_energy(v, weights, visible_bias, hidden_bias):
     return -v @ visible_bias - softplus(-hidden_bias - v @ weights).sum(-1)
-
-
-@wrong("rbm.free_energy", says="overflows for large weights")
-def naive_softplus(v, weights, visible_bias, hidden_bias):
-    return -v @ visible_bias - (1 + (hidden_bias + v @ weights).exp()).log().sum(-1)
 
 
 @wrong("rbm.free_energy", says="a value for each hidden unit")

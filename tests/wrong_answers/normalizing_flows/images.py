@@ -151,11 +151,6 @@ def base_10(log_prob, dim, levels):
     return nats(log_prob, dim, levels) / math.log(10)
 
 
-@wrong("flow.bits_per_dim", says="The levels enter in nats")
-def levels_in_nats(log_prob, dim, levels):
-    return -log_prob / (dim * math.log(2)) + math.log(levels)
-
-
 @wrong("flow.bits_per_dim", says="levels enter with the wrong sign")
 def levels_subtracted(log_prob, dim, levels):
     return -log_prob / (dim * math.log(2)) - math.log2(levels)

@@ -85,20 +85,11 @@ def each_latent(mean_q, log_variance_q, mean_p, log_variance_p):
     return divergence(mean_q, log_variance_q, mean_p, log_variance_p)
 
 
-def kl(mean_q, log_variance_q, mean_p, log_variance_p):
-    return 0.5 * (
-        (log_variance_q - log_variance_p).exp()
-        + (mean_q - mean_p).square() * (-log_variance_p).exp()
-        - 1
-        + log_variance_p
-        - log_variance_q
-    )
-
-
 @wrong("vae.gaussian_kl", says="You average both directions")
 def jeffreys(mean_q, log_variance_q, mean_p, log_variance_p):
     return (
-        kl(mean_q, log_variance_q, mean_p, log_variance_p) + kl(mean_p, log_variance_p, mean_q, log_variance_q)
+        divergence(mean_q, log_variance_q, mean_p, log_variance_p)
+        + divergence(mean_p, log_variance_p, mean_q, log_variance_q)
     ).sum(-1) / 2
 
 
@@ -115,7 +106,7 @@ def absolute_shift(mean_q, log_variance_q, mean_p, log_variance_p):
 
 @wrong("vae.gaussian_kl", says="Every example gets the mean over the batch")
 def half_outside_the_batch(mean_q, log_variance_q, mean_p, log_variance_p):
-    return kl(mean_q, log_variance_q, mean_p, log_variance_p).sum(-1).mean().expand(len(mean_q))
+    return divergence(mean_q, log_variance_q, mean_p, log_variance_p).sum(-1).mean().expand(len(mean_q))
 
 
 @wrong("vae.gaussian_kl", says="You square the sum of the shifts")
@@ -181,7 +172,7 @@ def quotient_of_variances(mean_q, log_variance_q, mean_p, log_variance_p):
 
 @wrong("vae.gaussian_kl", says="for log-variances of 800 and 800 should be")
 def log_variances_cut_off(mean_q, log_variance_q, mean_p, log_variance_p):
-    return kl(mean_q, log_variance_q.clamp(-10, 10), mean_p, log_variance_p.clamp(-10, 10)).sum(-1)
+    return divergence(mean_q, log_variance_q.clamp(-10, 10), mean_p, log_variance_p.clamp(-10, 10)).sum(-1)
 
 
 @wrong("vae.gaussian_kl", says="divide (μ_q − μ_p)² by p's standard deviation")

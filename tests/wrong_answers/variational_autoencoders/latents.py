@@ -13,11 +13,6 @@ def by_divergence(mean, log_variance):
     return standard_kl(mean, log_variance).mean(0) > 0.2
 
 
-@wrong("vae.active_latents", says="forgot to subtract the mean")
-def not_centered(mean, log_variance):
-    return mean.square().mean(0) > 0.01
-
-
 @wrong("vae.active_latents", says="whose samples scatter")
 def by_scatter_of_z(mean, log_variance):
     return mean.var(0) + log_variance.exp().mean(0) > 0.01
@@ -26,11 +21,6 @@ def by_scatter_of_z(mean, log_variance):
 @wrong("vae.active_latents", says="sure of itself")
 def by_small_variance(mean, log_variance):
     return log_variance.mean(0) < -1
-
-
-@wrong("vae.active_latents", says="compare the standard deviation")
-def by_deviation(mean, log_variance):
-    return mean.std(0) > 0.01
 
 
 @wrong("vae.active_latents", says="with 0.1, not 0.01")
@@ -101,11 +91,6 @@ def threshold_lower(mean, log_variance):
 @wrong("vae.active_latents", says="You compare the standard deviation with 0.01")
 def deviation_above_hundredth(mean, log_variance):
     return mean.std(0) > 0.01
-
-
-@wrong("vae.active_latents", says="whose samples scatter")
-def total_variance(mean, log_variance):
-    return mean.var(0) + log_variance.exp().mean(0) > 0.01
 
 
 @wrong("vae.active_latents", says="You compare with the variance of the samples")

@@ -16,8 +16,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from utils.checks.engine import function_name
-from utils.course import CourseError
 from utils.course.grading import notebook_runner
+from utils.course.grading.names import writable
 from utils.course.tasks import DERIVATION, HEADING, Task
 
 MOST_OF_A_PICTURE, MOST_CODE = 3_000_000, 500_000  # characters
@@ -49,14 +49,10 @@ class Answer:
 
 
 def cells_of(notebook: Path) -> list[Cell]:
-    """The cells of a notebook, of any version; none where it cannot be read."""
-    try:
-        found = notebook_runner.cells_of(notebook)
-    except CourseError:
-        return []
+    """The cells of a notebook, of any version; errors as of `notebook_runner.cells_of`."""
     return [
-        Cell(kind, _writable(text), exercise, {name: data for name, data in pictures.items() if _is_picture(data)})
-        for kind, text, exercise, pictures in found
+        Cell(kind, writable(text), exercise, {name: data for name, data in pictures.items() if _is_picture(data)})
+        for kind, text, exercise, pictures in notebook_runner.cells_of(notebook)
     ]
 
 
@@ -142,11 +138,6 @@ def _is_picture(uri: str) -> bool:
     with contextlib.suppress(binascii.Error, ValueError):
         return len(data) <= MOST_OF_A_PICTURE and bool(base64.b64decode(data, validate=True))
     return False
-
-
-def _writable(text: str) -> str:
-    """The text without what cannot be written: halves of surrogate pairs, and the character that ends a C string."""
-    return text.encode("utf-8", errors="replace").decode().replace("\0", "\ufffd")
 
 
 # --- code ------------------------------------------------------------------------------------------------------------

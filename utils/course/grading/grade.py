@@ -81,9 +81,7 @@ def grade(submission: Submission) -> dict:
                 verdicts[id] = judge(link, id, seed_of(submission.secret, id), sandbox.processor_seconds)
                 if link.closed:  # that process has ended, or has to be; the next one gets the rest
                     if verdicts[id].status == "raised" and (why := sandbox.exceeded()):
-                        verdicts[id] = replace(
-                            verdicts[id], status="raised", message=f"Your code was ended. {why}", hint=""
-                        )
+                        verdicts[id] = replace(verdicts[id], message=f"Your code was ended. {why}", hint="")
                     break
     notes = [submission.problem] * bool(submission.problem) + _told_once(errors) + left_out
     if time.monotonic() > until and len(verdicts) < len(ids):

@@ -28,6 +28,11 @@ def readable(name: str) -> str:
     return "".join("\ufffd" if _is_control(character) else character for character in text)
 
 
+def writable(text: str) -> str:
+    """The text without what cannot be written: halves of surrogate pairs, and the character that ends a C string."""
+    return text.encode("utf-8", errors="replace").decode().replace("\0", "\ufffd")
+
+
 def file_name(text: str) -> str:
     """A name for a file about `text`: it can be read, is the same each time, and is another for another text."""
     safe = re.sub(r"[^\w .,()@+=~-]|^[. ~]|[. ]$", "_", text)

@@ -13,6 +13,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from utils.course.grading.names import writable
+
 MOST_LINES, MOST_CHARACTERS = 400, 40_000  # of a code that is shown
 # Nothing is loaded and nothing runs, whatever a page quotes.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -56,7 +58,7 @@ def page(title: str, *body: str) -> str:
 
 def text(plain: str) -> str:
     """Plain text as HTML."""
-    return html.escape(plain.encode("utf-8", errors="replace").decode().replace("\0", "\ufffd"))
+    return html.escape(writable(plain))
 
 
 def sentence(plain: str) -> str:
@@ -75,9 +77,7 @@ def code(source: str) -> str:
         if len(shown) >= len("\n".join(lines))
         else f'<p class="dim">Only the beginning is shown, of {len(lines)} lines.</p>'
     )
-    colored = highlight(
-        shown.encode("utf-8", "replace").decode(), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
-    )
+    colored = highlight(writable(shown), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
     return f'<pre class="code">{colored.rstrip()}</pre>{note}'
 
 

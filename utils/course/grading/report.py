@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from utils.course import CourseError
 from utils.course.files import Ledger, write
 from utils.course.grading.answers import Answer, answers_of, cells_of, copied, essence
 from utils.course.grading.feedback import WORDS, Question, derivations, feedback, zipped
@@ -226,7 +228,9 @@ def _released(register: Register, assignments: tuple[Assignment, ...]) -> tuple[
         if not tasks:
             continue
         ours |= {cell.source for cell in notebook.cells if cell.cell_type == "markdown"}
-        solved = answers_of(cells_of(chapter.solutions), tasks, ours) if chapter.solutions.exists() else {}
+        solved = {}
+        with suppress(CourseError):  # the folder may be withheld
+            solved = answers_of(cells_of(chapter.solutions), tasks, ours)
         for task in tasks:
             if task.by_hand:
                 asked = [
@@ -241,9 +245,12 @@ def _released(register: Register, assignments: tuple[Assignment, ...]) -> tuple[
 
 def _looked_at(one: HandedIn, ours: frozenset[str]) -> tuple[HandedIn, dict[str, Answer]]:
     """The submission with what can be seen without running it, and its answers; no path, if it cannot be read."""
-    if problem := one.cells()[1]:
-        return replace(one, path=None, problem=problem), {}
-    answers = answers_of(cells_of(one.path), one.assignment.exercises, ours)
+    if one.path is None:
+        return one, {}
+    try:
+        answers = answers_of(cells_of(one.path), one.assignment.exercises, ours)
+    except CourseError as error:
+        return replace(one, path=None, problem=str(error)), {}
     return replace(one, notes=(*one.notes, *copied(answers))), answers
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from utils.course import CourseError
 from utils.course.grading.names import CANVAS, MOODLE, readable
 from utils.course.grading.notebook_runner import sources
-from utils.course.notebooks import read
+from utils.course.notebooks import read, read_shared
 from utils.course.register import Register
 from utils.course.tasks import Task, chosen, known, tasks_of
 
@@ -214,7 +214,7 @@ def _listed(points: Path, register: Register) -> Assignment:
         found = Assignment(content["assignment"], tuple(Task(**task) for task in content["exercises"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(f"{points} is not the list of points of a release: {error!r}") from None
-    ids = [task.id for chapter in register.chapters for task in tasks_of(read(chapter.exercises))]
+    ids = [task.id for chapter in register.chapters for task in tasks_of(read_shared(chapter.exercises))]
     known(f"exercise of {points}", [task.id for task in found.exercises], ids)
     return found
 
