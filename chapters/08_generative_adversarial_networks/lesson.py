@@ -28,7 +28,7 @@ seed = 8
 line_steps = 800
 ring_steps = 900
 grid_steps = 1800
-grid_seeds = 2
+grid_seeds = 3
 mnist_images = 60000
 judged = 10000
 
@@ -570,7 +570,7 @@ caption(
 )
 
 # %% [markdown]
-# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing adds little. **The two penalties on the discriminator's slope are the cure**: R1 and WGAN-GP, each alone, find nearly all modes. (A smaller share of their samples lies near a mode than in the plain game. The others lie on threads between modes, and more modes are connected by more threads.) R1 needs the first cure as well: with momentum it finds no more modes than the game without any cure.
+# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing adds little or nothing. **The two penalties on the discriminator's slope are the cure**: R1 and WGAN-GP, each alone, find nearly all modes. (A smaller share of their samples lies near a mode than in the plain game. The others lie on threads between modes, and more modes are connected by more threads.) R1 needs the first cure as well: with momentum it finds hardly any mode.
 #
 # Why does it help? Where the samples already lie on the data, an unpenalized discriminator can still be steep, because it answers to chance differences between two batches. The generator follows that slope away from the modes that it has found. A penalty keeps the discriminator flat there. The order of the cures holds for this task and these learning rates; on another task it has to be measured again.
 

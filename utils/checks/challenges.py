@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from utils.checks import draw
 from utils.checks.engine import Wrong, guard
 from utils.data import load
 
@@ -75,6 +76,35 @@ def ask(
         answers.append(answer)
     ends = torch.tensor([len(one) for one in questions]).cumsum(0).tolist()
     return [tuple(answer[end - len(one) : end] for answer in answers) for one, end in zip(questions, ends, strict=True)]
+
+
+def changed_copies(x: Tensor, generator: Generator) -> list[Tensor]:
+    """Copies (n, D, D) of binary rows (n, D). In copy d, entry d is another; or all later ones are; or some of them."""
+    place = torch.arange(x.shape[1])
+    copies = x[:, None].expand(-1, len(place), -1)
+    own, later = place == place[:, None], place > place[:, None]
+    noise = draw.bits(generator, *copies.shape)
+    return [
+        torch.where(own, 1 - copies, copies),
+        torch.where(later, 1 - copies, copies),
+        torch.where(later, noise, copies),
+    ]
+
+
+def first_moved(before: Tensor, after: Tensor, atol: float, rtol: float = 0.0) -> int | None:
+    """The first d whose answer in `before`, (n, D), is another one in copy d, in `after`, (n, D, D)."""
+    moved = (after.diagonal(dim1=1, dim2=2) - before).abs() > atol + rtol * before.abs()  # (n, D)
+    return int(moved.any(0).nonzero()[0]) if moved.any() else None
+
+
+def refuse_better_than(truth: float, reached: float, slack: float) -> None:
+    """Raise if a density claims more nats a held-out point than the distribution that drew the points."""
+    if reached > truth + slack:
+        raise Wrong(
+            f"You claim {reached:.2f} nats a held-out point; the distribution that drew them has {truth:.2f}, and no "
+            "density can be better.",
+            "Was it made to fit the points that it is asked about?",
+        )
 
 
 def turned_digits(generator: Generator) -> Tensor:

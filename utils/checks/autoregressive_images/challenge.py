@@ -7,9 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks import draw
 from utils.checks.autoregressive_images._pixels import pixel_log_prob
-from utils.checks.challenges import ask, independent_pixels, returned_function, turned_digits
+from utils.checks.challenges import (
+    ask,
+    changed_copies,
+    first_moved,
+    independent_pixels,
+    returned_function,
+    turned_digits,
+)
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, tensor
 from utils.data import binarize
@@ -64,7 +70,7 @@ def train(answer: Callable, generator: Generator) -> str:
     few = x_test[:3]
     (value,), (of_few,), *copies = ask(
         lambda x: (logits(x),),
-        *(x_test, few, *(copy.flatten(0, 1) for copy in _changed(few, generator))),
+        *(x_test, few, *(copy.flatten(0, 1) for copy in changed_copies(few, generator))),
         generator=generator,
         unlike=Wrong(
             "The logits of an image depend on which other images you are asked about, or on when: batch normalization "
@@ -73,7 +79,7 @@ def train(answer: Callable, generator: Generator) -> str:
         ),
         tolerance=1e-3,
     )
-    _looks_ahead(of_few, [copy.unflatten(0, (dim, len(few))) for (copy,) in copies])
+    _looks_ahead(of_few, [copy.unflatten(0, (len(few), dim)) for (copy,) in copies])
     if 0 <= value.min() < value.max() <= 1:
         raise Wrong(
             "Your logits all lie between 0 and 1: they look like probabilities.", "Return them without sigmoid."
@@ -106,34 +112,16 @@ def train(answer: Callable, generator: Generator) -> str:
     )
 
 
-def _changed(x: Tensor, generator: Generator) -> list[Tensor]:
-    """Copies (D, n, D): in copy d of each image pixel d is another, or all later ones are, or some of them."""
-    dim = x.shape[1]
-    own, later = x.repeat(dim, 1, 1), x.repeat(dim, 1, 1)
-    for d in range(dim):
-        own[d, :, d] = 1 - x[:, d]
-        later[d, :, d + 1 :] = 1 - x[:, d + 1 :]
-    return [own, later, torch.where(later != x, draw.bits(generator, *later.shape), x)]
-
-
 def _looks_ahead(clean: Tensor, copies: list[Tensor]) -> None:
-    """Reject logits (n, D) that changed with their own or a later pixel: (D, n, D) each."""
-    reasons = [
-        (
-            "pixel {d} itself: it knows what it should predict.",
+    """Reject logits (n, D) that changed with their own or a later pixel: (n, D, D) each."""
+    own, *later = (first_moved(clean, given, atol=1e-3, rtol=1e-3) for given in copies)
+    if own is not None:
+        raise Wrong(
+            f"The logit of pixel {own} changes with pixel {own} itself: it knows what it should predict.",
             "The output's mask must be strict; in a PixelCNN the first layer needs mask A.",
-        ),
-        *[
-            (
-                "later pixels: your model looks ahead.",
-                "Pixels are in their order, row by row: the logit of pixel d may use pixels 0 to d − 1.",
-            )
-        ]
-        * 2,
-    ]
-    for given, (what, hint) in zip(copies, reasons, strict=True):
-        each = given.diagonal(dim1=0, dim2=2).T  # (D, n)
-        moved = ((each - clean.T).abs() > 1e-3 * (1 + clean.T.abs())).any(1)
-        if moved.any():
-            d = moved.nonzero()[0].item()
-            raise Wrong(f"The logit of pixel {d} changes with {what.format(d=d)}", hint)
+        )
+    if (d := next((d for d in later if d is not None), None)) is not None:
+        raise Wrong(
+            f"The logit of pixel {d} changes with later pixels: your model looks ahead.",
+            "Pixels are in their order, row by row: the logit of pixel d may use pixels 0 to d − 1.",
+        )

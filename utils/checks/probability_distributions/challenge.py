@@ -8,8 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from utils.checks import draw
-from utils.checks.challenges import ask, returned_function, turned_digits
+from utils.checks.challenges import ask, changed_copies, first_moved, returned_function, turned_digits
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 
@@ -27,7 +26,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     few = x[torch.randperm(len(x), generator=generator)[:8]]
     (p,), (p_train,), (p_few,), *copies = ask(
         lambda x: (_probabilities(predict, x),),
-        *(x, x_train, few, *(copy.flatten(0, 1) for copy in _changed(few, generator))),
+        *(x, x_train, few, *(copy.flatten(0, 1) for copy in changed_copies(few, generator))),
         generator=generator,
         unlike=Wrong(
             "The prediction for an image depends on which other images you are asked about, or when.",
@@ -78,22 +77,11 @@ def _probabilities(predict: Callable, x: Tensor) -> Tensor:
     return p.clamp(0, 1)
 
 
-def _changed(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Copies (n, D, D): in copy d of each image the pixels from d on are others, or pixel d alone."""
-    n, dim = x.shape
-    place = torch.arange(dim)
-    copies = x[:, None].expand(n, dim, dim)
-    noise = (draw.uniform(generator, n, dim, dim) < 0.5).double()
-    later = torch.where(place > place[:, None], noise, copies)
-    return later, torch.where(place == place[:, None], 1 - copies, copies)
-
-
 def _causal(before: Tensor, after: list[Tensor]) -> None:
     """Raise if the prediction of a pixel, (n, D), changed with later pixels or with itself, (n, D, D) each."""
-    for p, what in zip(after, ("on later pixels", "on that pixel itself"), strict=True):
-        moved = (p.diagonal(dim1=1, dim2=2) - before).abs().amax(0) > 1e-5  # (D,)
-        if moved.any():
-            d = int(moved.nonzero()[0])
+    own, *later = after
+    for p, what in (*((p, "on later pixels") for p in later), (own, "on that pixel itself")):
+        if (d := first_moved(before, p, atol=1e-5)) is not None:
             raise Wrong(
                 f"Your prediction of pixel {d} depends {what}, which the decoder does not know yet.",
                 "Pixel d may depend on pixels 0 to d − 1 only: check your indices, or use `tril(-1)`.",
