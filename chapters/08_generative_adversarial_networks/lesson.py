@@ -427,7 +427,7 @@ caption(
 #
 # ### How unstable is it?
 #
-# The same ring with other learning rates. The "strong D" learns ten times faster than the generator, the "over-strong D" fifty times, with the minimax loss.
+# The same ring with other learning rates. The "strong D" learns ten times faster than the generator, the "over-strong D" fifty times, with minimax.
 
 # %%
 settings = {
@@ -570,14 +570,14 @@ caption(
 )
 
 # %% [markdown]
-# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing adds little or nothing. **The two penalties on the discriminator's slope are the cure**: R1 and WGAN-GP, each alone, find nearly all modes. (A smaller share of their samples lies near a mode than in the plain game. The others lie on threads between modes, and more modes are connected by more threads.) R1 needs the first cure as well: with momentum it finds hardly any mode.
+# "Spread evenly" is no model, but random points all over the square: our rule does not count them. With momentum nothing is gained here, not even by R1. Without momentum about half of the modes are found, and then the plain game stops: its curve no longer rises. Relativistic pairing adds little or nothing. **The two penalties on the discriminator's slope are the cure**: each alone, WGAN-GP finds most modes and R1 nearly all. (A smaller share of their samples lies near a mode than in the plain game. The others lie on threads between modes, and more modes are connected by more threads.) R1 needs the first cure as well: with momentum it finds hardly any mode.
 #
 # Why does it help? Where the samples already lie on the data, an unpenalized discriminator can still be steep, because it answers to chance differences between two batches. The generator follows that slope away from the modes that it has found. A penalty keeps the discriminator flat there. The order of the cures holds for this task and these learning rates; on another task it has to be measured again.
 
 # %% [markdown]
 # ## 7 · Images: a convolutional pair
 #
-# For images both players are convolutional: an edge is an edge wherever it lies. The discriminator goes from pixels to one number, halving the side at each layer. The generator goes the other way: a linear layer makes 7 × 7 places, and then each layer doubles the side. This design is known as **DCGAN**.
+# For images both players are convolutional: an edge is an edge wherever it lies. The discriminator goes from pixels to one number, halving the side at each layer. The generator goes the other way: a linear layer makes 7 × 7 places, and then each layer doubles the side. This is **DCGAN**.
 
 # %%
 from utils.models.gans import ImageDiscriminator, ImageGenerator, architecture
@@ -771,7 +771,7 @@ caption(
 #
 # Read the columns together, and beside the floor. The last two lines show why the test images must be a random part: against the first 4,000 even real images seem much farther away than they are.
 #
-# The VAE has what the GAN lacks: a bound on the likelihood, codes for given images, and a training that minimizes one loss.
+# The VAE has a bound on the likelihood, codes for given images, and a training that minimizes one loss.
 #
 # ### Does it copy?
 #
@@ -850,7 +850,7 @@ with record_table():
     record("conditional_frechet", curve[-1][0], kind="score")
 assert obeyed > 0.85
 assert curve[0][2].recall < curve[-1][2].recall
-assert curve[0][2].precision > curve[-1][2].precision > made_by_gan.precision
+assert curve[-1][2].precision > made_by_gan.precision
 assert curve[0][0] > curve[-1][0]
 assert curve[-1][0] < measured["gan"][0]
 assert curve[-1][2].coverage > made_by_gan.coverage
@@ -875,9 +875,9 @@ caption(
 )
 
 # %% [markdown]
-# **Labels help much.** The last two rows differ in nothing but the labels: the Fréchet distance falls far below that of the model without labels, precision and coverage rise, recall stays about the same. With a label the generator no longer has to find out from noise alone that there are ten kinds of image, and the discriminator compares each sample with real images of the same kind, a finer comparison. (Equal shares of the digits are no achievement: we asked for them.)
+# **Labels help much.** The last two rows differ in nothing but the labels: the Fréchet distance falls far below that of the model without labels, precision and coverage rise, recall stays about the same. With a label the generator no longer has to find out from noise alone that there are ten kinds of image, and the discriminator compares each sample with real images of the same kind, a finer comparison. (Equal shares of the digits are what we asked for.)
 #
-# **Truncation trades variety for precision.** The smaller the limit, the higher the precision, and at 0.3 it is above that of real images. Recall goes to nothing, and the Fréchet distance grows. The picture shows why: one shape for each digit, again and again, like the averages of section 8. Whoever shows truncated samples should say so.
+# **Truncation takes variety, and may give precision.** Recall goes to nothing, and the Fréchet distance grows: one shape for each digit, again and again, like the averages of section 8. In this run precision rises. Do not count on it: with `seed = 101` it falls far, because the generator has hardly seen such noise and draws artifacts, as Brock and others found. Say so when you show truncated samples.
 
 # %% [markdown]
 # ## 10 · What this family is good and bad at
@@ -895,7 +895,7 @@ families("08")
 # 1. A generator bends noise into data. It can draw; it cannot say how likely anything is.
 # 2. The best discriminator is $p / (p + q)$; against it, the game measures the Jensen–Shannon divergence.
 # 3. The gradient of the minimax loss vanishes when the discriminator is certain. That of the non-saturating loss does not.
-# 4. A generator can lose modes, and its losses do not show it. On the ring it was enough to take momentum away. On the grid a penalty on the discriminator's slope was needed besides: R1 alone and WGAN-GP alone found nearly all modes, the other cures about half.
+# 4. A generator can lose modes, and its losses do not show it. On the ring it was enough to take momentum away. On the grid a penalty on the discriminator's slope was needed besides: R1 alone found nearly all modes, WGAN-GP alone most, the other cures about half.
 # 5. Judge samples as a set, with several measures: Fréchet distance beside its floor, precision, recall, coverage, nearest neighbors. Each alone can be good for a bad model.
 #
 # **Exercises**: `course start 08`, then open `work/08_generative_adversarial_networks/exercises.ipynb`.
