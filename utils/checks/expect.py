@@ -183,7 +183,7 @@ def close(
     if _equal(value, truth):
         return
     name_mistake(value, mistakes)
-    looks = " ".join(filter(None, (symptom(value, truth), told(value, truth, varied(), same), facts())))
+    looks = " ".join(filter(None, (symptom(value, truth), told(value, truth, varied()), facts())))
     difference = (value - truth).abs().double().nan_to_num(nan=torch.inf)
     worst = difference == difference.max()
     at = f" at {worst.nonzero()[0].tolist()}" if value.ndim else ""

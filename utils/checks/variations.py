@@ -12,7 +12,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-Variation = tuple[str, Tensor]  # how it is told, and what comes out
+from utils.checks.symptoms import same
+from utils.checks.verdicts import Wrong
+
+Variation = tuple[str, Tensor]  # how it is told, and what comes out; first, without a word, the formula as it is
 
 NUMBERS: dict[str, Callable[[Tensor], Tensor]] = {
     "with 0 in the place of {}": torch.zeros_like,
@@ -45,6 +48,7 @@ def of_inputs(formula: Callable[..., Tensor], **inputs: Tensor | float) -> Itera
 def of_steps(formula: Callable[..., Tensor], inputs: dict[str, Tensor | float]) -> Iterator[Variation]:
     """The same by position, for steps on the way, whose names are no identifiers, such as "θ (1 − θ)"."""
     values = {name: torch.as_tensor(value) for name, value in inputs.items()}
+    yield from _outcome(formula, values, "")
     for name, value in values.items():
         changes = NUMBERS if value.is_floating_point() else {}
         if value.ndim and len(value) > 1:
@@ -59,9 +63,11 @@ def of_steps(formula: Callable[..., Tensor], inputs: dict[str, Tensor | float]) 
 
 
 def _outcome(formula: Callable[..., Tensor], values: dict[str, Tensor], says: str) -> Iterator[Variation]:
+    if not all(value.isfinite().all() for value in values.values()):
+        return
     try:
         result = formula(*values.values())
-    except (RuntimeError, ValueError):  # no Cholesky factor, no inverse: nothing comes out
+    except (RuntimeError, ValueError, Wrong):  # no Cholesky factor, nothing that may be decoded: nothing comes out
         return
     if result.isfinite().all():
         yield says, result.detach()
@@ -70,6 +76,7 @@ def _outcome(formula: Callable[..., Tensor], values: dict[str, Tensor], says: st
 def of_terms(terms: dict[str, Tensor]) -> Iterator[Variation]:
     """A sum of named terms with one of them left out, subtracted, doubled or halved, or with nothing but that term."""
     total = sum(terms.values())
+    yield "", total
     for name, term in terms.items():
         yield f"without the term {name}", total - term
         yield f"with the wrong sign of the term {name}", total - 2 * term
@@ -79,12 +86,12 @@ def of_terms(terms: dict[str, Tensor]) -> Iterator[Variation]:
             yield f"if nothing but the term {name} is there", term + 0 * total
 
 
-def told(value: Tensor, truth: Tensor, variations: Iterable[Variation], same: Callable[[Tensor, Tensor], bool]) -> str:
+def told(value: Tensor, truth: Tensor, variations: Iterable[Variation]) -> str:
     """A sentence with those that give `value`, up to three; empty if none does.
 
-    Of a whole number nothing is told: too much gives 3.
+    Of whole numbers nothing is told: too much gives 3.
     """
     if not value.isfinite().all() or (truth == truth.round()).all():
         return ""
-    made = [says for says, other in variations if same(value.double(), other.double())]
+    made = [says for says, other in variations if says and same(value.double(), other.double())]
     return f"Yours is what comes out {', or '.join(dict.fromkeys(made[:3]))}." if made else ""
