@@ -13,7 +13,7 @@ import torch
 
 from utils.checks import run_check
 from utils.checks.challenges import ask, turned_digits
-from utils.checks.engine import Wrong
+from utils.checks.verdicts import Wrong
 from utils.data import load
 from utils.series import load_series
 from utils.toys import spirals

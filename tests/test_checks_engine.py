@@ -21,7 +21,8 @@ import torch
 
 import utils.checks
 from utils.checks import CheckFailed, NotAttempted, UnknownExercise, check, engine, exercise_ids, run_check
-from utils.checks.engine import MIME, Guarded, Wrong
+from utils.checks.guard import Elsewhere, Guarded
+from utils.checks.verdicts import MIME, Wrong
 
 ROOT = Path(__file__).resolve().parents[1]
 ID = "gmm.e_step"
@@ -315,7 +316,7 @@ def test_an_import_does_not_count(quick, patient, clock, tmp_path, monkeypatch):
 
 
 def test_time_spent_elsewhere_counts(quick):
-    class Far(engine.Elsewhere):
+    class Far(Elsewhere):
         def guarded(self, call):
             return lambda *inputs: time.sleep(60)
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from tiny_course import CHAPTER, REGISTER, add_chapter, course, make
 
-from utils.checks.engine import MIME
+from utils.checks.verdicts import MIME
 from utils.course import CourseError
 from utils.course.notebooks import dumps, read
 from utils.course.register import Register

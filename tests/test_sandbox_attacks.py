@@ -185,8 +185,8 @@ FORGERIES = {
     ),
     "another engine and another link": (
         """
-        import utils.checks.engine as engine, utils.course.grading.remote as remote, utils.course.grading.rpc as rpc
-        engine.Guarded.__call__ = lambda self, *inputs: (inputs[0] + inputs[1]).softmax(0)
+        import utils.checks.guard as guard, utils.course.grading.remote as remote, utils.course.grading.rpc as rpc
+        guard.Guarded.__call__ = lambda self, *inputs: (inputs[0] + inputs[1]).softmax(0)
         rpc.Link._described = lambda *a: ["Exception", "Wrong", "", ["passed", "Well done.", ""]]
         remote._Student.begin = lambda *a: (_ for _ in ()).throw(ValueError())
         """,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from utils.checks import expect
-from utils.checks.engine import Wrong
 from utils.checks.expect import Mistake, close
 from utils.checks.symptoms import symptom
+from utils.checks.verdicts import Wrong
 
 
 def normal(*shape: int) -> Tensor:

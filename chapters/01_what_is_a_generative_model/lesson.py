@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# Most of machine learning answers one question: *which class is this?* A generative model answers another one first: *what are such things like?* This chapter shows what that buys, what it costs, and how the families of this course differ.
+# Most of machine learning asks: *which class is this?* A generative model first answers another question: *what are such things like?* This chapter shows what that buys, what it costs, and how the families of this course differ.
 
 # %% tags=["parameters"]
 seed = 1
@@ -48,7 +48,7 @@ generator = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## 1 · Two ways to look at the same data
 #
-# Here are points of two classes. Give them to two models. Both come from libraries and both are fitted in one line; how the second one works is the subject of this chapter.
+# Here are points of two classes, and two models, each fitted by a library in one line; how the second one works is the subject of this chapter.
 
 # %%
 from scipy.stats import binomtest
@@ -103,7 +103,7 @@ caption(
 # Write $x$ for what we observe (a point, an image) and $y$ for its class.
 #
 # - A **discriminative** model learns $p(y \mid x)$: given $x$, how likely is each class? It never says how likely $x$ itself is.
-# - A **generative** model learns the **joint** distribution $p(x, y)$: how likely is it to meet this $x$ *and* this $y$? It is a story in two steps. Nature first draws the class, then something of that class:
+# - A **generative** model learns the **joint** distribution $p(x, y)$: how likely is it to meet this $x$ *and* this $y$? Nature first draws the class, then something of that class:
 #
 # $$p(x, y) = p(y)\, p(x \mid y).$$
 #
@@ -113,7 +113,7 @@ caption(
 #
 # $$p(x) = \sum_y p(y)\, p(x \mid y), \qquad\qquad p(y \mid x) = \frac{p(y)\, p(x \mid y)}{p(x)}.$$
 #
-# The second one is **Bayes' rule**. It turns the story around: from "what does a class make?" to "which class made this?". The result $p(y \mid x)$ is called the **posterior**.
+# The second one is **Bayes' rule**. It turns the story around, from "what does a class make?" to "which class made this?". $p(y \mid x)$ is called the **posterior**.
 #
 # | question | discriminative, $p(y \mid x)$ | generative, $p(x, y)$ |
 # |---|---|---|
@@ -124,7 +124,7 @@ caption(
 # | The classes will be rarer tomorrow | no: $p(y)$ is baked in | yes: exchange the prior |
 # | Learn from examples without labels | no | yes: $p(x)$ needs none |
 #
-# The right column asks for more, so it needs more: a density of $x$ is far harder to get right than a border. The rest of this chapter measures that trade.
+# The right column needs more: a density of $x$ is far harder to get right than a border. The rest of this chapter measures that trade.
 
 # %% [markdown]
 # ## 3 · From scratch
@@ -133,7 +133,7 @@ caption(
 #
 # $$\log p(x, y = k) = \log \pi_k - \tfrac12 (x - \mu_k)^\top \Sigma_k^{-1} (x - \mu_k) - \tfrac12 \log \det \Sigma_k - \tfrac D2 \log 2\pi.$$
 #
-# Here $\pi_k$ is the prior of class $k$, and $D = 2$ is the number of coordinates. To fit it by maximum likelihood, count the classes, and take mean and covariance of each. No optimizer is needed. Everything is done with **logarithms**, because in many dimensions a density can be $10^{-400}$, which a computer rounds to zero.
+# Here $\pi_k$ is the prior of class $k$, and $D = 2$ is the number of coordinates. To fit it by maximum likelihood, count the classes, and take mean and covariance of each. Everything is done with **logarithms**, because in many dimensions a density can be $10^{-400}$, which a computer rounds to zero.
 
 
 # %%
@@ -213,9 +213,9 @@ caption(
 # %% [markdown]
 # ## 4 · Checks against known answers
 #
-# A picture that looks right proves little. Five facts must hold, and this notebook stops if one does not.
+# A picture proves little. Five facts must hold, or this notebook stops.
 #
-# **First: probabilities sum to one.** We add up $p(x, y)$ over both classes and over a fine grid that reaches far beyond the data.
+# **First: probabilities sum to one**, over both classes and a fine grid that reaches far beyond the data.
 
 # %%
 wide = torch.linspace(-12, 12, 400, dtype=torch.float64)
@@ -292,7 +292,7 @@ for name, before, after in zip(names, model, fit(drawn_x, drawn_y), strict=True)
 # %% [markdown]
 # ## 5 · The library: any density will do
 #
-# Nothing in Bayes' rule needs a Gaussian. The course's `GenerativeClassifier` takes **any** model that can `fit`, tell a `log_prob` and `sample`, makes one for each class, and adds the prior. It will work with every explicit density of this course. Here is all of its mathematics.
+# Nothing in Bayes' rule needs a Gaussian. The course's `GenerativeClassifier` takes **any** model that can `fit`, tell a `log_prob` and `sample`, makes one for each class, and adds the prior. Here is all of its mathematics.
 
 # %%
 import inspect
@@ -307,7 +307,7 @@ print(inspect.getsource(GenerativeClassifier.predict_log_proba))
 #
 # $$p(x \mid y) = \prod_{d=1}^{D} p(x_d \mid y).$$
 #
-# It assumes that within a class every pixel is drawn on its own, as if the others did not matter. That is plainly false for images, hence the name. We keep it because it is fast, it needs little data, and its posterior is again $\sigma(w^\top x + b)$: naive Bayes is the other half of the pair with logistic regression.
+# It assumes that within a class every pixel is drawn on its own, as if the others did not matter. That is plainly false for images, hence the name. But it is fast, needs little data, and its posterior is again $\sigma(w^\top x + b)$: naive Bayes, too, makes a pair with logistic regression.
 
 
 # %%
@@ -349,7 +349,7 @@ assert largest < 1e-6
 # %% [markdown]
 # ## 6 · A digit in ten lines
 #
-# To draw a digit, look at what such digits have in common (their mean, and which pixels go together: the covariance), and draw from a Gaussian that has the same. These are the ten lines.
+# To draw a digit, take what such digits have in common, their mean and which pixels go together (the covariance), and draw from a Gaussian that has the same.
 
 # %%
 drawn = []
@@ -379,20 +379,20 @@ caption(
 )
 
 # %% [markdown]
-# This is a generative model, and it is bad. It knows pairs of pixels and nothing beyond pairs; real strokes have ends, loops and sharp edges. From here to images that fool the eye is the way of this course: mixtures, Boltzmann machines, variational autoencoders, adversarial networks, flows, autoregressive models, diffusion.
+# This is a generative model, and it is bad. It knows nothing beyond pairs of pixels; real strokes have ends, loops and sharp edges. From here to images that fool the eye is the way of this course: mixtures, Boltzmann machines, variational autoencoders, adversarial networks, flows, autoregressive models, diffusion.
 #
 # To *name* a digit one can get away with far less. The next section shows how far.
 
 # %% [markdown]
 # ## 7 · Who needs more labels?
 #
-# Labels are expensive. In a paper that is still worth reading, Ng and Jordan (2001) compared naive Bayes with logistic regression, the pair from above, as the number of labeled examples grows. Their finding: the generative one reaches its best error **sooner**, but the discriminative one ends **lower**. So the curves cross. Does it hold on our digits?
+# Labels are expensive. Ng and Jordan (2001) compared naive Bayes with logistic regression as the number of labeled examples grows. Their finding: the generative one reaches its best error **sooner**, but the discriminative one ends **lower**. So the curves cross. Does it hold on our digits?
 #
 # We set it up with care.
 # - All models see the same labeled images, equally many of each digit, and are judged on the same test set.
 # - Each draw of labeled images is another one; a curve is the mean over the draws, and its bar is the standard error of that mean.
 # - **Plain** logistic regression maximizes the likelihood and nothing else. With few labels there is no maximum: the weights grow for ever, and the optimizer stops at its tolerance.
-# - **Regularized** logistic regression keeps the weights small, which is what anyone would use in practice. Its strength `C` is chosen once, and so are the smoothing `alpha` of naive Bayes and the ridge of the Gaussians: fitted to some training images, judged on other *training* images. The test set plays no part.
+# - **Regularized** logistic regression, which anyone would use in practice, keeps the weights small. Its strength `C` is chosen once, and so are the smoothing `alpha` of naive Bayes and the ridge of the Gaussians, all on *training* images.
 # - Two simple baselines: always the same class (90 % wrong, not drawn), and the nearest class mean.
 
 
@@ -466,7 +466,7 @@ def contest(makers, x, y, x_test, y_test, draws: dict) -> tuple[dict, dict]:
 
 
 # %% [markdown]
-# First the small digits, twice: as they are, and with their **correlations destroyed**. For that we shuffle each pixel among the images of the same class. Every pixel keeps its share of black in every class, but pixels no longer know of each other: now the assumption of naive Bayes is true.
+# First the small digits, twice: as they are, and with their **correlations destroyed**, each pixel shuffled among the images of the same class. Every pixel keeps its share of black in every class, but pixels no longer know of each other: now the assumption of naive Bayes is true.
 
 
 # %%
@@ -494,7 +494,7 @@ makers.pop("Gaussians")
 on_destroyed, _ = contest(makers, *destroyed, *destroyed_test, draws)
 
 # %% [markdown]
-# Then MNIST, up to ten thousand labels. To be quick, the curves are judged on a fixed random quarter of the test images, and the slow fits get few draws: one with ten thousand labels, where one draw is much like another. (Random, because the first images of MNIST's test set are easier than the last ones: a slice from its beginning would flatter everybody.)
+# Then MNIST, up to ten thousand labels. To be quick, the curves are judged on a fixed random quarter of the test images (the first ones of MNIST are easier than the last), and the slow fits get few draws: one with ten thousand labels, where one draw is much like another.
 
 # %%
 labels, test_labels = binary.y_train, binary.y_test
@@ -603,18 +603,18 @@ assert gaussian_error < last < mean_error(on_mnist, "naive Bayes", image_labels)
 # %% [markdown]
 # Read the three pictures together.
 #
-# - **Digits**: the crossing is there. With few labels naive Bayes is ahead of *plain* logistic regression; with many it is behind. But look at the regularized one: it keeps up from the start. The famous advantage with few labels is largely the advantage of a sensible prior, and a penalty on the weights is one, too.
-# - **Correlations destroyed**: here the assumption of naive Bayes is simply true. It uses that knowledge, and with a hundred labels or more nobody passes it.
+# - **Digits**: the crossing is there. With few labels naive Bayes is ahead of *plain* logistic regression; with many it is behind. But the regularized one keeps up from the start. The famous advantage with few labels is largely that of a sensible prior, and a penalty on the weights is one, too.
+# - **Correlations destroyed**: here the assumption of naive Bayes is true, and with a hundred labels or more nobody passes it.
 # - **MNIST**: the pixels are strongly dependent, and the assumption is badly wrong. The crossing of the paper is not there: both logistic regressions are ahead with ten labels already. In between naive Bayes keeps up, also because the penalty of the regularized one was chosen for 2,500 labels. With thousands of labels naive Bayes stops to learn: more of them only make it surer of a wrong story. It ends not far below the nearest mean.
 # - **Ten labels** are one image a class, and there naive Bayes *is* the nearest mean: their two errors in the table agree but for the rounding of ties. From one binary image, smoothing makes each pixel's probability either $\frac{1 + \alpha}{1 + 2\alpha}$ or $\frac{\alpha}{1 + 2\alpha}$. So $\log p(x \mid y)$ is a constant minus $\log \frac{1 + \alpha}{\alpha}$ for each pixel in which $x$ differs from that image, and the number of differing pixels is the squared distance.
-# - The **Gaussians** are generative as well, and they know about pairs of pixels. With enough labels they win here. So "generative or discriminative" was never the whole question. What decides is how well the assumptions fit the data, and how many labels there are. (A fair word for the other side: the Gaussians' border is curved and logistic regression's is straight.)
+# - The **Gaussians** are generative as well, and they know about pairs of pixels. With enough labels they win here. So what decides is how well the assumptions fit the data, and how many labels there are. (To be fair: the Gaussians' border is curved and logistic regression's is straight.)
 
 # %% [markdown]
 # ## 8 · What only p(x, y) can do
 #
 # ### Features that are missing
 #
-# Hide pixels at random, more and more of them, in the *test* images only. The generative model knows what to do with a pixel that it does not see: sum over all that it might have been. For independent pixels that means to leave its factor out; for a Gaussian it means to use the Gaussian of the visible pixels. Nothing is fitted again: in the library a missing value is simply NaN.
+# Hide pixels at random, more and more of them, in the *test* images only. The generative model sums over all that an unseen pixel might have been: independent pixels leave its factor out, a Gaussian becomes that of the visible pixels. Nothing is fitted again: in the library a missing value is simply NaN.
 #
 # Logistic regression has one weight for each pixel and must put *something* there: white, or the pixel's mean over the training set.
 
@@ -682,7 +682,7 @@ caption(
 )
 
 # %% [markdown]
-# One could train a discriminative model on images with holes, if one knew beforehand which holes will come. The joint distribution needs no such warning: every question is in it already.
+# One could train a discriminative model on images with holes, if one knew which holes will come. The joint distribution holds every question already.
 
 # %% [markdown]
 # ### Inputs that belong to no class
@@ -692,7 +692,7 @@ caption(
 # - the **confidence** $\max_y p(y \mid x)$ is low,
 # - the **density** $p(x) = \sum_y p(x, y)$ is low. Only a generative model has it.
 #
-# The score is the **AUROC**, the chance that a strange input ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect, and below 0.5 the detector is fooled. A simple rival joins in, the distance to the mean digit. The normal inputs are the test digits, in gray. Two of the seven kinds of strange input are real digits, treated badly: turned by half a turn (the order of their pixels reversed), and made pale.
+# The score is the **AUROC**, the chance that a strange input ranks as stranger than a normal one: 0.5 is guessing, 1 is perfect, and below 0.5 the detector is fooled. A simple rival is the distance to the mean digit. The normal inputs are the test digits, in gray. Two of the seven kinds of strange input are real digits, turned by half a turn (the order of their pixels reversed) or made pale.
 
 # %%
 from sklearn.datasets import load_sample_image
@@ -768,11 +768,11 @@ caption(
 )
 
 # %% [markdown]
-# Confidence answers "which class, if it must be one?". For something far from all classes, that can still be clear-cut. The density answers "is it like anything I have seen?", and on five of the seven kinds it does better.
+# Confidence answers "which class, if it must be one?", which can be clear-cut far from all classes. The density answers "is it like anything I have seen?", and on five of the seven kinds it does better.
 #
-# It does not win everywhere. All seven kinds lower the **confidence** of logistic regression, too: every blue square lies far to the right of guessing, and in the two last rows it lies right of the red diamond. A pale digit offers less evidence for every class, and the mean of all digits favors none, so a classifier is unsure of both. That is just what confidence measures, and it needs no density.
+# It does not win everywhere. All seven kinds lower the **confidence** of logistic regression, too: every blue square lies far to the right of guessing, and in the two last rows it lies right of the red diamond. A pale digit offers less evidence for every class, and the mean of all digits favors none, so a classifier is unsure of both. That is just what confidence measures.
 #
-# And the density is no lie detector. **The mean digit** is no digit anyone wrote, yet it lies in the middle of everything, and p(x) finds it more normal than most real digits. The density is high *near* typical things; it does not know what makes them typical. The next cell shows how far this goes: naive Bayes and a sheet of white paper.
+# And the density is no lie detector. **The mean digit** is no digit anyone wrote, yet it lies in the middle of everything, and p(x) finds it more normal than most real digits. The density is high *near* typical things; it does not know what makes them typical. Here are naive Bayes and a sheet of white paper.
 
 # %%
 blank = torch.zeros(1, 784)
@@ -781,12 +781,12 @@ record("digits_less_likely_than_blank", less_likely, kind="score")
 assert less_likely > 0.8
 
 # %% [markdown]
-# An empty image is more probable under naive Bayes than most real test digits. Most pixels of a digit are white, and the model never learnt that *some* ink must be there. Deep generative models have the same weakness in finer clothes; chapter 10 measures it.
+# An empty image is more probable under naive Bayes than most real test digits. Most pixels of a digit are white, and the model never learned that *some* ink must be there. Deep generative models have the same weakness; chapter 10 measures it.
 
 # %% [markdown]
 # ## 9 · Not every generator is a density
 #
-# So far a model could tell $p(x)$. Not all can, and this divides the whole field.
+# Not all models can tell $p(x)$, and this divides the whole field.
 #
 # - **Explicit and exact**: $p(x)$ is a formula you can evaluate. Everything in this chapter so far.
 # - **A bound**: $p(x)$ is an integral nobody can do, but something below it can be computed and raised.
@@ -852,7 +852,7 @@ caption(
 #
 # ### Where neural networks stand
 #
-# People say "a CNN" or "a transformer" where they mean a model. A network is a **part**: a flexible function with parameters. It has no likelihood of its own and draws nothing. The model is the story around it: which distribution does the network's output describe, and how is it fitted? The same convolutional network can be a classifier, the encoder of a variational autoencoder, the generator or the discriminator of an adversarial network, the step of a flow, the denoiser of a diffusion model. This course sorts by stories, not by networks.
+# A "CNN" or a "transformer" is a **part** of a model: a flexible function with parameters. It has no likelihood of its own and draws nothing. The model is the story around it: which distribution does the network's output describe, and how is it fitted? The same convolutional network can be a classifier, the encoder of a variational autoencoder, the generator or the discriminator of an adversarial network, the step of a flow, the denoiser of a diffusion model. This course sorts by stories, not by networks.
 
 # %% [markdown]
 # ## 10 · A map of the course
@@ -897,12 +897,12 @@ caption(
 )
 
 # %% [markdown]
-# No family has everything. Exact densities cost freedom in the architecture; free architectures cost the density; the sharpest images cost many steps. Each chapter ends with what its family is good and bad at.
+# No family has everything. Exact densities cost freedom in the architecture; free architectures cost the density; the sharpest images cost many steps.
 
 # %% [markdown]
 # ## 11 · Where it fails: one witness heard ten times
 #
-# Naive Bayes multiplies the evidence of its features as if they were **independent witnesses**. Ten thermometers on one wall are not ten witnesses; they are one witness, heard ten times.
+# Naive Bayes multiplies the evidence of its features as if they were **independent witnesses**. Ten thermometers on one wall are one witness, heard ten times.
 #
 # The experiment: in a cold room ($y = 0$) the temperature is normal around −1, in a warm one ($y = 1$) around +1, each with standard deviation 1.5. Each thermometer shows the temperature plus a little noise. With one thermometer the posterior is right. Copy the thermometer, and watch the **confidence** $\max_y p(y \mid x)$, averaged over test rooms, leave the share of right answers. The switch is the number of copies; the cure is to model the correlation, with a full covariance.
 
@@ -985,17 +985,17 @@ caption(
 )
 
 # %% [markdown]
-# The *answers* of naive Bayes hardly suffer: all copies vote alike. Its *probabilities* do. Neighboring pixels are copies of each other, too, and on the right naive Bayes says "certain" where it is often wrong. Never take such probabilities at face value, and never multiply them into a decision, unless you know that the features are independent given the class. More elaborate models are cures of the same kind: they say which features depend on each other, and how.
+# The *answers* of naive Bayes hardly suffer: all copies vote alike. Its *probabilities* do. Neighboring pixels are copies of each other, too, and on the right naive Bayes says "certain" where it is often wrong. Never take such probabilities at face value, unless you know that the features are independent given the class. More elaborate models are cures of the same kind: they say which features depend on each other, and how.
 #
-# The discriminative rivals have a fault as well. *Plain* logistic regression grows its weights as long as the training images become more certain by it, and is too sure of new ones. The *regularized* one errs in the other direction: it is right more often than it says. Its penalty was chosen for the lowest *error*, and the error asks only which class comes first. The penalty holds the weights small, so the log-odds are small, and the confidence is too low. So a model's probabilities have to be checked on held-out data whatever its kind. A simple remedy multiplies all log-odds by one number that is fitted there; it is called temperature scaling.
+# The discriminative rivals have a fault as well. *Plain* logistic regression grows its weights as long as the training images become more certain by it, and is too sure of new ones. The *regularized* one errs in the other direction: it is right more often than it says. Its penalty was chosen for the lowest *error*, which asks only which class comes first. The penalty holds the weights small, so the log-odds are small, and the confidence is too low. So check a model's probabilities on held-out data whatever its kind. A simple remedy, temperature scaling, multiplies all log-odds by one number that is fitted there.
 
 # %% [markdown]
 # ## 12 · How this course works
 #
-# - **Lessons**, like this one, run from top to bottom. Where the text claims something, a cell asserts it; if the claim were wrong, the notebook would stop there. Change the `parameters` cell and run it again.
-# - **Results.** A line such as `error_generative_10 = …` above was recorded by the run that you look at. No measured number is typed into a text. Such a line says what kind of number it is: *exact* was computed without sampling, of a *bound* the truth lies on one side, an *estimate* has an interval, a *score* measures quality on this data.
+# - **Lessons** run from top to bottom. Where the text claims something, a cell asserts it; if the claim were wrong, the notebook would stop there. Change the `parameters` cell and run it again.
+# - **Results.** A line such as `error_generative_10 = …` above was recorded by the run that you look at; no measured number is typed into a text. It says what kind of number it is: *exact* was computed without sampling, of a *bound* the truth lies on one side, an *estimate* has an interval, a *score* measures quality on this data.
 # - **Exercises.** In a terminal, `course start 01` copies this lesson and its exercises into `work/`, where they are yours. You write the core of each model. *Core* exercises build it, *extend* exercises change it, a *challenge* asks you to reach a number.
-# - **Checks.** After each exercise stands one line, such as `check("generative.posterior", posterior)`. It tries your function on data with a known answer and tells you at once: passed, not attempted, or what is wrong, in a sentence and with a hint. It knows closed forms and brute force, so your solution may look quite different from ours.
+# - **Checks.** After each exercise stands one line, such as `check("generative.posterior", posterior)`. It tries your function on data with a known answer and tells you: passed, not attempted, or what is wrong, in a sentence and with a hint. It knows closed forms and brute force, so your solution may look quite different from ours.
 
 # %% [markdown]
 # ## 13 · Remember
@@ -1006,7 +1006,7 @@ caption(
 # 4. A density can be fooled, naive probabilities are overconfident, and a penalty makes them underconfident: judge probabilities, too, on data with known answers.
 # 5. Explicit, bounded, unnormalized, implicit: ask of every model whether $p(x)$ can be evaluated. A network is a part, never the model.
 #
-# **Exercises**: `course start 01`, then open `work/01_what_is_a_generative_model/exercises.ipynb`. You write naive Bayes, Bayes' rule and a sampler yourself, derive logistic regression, and are told at once what is wrong.
+# **Exercises**: `course start 01`, then open `work/01_what_is_a_generative_model/exercises.ipynb`. You write naive Bayes, Bayes' rule and a sampler, and derive logistic regression.
 #
 # **Further reading**
 # - A. Y. Ng, M. I. Jordan: *On discriminative vs. generative classifiers: a comparison of logistic regression and naive Bayes*, NIPS 2001.

@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# Every model of this course is a probability distribution: over points, images, texts or molecules. They differ in how they are built. What one can *do* with a distribution is always the same: ask how likely something is, draw from it, fit it, compare it. This chapter does these things where the truth is known to the last digit.
+# Every model of this course is a probability distribution: over points, images, texts or molecules. What one can *do* with a distribution is always the same: ask how likely something is, draw from it, fit it, compare it. This chapter does so where the truth is known to the last digit.
 
 # %% tags=["parameters"]
 seed = 2
@@ -50,7 +50,7 @@ generator = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## 1 · One idea, four pictures
 #
-# A distribution says where the probability is. All of it together is 1. It can lie in lumps on separate values, or be smeared over a line or a plane. The black marks are draws from the same distribution: they fall where the probability is.
+# A distribution says where the probability, 1 in all, is: in lumps on separate values, or smeared over a line or a plane. The black marks are draws from the same distribution: they fall where the probability is.
 
 # %%
 coin = torch.tensor(0.3)
@@ -115,7 +115,7 @@ caption(
 #
 # ### What a density is not
 #
-# A density is not a probability. It may be greater than 1, and it has a **unit**: probability *per meter*, per second, per gray level. Only an area under it is a probability. Below is the height of grown-ups in a made-up town, once in meters, once in centimeters. The hatched area, the chance to be between 1.65 m and 1.75 m tall, is the same. The height of the curve is not.
+# A density is not a probability. It may be greater than 1, and it has a **unit**: probability *per meter*, per second, per gray level. Only an area under it is a probability. Below are heights of grown-ups in a made-up town, in meters and in centimeters. The hatched area, the chance to be between 1.65 m and 1.75 m tall, is the same. The height of the curve is not.
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.7))
@@ -138,7 +138,7 @@ caption(
 # %% [markdown]
 # ## 3 · From scratch: five log-probabilities
 #
-# The table above, line by line. The multivariate normal uses a **Cholesky factor**: a lower triangular matrix $L$ with $L L^\top = \Sigma$. It plays the part that σ plays in one dimension: dividing by σ becomes solving with $L$, and $\log \sigma$ becomes the sum of the logarithms on the diagonal of $L$.
+# The table above, line by line. The multivariate normal uses a **Cholesky factor**: a lower triangular matrix $L$ with $L L^\top = \Sigma$. Dividing by σ becomes solving with $L$, and $\log \sigma$ becomes the sum of the logarithms on the diagonal of $L$.
 
 
 # %%
@@ -321,11 +321,11 @@ caption(
 # %% [markdown]
 # ### Checks against known answers for draws
 #
-# Draws are random, so no single one can be wrong. A **test** asks: if the sampler were right, how rare would a deviation as large as this be? That share is the **p-value**. The Kolmogorov–Smirnov test looks at the largest gap between the share of draws below $x$ and the true CDF. The chi-square test compares counts with expected counts. We demand a p-value above one in a million, so a right sampler practically never fails, whatever the seed.
+# Draws are random, so no single one can be wrong. A **test** asks: if the sampler were right, how rare would a deviation as large as this be? That share is the **p-value**. The Kolmogorov–Smirnov test takes the largest gap between the share of draws below $x$ and the true CDF, the chi-square test compares counts with expected counts. We demand a p-value above one in a million, so a right sampler practically never fails, whatever the seed.
 #
 # Box and Muller's two numbers must also be **independent**. Their squared radius $z_1^2 + z_2^2$ then has the chi-square distribution with two degrees of freedom. But that alone proves little: it says nothing about the *angle*. Independent standard normals look the same from every side, so the angle must be uniform. We test both.
 #
-# Would a wrong sampler be caught? A test that lets all pass is worth nothing. So three **wrong** samplers take the same tests: Box–Muller with a forgotten 2, Cholesky with the factor transposed, and Box–Muller whose two numbers always get the *same sign*. Each number of that last pair is perfectly normal and the radius is right, yet their correlation is $2/\pi$. Only the angle gives them away.
+# Would a wrong sampler be caught? Three **wrong** samplers take the same tests: Box–Muller with a forgotten 2, Cholesky with the factor transposed, and Box–Muller whose two numbers always get the *same sign*. Each number of that last pair is perfectly normal and the radius is right, yet their correlation is $2/\pi$. Only the angle gives them away.
 
 # %%
 
@@ -433,7 +433,7 @@ caption(
 # - normal: $\hat\mu$ is the mean, $\hat\sigma^2$ the mean squared distance to it (divided by $N$, not $N - 1$).
 # - multivariate normal: the mean vector and the covariance matrix of the data.
 #
-# Most models of this course have no formula. They are fitted by **gradient ascent**: compute the derivative, take a small step uphill, repeat. Here both ways are open, so we can check one with the other. Constraints are handled by a change of parameters: σ must be positive, so we climb in $\log \sigma$; probabilities must sum to one, so we climb in the numbers $a_k$ of a softmax, $\pi_k = e^{a_k} / \sum_j e^{a_j}$.
+# Most models of this course have no formula. They are fitted by **gradient ascent**: compute the derivative, take a small step uphill, repeat. Here one way checks the other. Constraints are handled by a change of parameters: σ must be positive, so we climb in $\log \sigma$; probabilities must sum to one, so we climb in the numbers $a_k$ of a softmax, $\pi_k = e^{a_k} / \sum_j e^{a_j}$.
 #
 # The data: how much **ink** a handwritten digit takes (the sum of its gray values, in hundreds of full pixels) and which digit it is, for the 60,000 training images of MNIST.
 
@@ -495,7 +495,7 @@ print(
 assert max(g.abs().max() for g in gradients) < 1e-9
 
 # %% [markdown]
-# What does the hill look like? Left: the log-likelihood of the ink over its two parameters, with the path of the climb. Right: a cut through it along μ, for few and for many images. More data make the top sharper: its width shrinks like $1/\sqrt N$. That width says how exactly the data determine μ.
+# Left: the log-likelihood of the ink over its two parameters, with the path of the climb. Right: a cut through it along μ, for few and for many images. More data make the top sharper: its width, which says how exactly the data determine μ, shrinks like $1/\sqrt N$.
 
 # %%
 mus, log_sigmas = torch.linspace(-0.1, 2, 421), torch.linspace(-1.6, 0.4, 80)
@@ -689,7 +689,7 @@ assert torch.isclose(extra, kl_bits)  # cross-entropy − entropy = KL
 #
 # ### The bits of handwritten digits
 #
-# Now real data: the 10,000 test digits of MNIST, each of the 784 pixels made black or white at random, black with the probability that is its gray value (the course's fixed binary test set). How many bits does one image need? Four models, fitted to the 60,000 *training* images:
+# How many bits does an image need? Now real data: the 10,000 test digits of MNIST, each of the 784 pixels black with the probability that is its gray value (the course's fixed binary test set). Four models, fitted to the 60,000 *training* images:
 #
 # 1. **A fair coin** for each pixel: one bit a pixel.
 # 2. **Independent pixels**: a Bernoulli for each place, fitted by counting.
@@ -1121,9 +1121,9 @@ caption(
 # %% [markdown]
 # ## 9 · Expectations by drawing, and their error bars
 #
-# Most expectations of this course have no formula. **Monte Carlo** replaces $\mathbb E_p[f(x)]$ by the mean over $n$ draws. How wrong is it? The mean of $n$ independent values with standard deviation $s$ has the standard deviation $s / \sqrt n$, its **standard error**, and for large $n$ it is nearly normal. So "mean ± 1.96 standard errors" should hold the truth 95 times in 100.
+# **Monte Carlo** replaces $\mathbb E_p[f(x)]$ by the mean over $n$ draws. How wrong is it? The mean of $n$ independent values with standard deviation $s$ has the standard deviation $s / \sqrt n$, its **standard error**, and for large $n$ it is nearly normal. So "mean ± 1.96 standard errors" should hold the truth 95 times in 100.
 #
-# That is a claim, so we test it. The truth: $\mathbb E[\cos z] = e^{-1/2}$ for a normal $z$. For each $n$ we repeat the whole experiment many times, measure the true error, and count how often the interval was right.
+# We test it on $\mathbb E[\cos z] = e^{-1/2}$ for a normal $z$. For each $n$ we repeat the whole experiment many times, measure the true error, and count how often the interval was right.
 
 
 # %%
@@ -1311,7 +1311,7 @@ caption(
 #
 # ### Products that vanish
 #
-# The probability of one binary digit is a product of 784 numbers. In single precision the smallest positive number is about $10^{-45}$, in double precision about $10^{-323}$. Below that there is only 0, and its logarithm is $-\infty$. The cure: never multiply probabilities; **add logarithms**. And where probabilities must be *added*, as in a mixture, use `logsumexp`.
+# The probability of one binary digit is a product of 784 numbers. Below about $10^{-45}$ in single precision, and $10^{-323}$ in double, there is only 0, and its logarithm is $-\infty$. The cure: never multiply probabilities; **add logarithms**. And where probabilities must be *added*, as in a mixture, use `logsumexp`.
 
 # %%
 chance = torch.where(black_test > 0, independent, 1 - independent).flatten(1)  # (B, 784)
@@ -1329,7 +1329,7 @@ assert vanished > 0.9 and vanished_double > 0.9 and torch.isfinite(in_logs).all(
 # %% [markdown]
 # ### What was never seen is impossible
 #
-# Maximum likelihood by counting gives probability 0 to whatever did not occur. One such pixel, and the whole test image is impossible: it costs infinitely many bits. The cure is **smoothing**: pretend that each value was seen α times before the data came. We fit the independent pixels to 200 images only.
+# Maximum likelihood by counting gives probability 0 to whatever did not occur. One such pixel, and the whole test image is impossible: it costs infinitely many bits. The cure is **smoothing**: pretend that each value was seen α times before the data came. We fit independent pixels to 200 images.
 
 # %%
 few_images = black[:200].double().mean(0)  # α = 0: pure counting
@@ -1399,7 +1399,7 @@ caption(
 # %% [markdown]
 # ### An error bar that lies
 #
-# An error bar is itself computed from the draws. If the mean is dominated by rare, huge values, most runs see none of them: their mean is too small, *and so is their standard error*. Take $\mathbb E[e^{3z}]$ for a normal $z$. The truth is $e^{9/2}$, and almost all of it comes from around $z = 3$, where a normal rarely goes.
+# An error bar is itself computed from the draws. If the mean is dominated by rare, huge values, most runs see none of them: their mean is too small, *and so is their standard error*. Take $\mathbb E[e^{3z}]$ for a normal $z$. The truth is $e^{9/2}$, almost all of it from around $z = 3$, where a normal rarely goes.
 #
 # The cure is **importance sampling**: draw where it matters, from $q = \mathcal N(3, 1.5^2)$, and weigh each draw with $p(z)/q(z)$. The expectation is the same, the variance is not.
 

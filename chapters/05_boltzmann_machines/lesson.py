@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# So far every model was a recipe: draw this, then that. A Boltzmann machine has no recipe. It has an **energy**, a number for every state of the world, and one rule: low energy is likely. That makes it easy to say what belongs together, and hard to say how likely anything is. This chapter pays that price with open eyes: wherever possible we enumerate the truth and judge each shortcut against it.
+# So far every model was a recipe: draw this, then that. A Boltzmann machine has an **energy**, a number for every state of the world, and one rule: low energy is likely. That makes it easy to say what belongs together, and hard to say how likely anything is. Wherever possible we enumerate the truth and judge each shortcut against it.
 
 # %% tags=["parameters"]
 seed = 5
@@ -64,7 +64,7 @@ def rand(*shape: int) -> Tensor:
 #
 # $$E(s) = -\sum_{i \sim j} s_i s_j, \qquad p(s) = \frac{e^{-E(s)/T}}{Z}, \qquad Z = \sum_{s} e^{-E(s)/T}.$$
 #
-# $T$ is the temperature: at a high one, energy hardly matters. $Z$, the **partition function**, makes the probabilities sum to one. For a grid of 64 × 64 it is a sum over $2^{4096}$ states. Nobody will ever add it up.
+# $T$ is the temperature: at a high one, energy hardly matters. $Z$, the **partition function**, makes the probabilities sum to one. For a grid of 64 × 64 it is a sum over $2^{4096}$ states, which nobody will ever add up.
 #
 # And yet we can sample, because $Z$ cancels in every **conditional** probability. Given its neighbors, one spin has only two states, and
 #
@@ -120,7 +120,7 @@ caption(
 )
 
 # %% [markdown]
-# The gray curve is a rare gift: for an infinite grid the mean spin is known exactly (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
+# For an infinite grid the mean spin is known exactly, the gray curve (Onsager; proved by Yang in 1952). Our sampler must lie on it where the grid is large enough to pass for infinite, and a 4 × 4 grid must agree with the sum over all its 65,536 states.
 
 # %%
 onsager = (1 - torch.sinh(2 / temperatures[:3]) ** -4) ** (1 / 8)
@@ -155,15 +155,15 @@ assert (sampled.mean() - exact).abs() < 5 * error
 # %% [markdown]
 # ## 2 · Memory: a Hopfield network
 #
-# Now let every pair of units have a **weight** of its own, $w_{ij} = w_{ji}$, and choose the weights so that states we care about have low energy:
+# Now let every pair of units have its own **weight**, $w_{ij} = w_{ji}$, chosen so that states we care about have low energy:
 #
 # $$E(s) = -\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j, \qquad w_{ij} = \frac1N \sum_{p} x_i^{(p)} x_j^{(p)}.$$
 #
-# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. The **diagonal is left out**, $w_{ii} = 0$. A unit's weight to itself would add $-\tfrac12 w_{ii} s_i^2 = -\tfrac12 w_{ii}$ to the energy, the same for every state, so it stores nothing. But in the rule below it would do harm: each unit would also listen to itself, and stay as it is even where that raises the energy.
+# This is **Hebb's rule**: units that are equal in the patterns $x^{(p)}$ get a positive weight. The **diagonal is left out**, $w_{ii} = 0$. A unit's weight to itself would add $-\tfrac12 w_{ii} s_i^2 = -\tfrac12 w_{ii}$ to the energy, the same for every state, so it stores nothing. But it would do harm in the rule below: each unit would also listen to itself, and stay as it is even where that raises the energy.
 #
-#  To recall, start anywhere and let each unit in turn point where its neighbors push it, $s_i \leftarrow \mathrm{sign} \sum_{j \ne i} w_{ij} s_j$. The terms of the energy with $s_i$ are $-s_i \sum_{j \ne i} w_{ij} s_j$, so no step raises the energy, so the state rolls downhill until it rests. If all is well it rests in a stored pattern: a memory that is found by a piece of itself (Hopfield, 1982).
+#  To recall, start anywhere and let each unit in turn point where its neighbors push it, $s_i \leftarrow \mathrm{sign} \sum_{j \ne i} w_{ij} s_j$. The terms of the energy with $s_i$ are $-s_i \sum_{j \ne i} w_{ij} s_j$, so no step raises it, and the state rolls downhill until it rests: if all is well in a stored pattern, a memory found by a piece of itself (Hopfield, 1982).
 #
-# Hebb's rule has two enemies: patterns that are many, and patterns that are alike. Against the second there is a cure. Choose $W$ as the **projection** onto the space of the patterns, $W = X^{+} X$ ($X^{+}$: the pseudo-inverse); then $W x = x$ for each stored $x$, however much they resemble one another. Here, too, the diagonal is set to zero afterwards. A stored pattern stays at rest: unit $i$ then gets the push $(1 - w_{ii})\, x_i$ in place of $x_i$, and $w_{ii} < 1$ on the diagonal of a projection, unless the unit alone could be stored as a pattern.
+# Hebb's rule has two enemies: patterns that are many, and patterns that are alike. Against the second, choose $W$ as the **projection** onto the space of the patterns, $W = X^{+} X$ ($X^{+}$: the pseudo-inverse); then $W x = x$ for each stored $x$, however much they resemble one another. The diagonal is set to zero here, too, and a stored pattern still stays at rest: unit $i$ then gets the push $(1 - w_{ii})\, x_i$ in place of $x_i$, and $w_{ii} < 1$ on the diagonal of a projection, unless the unit alone could be stored as a pattern.
 
 
 # %%
@@ -268,9 +268,9 @@ caption(
 #
 # $$\frac{\partial}{\partial w_{ij}} \big\langle \log p(v) \big\rangle_{\text{data}} = \langle v_i v_j \rangle_{\text{data}} - \langle v_i v_j \rangle_{\text{model}}.$$
 #
-# The **learning rule** in words: raise the weight between units that are on together in the data more often than in the model's own samples. (Such samples are often called the machine's *dreams*, or fantasies; so does our code.) When dreams and data agree, learning ends.
+# The **learning rule** in words: raise the weight between units that are on together in the data more often than in the model's own samples, often called *dreams* or fantasies. When dreams and data agree, learning ends.
 #
-# We test it where everything can be counted: ten units, 1,024 states. A teacher, a machine with weights drawn at random, draws 5,000 rows; a pupil learns from them.
+# We test it on ten units, whose 1,024 states can be counted. A teacher, a machine with random weights, draws 5,000 rows; a pupil learns from them.
 
 # %%
 states = all_states(10)  # (1024, 10)
@@ -308,7 +308,7 @@ print("the learning rule equals autograd's gradient of the exact log-likelihood"
 
 
 # %% [markdown]
-# Twice the same lesson for the pupil. Once the model's moments come from enumeration. Once they come from **Gibbs sampling**, as they must in a machine of any size: 500 chains, ten sweeps before each step, one unit at a time, because here every unit hangs on every other.
+# The pupil learns twice: once the model's moments come from enumeration, once from **Gibbs sampling**, as they must in a machine of any size: 500 chains, ten sweeps before each step, one unit at a time, because every unit hangs on every other.
 
 
 # %%
@@ -368,18 +368,18 @@ caption(
 )
 
 # %% [markdown]
-# It works, and it is slow. Enumeration doubles with every unit: for the 784 pixels of a digit there are $2^{784}$ states. Gibbs sampling redraws **one unit at a time**, and before every single step of learning it should run until it has forgotten where it began. That is why Boltzmann machines stayed small.
+# It works, and it is slow. Enumeration doubles with every unit: the 784 pixels of a digit have $2^{784}$ states. Gibbs sampling, **one unit at a time**, should forget its start before every step of learning. That is why Boltzmann machines stayed small.
 
 # %% [markdown]
 # ## 4 · The restricted Boltzmann machine
 #
-# The machine of section 3 has a second limit: it knows **pairs** only. Its learning rule looks at $\langle v_i \rangle$ and $\langle v_i v_j \rangle$, so two data sets that agree in these are one and the same to it. Take three bits of which an even number is on. Each bit is on half of the time and each pair a quarter of the time, exactly as for three fair coins. A machine with pairs alone therefore learns three fair coins, whatever it does. What it needs is a unit that *nobody observes* and that all three bits are tied to: a **hidden unit**. Summed out, it leaves a term in the energy that depends on all three bits at once. At the end of this section we let such a machine learn them.
+# The machine of section 3 has a second limit: it knows **pairs** only. Its learning rule looks at $\langle v_i \rangle$ and $\langle v_i v_j \rangle$, so two data sets that agree in these are the same to it. Take three bits of which an even number is on. Each bit is on half of the time and each pair a quarter of the time, exactly as for three fair coins, so a machine with pairs alone learns three fair coins. It needs a unit that *nobody observes* and that all three bits are tied to: a **hidden unit**. Summed out, it leaves a term in the energy that depends on all three bits at once.
 #
-# Hidden units make the sums longer, and the way out is to forbid edges. Split the units into **visible** ones $v$ (the data) and **hidden** ones $h$ (features nobody gave us), and allow weights only *between* the two layers:
+# Hidden units make the sums longer, so forbid edges. Split the units into **visible** ones $v$ (the data) and **hidden** ones $h$ (features nobody gave us), with weights only *between* the two layers:
 #
 # $$E(v, h) = -b^\top v - c^\top h - v^\top W h.$$
 #
-# Given $v$, the hidden units no longer see one another, so they are independent, and the other way round. A whole layer is drawn **at once**:
+# Given $v$, the hidden units are independent, and the other way round. A whole layer is drawn **at once**:
 #
 # $$p(h_j = 1 \mid v) = \sigma(c_j + v^\top W_{\cdot j}), \qquad p(v_i = 1 \mid h) = \sigma(b_i + W_{i \cdot}\, h).$$
 #
@@ -399,11 +399,11 @@ caption(
 #
 # $$\frac{\partial \log Z}{\partial W_{ij}} = \frac1Z \sum_v e^{-F(v)} \Big( {-\frac{\partial F(v)}{\partial W_{ij}}} \Big) = \sum_v p(v)\, v_i\, p(h_j = 1 \mid v).$$
 #
-# Averaged over the data, the gradient is a difference of two averages of one and the same thing:
+# Averaged over the data, the gradient is a difference of two averages of the same thing:
 #
 # $$\frac{\partial \langle \log p(v) \rangle_\text{data}}{\partial W_{ij}} = \underbrace{\big\langle v_i\, p(h_j = 1 \mid v) \big\rangle_{v \,\sim\, \text{data}}}_{\text{positive phase}} - \underbrace{\big\langle v_i\, p(h_j = 1 \mid v) \big\rangle_{v \,\sim\, \text{model}}}_{\text{negative phase}}.$$
 #
-# For $b_i$ the thing averaged is $v_i$, and for $c_j$ it is $p(h_j = 1 \mid v)$. In the **positive phase** the visible units are held at the data, and the energy of the data is lowered; it is exact and cheap. In the **negative phase** the machine runs freely, and the energy of what it produces itself is raised; for that we need samples of the model, and a chain that makes them. Without it the energy would fall everywhere.
+# For $b_i$ the thing averaged is $v_i$, and for $c_j$ it is $p(h_j = 1 \mid v)$. In the **positive phase** the visible units are held at the data, whose energy is lowered; that is exact and cheap. In the **negative phase** the machine runs freely, and the energy of what it produces is raised, which needs samples of the model from a chain. Without it the energy would fall everywhere.
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.2))
@@ -475,9 +475,9 @@ def train(v, parameters, dream, steps=tiny_steps, rate=0.5):
 
 
 # %% [markdown]
-# The function `train` follows this gradient; the negative phase is left open as `dream`, because the next section compares ways to get it.
+# `train` follows this gradient; the negative phase is left open as `dream`, because the next section compares ways to get it.
 #
-# The data: **bars and stripes** on a grid of 4 × 4. Each row is on or off, or each column is; that makes 30 pictures, all equally likely. A perfect model gives each of them probability 1/30, a negative log-likelihood of $\log 30$ nats. With ten hidden units $Z$ is a sum over 1,024 states.
+# The data: **bars and stripes** on a grid of 4 × 4. Each row is on or off, or each column is: 30 pictures, all equally likely. A perfect model gives each probability 1/30, a negative log-likelihood of $\log 30$ nats. With ten hidden units $Z$ has 1,024 terms.
 
 
 # %%
@@ -506,7 +506,7 @@ caption("All thirty bars and stripes: the whole world of the next two sections."
 # %% [markdown]
 # ### Checks against known answers
 #
-# On a random machine so small that *all* states of both layers can be listed, four facts: the conditionals and the free energy are those of the joint distribution; the probabilities sum to one; and the gradient, data minus model, is what autograd says of the exact log-likelihood.
+# On a random machine whose states can *all* be listed: the conditionals and the free energy are those of the joint distribution; the probabilities sum to one; and the gradient, data minus model, is what autograd says of the exact log-likelihood.
 
 # %%
 W, b, c = (
@@ -545,7 +545,7 @@ for autograd, plus, minus in zip(
 print("joint, free energy, conditionals and gradient agree with enumeration and autograd")
 
 # %% [markdown]
-# And the three bits with an even number on? Their pairs are those of fair coins. So three fair coins are the best that a machine without hidden units can do, $\log 8$ nats; the truth has $\log 4$. Four hidden units learn the difference. (From very small weights they would not in this time: with respect to what pairs can say, the start *is* the optimum, and the way off it is flat. So these begin with larger ones.)
+# And the three bits with an even number on? Three fair coins are the best that a machine without hidden units can do, $\log 8$ nats; the truth has $\log 4$. Four hidden units learn the difference. (They begin with larger weights: as far as pairs can say, no weights at all *are* the optimum, and the way off it is flat.)
 
 # %%
 three = all_states(3)
@@ -562,9 +562,9 @@ assert even_nll < math.log(8) - 0.1
 # %% [markdown]
 # ## 5 · Contrastive divergence, and what it gets wrong
 #
-# For a larger machine the model's moments must be sampled, and a chain that has forgotten its start takes long. **Contrastive divergence**, CD-$k$ (Hinton, 2002), does not wait: start the chain *at the data*, take $k$ steps, often one, and use what you have. **Persistent** CD (PCD; Tieleman, 2008) keeps its chains: each step of learning goes on where the last one stopped. The weights move little in between, so the chains stay near the model's distribution.
+# A larger machine must be sampled, and a chain takes long to forget its start. **Contrastive divergence**, CD-$k$ (Hinton, 2002), does not wait: start the chain *at the data*, take $k$ steps, often one, and use what you have. **Persistent** CD (PCD; Tieleman, 2008) lets its chains go on where the last step of learning stopped. The weights move little in between, so the chains stay near the model's distribution.
 #
-# Neither is the gradient. How wrong are they? Here we can know. First the four ways of dreaming, side by side.
+# Neither is the gradient. How wrong are they? First the four ways of dreaming, side by side.
 
 
 # %%
@@ -616,7 +616,7 @@ caption(
 )
 
 # %% [markdown]
-# **The bias, measured.** On a grid of 3 × 3 there are only 512 pictures, so we need not even sample: we carry the *probability of every picture* through the chain, $p(v') = \sum_h p(v' \mid h) \sum_v p(h \mid v)\, p(v)$, and know what CD-$k$ does on average. Its angle to the true gradient, at three moments of a fit with the exact gradient, says whether it points the right way. A cosine of 1 is the right direction, 0 is none.
+# **The bias, measured.** On a grid of 3 × 3 there are only 512 pictures: we carry the *probability of every picture* through the chain, $p(v') = \sum_h p(v' \mid h) \sum_v p(h \mid v)\, p(v)$, and know what CD-$k$ does on average. We take its cosine with the true gradient at three moments of a fit with the exact gradient: 1 is the right direction, 0 is none.
 
 
 # %%
@@ -666,7 +666,7 @@ caption(
 )
 
 # %% [markdown]
-# **Reconstruction error is no measure.** Many programs report how well $v \to h \to v$ returns to its start. Watch it during CD-1: it falls to the end, while the likelihood, which we want, is best about halfway and then gets a little worse. The loss is small. What matters is that the reconstruction error gives no sign of it, nor of the much larger distance to what the exact gradient reached. A chain that cannot leave its start reconstructs perfectly.
+# **Reconstruction error is no measure.** Many programs report how well $v \to h \to v$ returns to its start. During CD-1 it falls to the end, while the likelihood, which we want, is best about halfway and then gets a little worse. The reconstruction error gives no sign of that small loss, nor of the much larger distance to what the exact gradient reached. A chain that cannot leave its start reconstructs perfectly.
 #
 # Another cheap measure is the **pseudo-likelihood** (Besag, 1975): how well each pixel is predicted from all others, $\sum_i \log p(v_i \mid v_{-i})$. $Z$ cancels there, too: with $v'$ the picture with pixel $i$ flipped, $p(v_i \mid v_{-i}) = \sigma(F(v') - F(v))$.
 
@@ -729,11 +729,11 @@ caption(
 # %% [markdown]
 # ## 6 · A number for Z: annealed importance sampling
 #
-# To say how good a large machine is we need $\log Z$. **Annealed importance sampling** (AIS; Neal, 2001; for this model Salakhutdinov and Murray, 2008) walks to it from a machine whose $Z$ is known: the one with all weights 0, where pixels are independent, with biases $b^0$. In between lies a ladder of machines, $0 = \beta_0 < \dots < \beta_T = 1$:
+# To judge a large machine we need $\log Z$. **Annealed importance sampling** (AIS; Neal, 2001; for this model Salakhutdinov and Murray, 2008) walks to it from a machine whose $Z$ is known: all weights 0, so independent pixels, with biases $b^0$. In between lies a ladder of machines, $0 = \beta_0 < \dots < \beta_T = 1$:
 #
 # $$p_\beta(v) \propto f_\beta(v) = \exp\!\Big( (1-\beta)\, v^\top b^0 + \beta\, v^\top b + \sum_j \mathrm{softplus}\big(\beta\,(c_j + v^\top W_{\cdot j})\big) \Big).$$
 #
-# A chain climbs the ladder. On each rung it first notes by how much the next rung likes it better, $\log f_{\beta_{t+1}}(v) - \log f_{\beta_t}(v)$, then takes a Gibbs step there. The sum of the notes is a log weight, and the **mean of the weights is $Z / Z_0$** on average, however badly the chains mix. Mixing only decides how much the weights scatter. So the scatter tells how far to trust the result, and it has to be shown.
+# A chain climbs the ladder. On each rung it first notes by how much the next rung likes it better, $\log f_{\beta_{t+1}}(v) - \log f_{\beta_t}(v)$, then takes a Gibbs step there. The sum of the notes is a log weight, and the **mean of the weights is $Z / Z_0$** on average, however badly the chains mix. Mixing only decides how much the weights scatter. So the scatter tells how far to trust the result, and has to be shown.
 
 
 # %%
@@ -800,9 +800,9 @@ caption(
 # %% [markdown]
 # ## 7 · The library's machine
 #
-# [`utils/models/boltzmann/rbm.py`](../../utils/models/boltzmann/rbm.py) does what we did, for machines of any size. It learns in batches, with a rate that falls to 0. The cell below has one pass of it in a form that is easy to read. The library's own [`partial_fit`](../../utils/models/boltzmann/contrastive_divergence.py) does the same steps faster: it stacks the data on the chains, so that both need the same matrix products, and writes every result into memory that is there already.
+# [`utils/models/boltzmann/rbm.py`](../../utils/models/boltzmann/rbm.py) does what we did, for machines of any size, in batches, with a rate that falls to 0. The cell below has one pass in readable form. The library's own [`partial_fit`](../../utils/models/boltzmann/contrastive_divergence.py) does the same steps faster: it stacks the data on the chains, so that both share the matrix products, and reuses memory.
 #
-# Both draw random numbers, and not the same ones. So we compare what they have in common, the mean: one step with 30,000 rows and as many chains must move the parameters equally, up to the noise of so many draws.
+# Both draw random numbers, and not the same ones, so we compare means: one step with 30,000 rows and as many chains must move the parameters equally, up to the noise of so many draws.
 
 # %%
 from utils.models.boltzmann import RBM
@@ -851,7 +851,7 @@ for theirs, plus, minus in zip(
 print("free energy, log Z and gradient agree with ours from scratch")
 
 # %% [markdown]
-# **Beside scikit-learn.** `BernoulliRBM` is the best-known implementation; it trains with PCD, too. Same data (8 × 8 digits, binarized), same size (20 hidden units, so that $Z$ can be enumerated), same rate, same batches, same number of passes. The simple baseline: every pixel on its own.
+# **Beside scikit-learn.** `BernoulliRBM` trains with PCD, too. Same data (8 × 8 digits, binarized), same size (20 hidden units, so that $Z$ can be enumerated), same rate, batches and number of passes. The simple baseline: every pixel on its own.
 
 # %%
 from sklearn.neural_network import BernoulliRBM
@@ -887,7 +887,7 @@ with record_table():
 assert digits_nll["rbm_twice"] < digits_nll["scikit_learn"] < digits_nll["rbm"]
 
 # %% [markdown]
-# Two programs for one algorithm, both clearly better than independent pixels, and with the same number of passes **scikit-learn's machine is the better one**. A reason is the rate. scikit-learn keeps it; ours falls to 0, so that the same passes move the weights half as far. The falling rate calms the noise of the chains at the end, and costs passes: with twice as many, in the last line of the table, ours is ahead. And AIS can be judged once more:
+# Both are clearly better than independent pixels, and with as many passes **scikit-learn's machine is the better one**. scikit-learn keeps its rate; ours falls to 0, so that the same passes move the weights half as far. The falling rate calms the noise of the chains at the end, and costs passes: with twice as many, in the last line of the table, ours is ahead. And AIS can be judged once more:
 
 # %%
 estimate = ours.log_partition("ais", betas=ais_steps, generator=generator)
@@ -899,25 +899,25 @@ record("rbm_ais_gap_small", estimate.value - exact.value, unit="nats", kind="sco
 # %% [markdown]
 # ### How to train one: advice from practice
 #
-# An RBM gives little help to whoever trains it: no number falls that could be trusted. Hinton wrote down what his group had learned (*A practical guide to training restricted Boltzmann machines*, 2010). Most of it holds to this day.
+# When an RBM is trained, no number falls that could be trusted. Hinton (2010) wrote down what his group had learned.
 #
 # | what | advice | why |
 # |---|---|---|
 # | weights at the start | normal, standard deviation 0.01 | with equal weights all hidden units would stay equal; large ones learn faster at first and end worse |
-# | biases at the start | $b_i = \log \frac{p_i}{1 - p_i}$, where $p_i$ is how often pixel $i$ is on; $c_j = 0$ | the machine begins as independent pixels, and no hidden unit wastes itself on the mean image |
-# | size of the updates | about a thousandth of the size of the weights | too large, and the weights explode; the chains of PCD must keep up with them, too |
+# | biases at the start | $b_i = \log \frac{p_i}{1 - p_i}$, where $p_i$ is how often pixel $i$ is on; $c_j = 0$ | no hidden unit wastes itself on the mean image |
+# | size of the updates | about a thousandth of the size of the weights | larger, and the weights explode, or leave the chains of PCD behind |
 # | batches | 10 to 100 rows | a mean over few rows is good enough for a small step |
-# | momentum | 0.5, later 0.9 | it speeds up learning along directions that stay; with PCD take care, it lets the weights run away from the chains |
+# | momentum | 0.5, later 0.9 | faster along directions that stay; with PCD it lets the weights run away from the chains |
 # | weight decay | from $10^{-5}$ to $10^{-2}$, on $W$ only | less overfitting, and smaller weights also make the chain mix better |
 # | what to watch | the **free-energy gap** between validation and training rows | see below |
 #
-# Our library starts as the table says, has `weight_decay`, and uses no momentum; its falling rate takes care of the size of the updates.
+# Our library starts as the table says, has `weight_decay`, and no momentum; its rate falls.
 #
-# The gap deserves a formula. $\log Z$ is the same for all rows, so it cancels in a *difference* of log-likelihoods:
+# $\log Z$ is the same for all rows, so it cancels in a *difference* of log-likelihoods:
 #
 # $$\langle \log p(v) \rangle_\text{training} - \langle \log p(v) \rangle_\text{validation} = \langle F(v) \rangle_\text{validation} - \langle F(v) \rangle_\text{training}.$$
 #
-# So overfitting can be seen without knowing $Z$: when the gap grows, the machine learns its training rows by heart. We fit small machines to 200 images only, with and without weight decay. Here $Z$ is known, and we can compare the warning with the truth.
+# So overfitting can be seen without $Z$: when the gap grows, the machine learns its training rows by heart. We fit machines small enough to know $Z$ to 200 images, with and without weight decay, and compare the warning with the truth.
 
 # %%
 shuffled = train_digits[torch.randperm(len(train_digits), generator=generator)]
@@ -961,7 +961,7 @@ caption(
 )
 
 # %% [markdown]
-# The gap is a warning and no verdict: it grows already while the validation images still become likelier, only less so than the training images. When it grows and nothing else improves, stop, or add weight decay.
+# The gap is a warning and no verdict: it grows already while validation images become likelier, only less so than training images. When it grows and nothing else improves, stop, or add weight decay.
 
 # %% [markdown]
 # ## 8 · At scale: 500 features of handwriting
@@ -1001,9 +1001,9 @@ with record_table():
     )
 
 # %% [markdown]
-# The interval knows how far the chains of AIS disagree. It does not know of a valley that no chain has found; then the estimate of $\log Z$ is too low and the machine looks too good. So 100 more chains walk the ladder **backwards**, from the machine to independent pixels: they err the other way, and the interval above reaches from one end to the other. That would be a safe bracket if the backward chains began with true samples of the machine. Ours began at training images and ran for 500 steps, and section 11 shows that some chains have not left their first digit by then. So the bracket is good evidence and no proof. Better evidence is that the small machine came first, where AIS met the exact sum.
+# The interval knows how far the chains of AIS disagree, but of no valley that no chain has found; then the estimate of $\log Z$ is too low and the machine looks too good. So 100 more chains walk the ladder **backwards**, from the machine to independent pixels: they err the other way, and the interval above reaches from one end to the other. It would be a safe bracket if the backward chains began with true samples of the machine. Ours began at training images and ran for 500 steps, and section 11 shows that some chains have not left their first digit by then. So the bracket is good evidence and no proof. Better evidence is the small machine, where AIS met the exact sum.
 #
-# How far would patience carry us? Salakhutdinov and Murray (2008) trained a machine of the same size with CD-25 for far longer, and estimate 86.34 nats for test images. Their binarization was another draw; still, a gap of this size to the estimate above says that our ten epochs are far from the best that 500 hidden units can do.
+# Salakhutdinov and Murray (2008) trained a machine of the same size with CD-25 for far longer, and estimate 86.34 nats for test images. Their binarization was another draw; still, so large a gap to the estimate above says that our ten epochs are far from the best that 500 hidden units can do.
 
 # %%
 samples = rbm.sample(60, generator, steps=1000)
@@ -1028,7 +1028,7 @@ caption(
 #
 # ### Features
 #
-# Nobody told the machine what a digit is, and it needed no labels. Do its features help when labels are few? We give a logistic regression 1,000 labeled images, once as pixels, once as $p(h \mid v)$. Both choose their regularization by cross-validation on these 1,000.
+# The machine needed no labels. Do its features help when labels are few? A logistic regression gets 1,000 labeled images, once as pixels, once as $p(h \mid v)$. Both choose their regularization by cross-validation on these 1,000.
 
 # %%
 from sklearn.decomposition import PCA
@@ -1114,7 +1114,7 @@ caption(
 #
 # ### Completing an image
 #
-# Hold the pixels that are seen, redraw all others, again and again: Gibbs sampling from $p(\text{hidden part} \mid \text{seen part})$, with no new theory at all.
+# Hold the pixels that are seen, redraw all others, again and again: Gibbs sampling from $p(\text{hidden part} \mid \text{seen part})$.
 
 # %%
 chosen = mnist.x_test[:12]
@@ -1251,7 +1251,7 @@ assert shared[0] < shared[1]
 #
 # ### Dreams that were never checked
 #
-# CD-1 looks only one step away from the data. What the machine thinks likely *elsewhere*, it never learns to doubt. One switch, `persistent`, on 10,000 images and with everything else equal:
+# CD-1 looks only one step away from the data, so the machine never learns to doubt what it thinks likely *elsewhere*. One switch, `persistent`, on 10,000 images, with everything else equal:
 
 # %%
 dreamers, dreams_of = {}, {}
@@ -1283,7 +1283,7 @@ caption(
 # %% [markdown]
 # ### Chains that stay at home
 #
-# The better a machine knows that a one is not a seven, the deeper the valleys, and the harder it is to get from one to the other. We start ten chains at an image of each digit and let them run. The classifier of section 9 says when a chain has left.
+# The better a machine knows that a one is not a seven, the deeper the valleys, and the harder the way from one to the other. We start ten chains at an image of each digit; the classifier of section 9 says when a chain has left.
 
 # %%
 home = torch.arange(10).repeat_interleave(10)
@@ -1333,9 +1333,9 @@ caption(
 )
 
 # %% [markdown]
-# The cures: many chains instead of a long one, each from a start of its own, as `sample` does; and larger $k$, or temperatures above 1, which let chains cross the mountains, for machines that are trained longer.
+# The cures: many chains, each from a start of its own, as `sample` does; and larger $k$, or temperatures above 1, which let chains cross the mountains, for machines that are trained longer.
 #
-# This is the price of a model without a recipe, and the reason why few people train RBMs today: samples are slow, the likelihood is an estimate, and the gradient is biased. The models of the next chapters buy these back, each in its own way. What stays is the idea: an **energy** says what belongs together, and learning lowers it at the data and raises it in the dreams.
+# Few train RBMs today: samples are slow, the likelihood is an estimate, and the gradient is biased. The models of the next chapters buy these back, each in its own way. What stays is the idea: an **energy** says what belongs together, and learning lowers it at the data and raises it in the dreams.
 
 # %% [markdown]
 # ## 12 · What this family is good and bad at
@@ -1360,12 +1360,12 @@ families("05")
 #
 # **Further reading**
 # - J. J. Hopfield: *Neural networks and physical systems with emergent collective computational abilities*, PNAS, 1982.
-# - D. J. Amit, H. Gutfreund, H. Sompolinsky: *Storing infinite numbers of patterns in a spin-glass model of neural networks*, Physical Review Letters, 1985: the capacity.
+# - D. J. Amit, H. Gutfreund, H. Sompolinsky: *Storing infinite numbers of patterns in a spin-glass model of neural networks*, Physical Review Letters, 1985.
 # - D. H. Ackley, G. E. Hinton, T. J. Sejnowski: *A learning algorithm for Boltzmann machines*, Cognitive Science, 1985.
 # - G. E. Hinton: *Training products of experts by minimizing contrastive divergence*, Neural Computation, 2002.
 # - R. Salakhutdinov, A. Mnih, G. Hinton: *Restricted Boltzmann machines for collaborative filtering*, ICML 2007.
-# - T. Tieleman: *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML 2008: persistent chains.
-# - R. Salakhutdinov, I. Murray: *On the quantitative analysis of deep belief networks*, ICML 2008: AIS for this model.
+# - T. Tieleman: *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML 2008.
+# - R. Salakhutdinov, I. Murray: *On the quantitative analysis of deep belief networks*, ICML 2008.
 # - R. M. Neal: *Annealed importance sampling*, Statistics and Computing, 2001.
-# - G. E. Hinton: *A practical guide to training restricted Boltzmann machines*, 2010, technical report UTML TR 2010-003, University of Toronto.
+# - G. E. Hinton: *A practical guide to training restricted Boltzmann machines*, 2010, technical report, University of Toronto.
 # - A. Fischer, C. Igel: *Training restricted Boltzmann machines: an introduction*, Pattern Recognition, 2014.

@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# A mixture puts each image into one of $K$ boxes. A variational autoencoder, **VAE**, puts it at a point of a space. Near points are similar images, and one network draws the image of any point. The price is an integral that nobody can do. This chapter is about how to get along without it, and about how to know what that costs.
+# A mixture puts each image into one of $K$ boxes. A variational autoencoder, **VAE**, puts it at a point of a space where near points are similar images, and one network draws the image of any point. The price is an integral that nobody can do. This chapter does without it, and measures what that costs.
 
 # %% tags=["parameters"]
 seed = 6
@@ -61,11 +61,11 @@ def randn(*shape: int) -> Tensor:
 # %% [markdown]
 # ## 1 · From boxes to a map
 #
-# Chapter 4 told this story of the data: draw a component $z \in \{1, \dots, K\}$, then draw $x$ from its Gaussian. Now let $z$ be a **real number**, drawn from a standard Gaussian, and let a function $f$ say where its Gaussian sits:
+# In chapter 4 a component $z \in \{1, \dots, K\}$ was drawn, then $x$ from its Gaussian. Now let $z$ be a **real number**, drawn from a standard Gaussian, and let a function $f$ say where its Gaussian sits:
 #
 # $$z \sim \mathcal N(0, 1), \qquad x \mid z \sim \mathcal N(f(z), \sigma^2 I).$$
 #
-# We choose a wave, $f(z) = (z, \sin \tfrac32 z)$, and $\sigma = 0.15$. A mixture whose $K$ means lie along the wave comes close when $K$ grows. In the limit it is the new model: a mixture of infinitely many components, which share one function.
+# We choose a wave, $f(z) = (z, \sin \tfrac32 z)$, and $\sigma = 0.15$. A mixture whose $K$ means lie along the wave comes close as $K$ grows. The limit is the new model: infinitely many components, which share one function.
 
 # %%
 noise_level = 0.15
@@ -110,7 +110,7 @@ caption(
 )
 
 # %% [markdown]
-# Two things are new, and both are learned. We shall not know the wave: a neural network, the **decoder**, takes the place of $f$. And to learn it we must say which $z$ stands behind each $x$: a second network, the **encoder**, answers that.
+# Two things are new, and both are learned. A neural network, the **decoder**, takes the place of $f$, which we shall not know. And a second network, the **encoder**, says which $z$ stands behind each $x$.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -121,9 +121,9 @@ caption(
 #
 # $$p_\theta(x) = \int p(z)\, p_\theta(x \mid z)\, dz, \qquad p(z) = \mathcal N(z; 0, I).$$
 #
-# $\theta$ stands for all weights of the decoder. An integral against $p(z)$ is a mean, so why not draw $z_1, \dots, z_n$ from the prior and average $p_\theta(x \mid z_s)$? It is right on average. But almost all $z$ explain $x$ not at all, and in many dimensions a draw that does explain it practically never comes.
+# $\theta$ stands for all weights of the decoder. An integral against $p(z)$ is a mean, so why not draw $z_1, \dots, z_n$ from the prior and average $p_\theta(x \mid z_s)$? It is right on average. But almost no $z$ explains $x$, and in many dimensions a draw that does practically never comes.
 #
-# **Importance sampling** draws from a better place $q(z)$ and corrects for it: average the weights $p(z)\, p_\theta(x \mid z) / q(z)$. To see both at work we need a case where the truth is known. With a linear $f(z) = Wz$ it is: then $x \sim \mathcal N(0, W W^\top + \sigma^2 I)$. As $q$ we take the posterior, made one and a half times as wide.
+# **Importance sampling** draws from a better place $q(z)$ and corrects for it: average the weights $p(z)\, p_\theta(x \mid z) / q(z)$. With a linear $f(z) = Wz$ the truth is known, $x \sim \mathcal N(0, W W^\top + \sigma^2 I)$, so we can see both at work. As $q$ we take the posterior, made one and a half times as wide.
 
 
 # %%
@@ -176,7 +176,7 @@ caption(
 )
 
 # %% [markdown]
-# So the integral is easy for whoever knows roughly where the posterior $p_\theta(z \mid x)$ is. That is what the encoder will learn.
+# The integral is easy for whoever knows roughly where the posterior $p_\theta(z \mid x)$ is. The encoder will learn that.
 #
 # ### The bound, first derivation: Jensen
 #
@@ -184,15 +184,15 @@ caption(
 #
 # $$\log p_\theta(x) = \log \mathbb E_{q}\!\left[\frac{p(z)\, p_\theta(x \mid z)}{q(z)}\right] \;\ge\; \mathbb E_{q}\!\left[\log \frac{p(z)\, p_\theta(x \mid z)}{q(z)}\right] =: \mathrm{ELBO}.$$
 #
-# It is the evidence lower bound of chapter 4, with an integral for the sum. Inside stands the log of an importance weight. If all weights are equal, nothing is lost.
+# It is the evidence lower bound of chapter 4, with an integral for the sum. Inside stands the log of an importance weight; if all weights are equal, nothing is lost.
 #
 # ### Second derivation: the distance to the posterior
 #
-# How much is lost? Write $p(z)\, p_\theta(x \mid z) = p_\theta(z \mid x)\, p_\theta(x)$ in the line above, and it falls apart:
+# How much is lost? Put $p(z)\, p_\theta(x \mid z) = p_\theta(z \mid x)\, p_\theta(x)$ into the line above:
 #
 # $$\mathrm{ELBO} = \log p_\theta(x) - \mathrm{KL}\big(q(z) \,\|\, p_\theta(z \mid x)\big).$$
 #
-# The loss is exactly the divergence from $q$ to the true posterior. So to raise the ELBO over $q$ is to move $q$ to the posterior, and to raise it over $\theta$ is to make the data likelier, or to make the posterior easier to match. It does both at once, and the second part can go wrong, as section 12 shows.
+# The loss is exactly the divergence from $q$ to the true posterior. Raising the ELBO over $q$ moves $q$ to the posterior; raising it over $\theta$ makes the data likelier, or the posterior easier to match. The latter can go wrong, as section 12 shows.
 #
 # ### Two terms with a meaning
 #
@@ -200,7 +200,7 @@ caption(
 #
 # $$\mathrm{ELBO} = \underbrace{\mathbb E_{q}\big[\log p_\theta(x \mid z)\big]}_{\text{reconstruction}} \;-\; \underbrace{\mathrm{KL}\big(q(z) \,\|\, p(z)\big)}_{\text{price of the code}}.$$
 #
-# The first term wants codes from which $x$ can be rebuilt. The second wants codes that look like the prior: each nat by which the code of $x$ stands out has to be paid.
+# The first term wants codes from which $x$ can be rebuilt. The second wants codes that look like the prior: each nat by which the code of $x$ stands out is paid for.
 #
 # ### Encoder, probabilistic bottleneck, decoder
 #
@@ -208,11 +208,11 @@ caption(
 #
 # $$q_\phi(z \mid x) = \mathcal N\big(z;\, \mu_\phi(x),\, \operatorname{diag} \sigma^2_\phi(x)\big).$$
 #
-# Then comes the **bottleneck**: not a vector but a distribution, from which $z$ is drawn. The **decoder** turns $z$ into a distribution of $x$. A plain autoencoder has no noise in the middle. It may place codes anywhere, with empty space between them. Noise forces neighbors in code space to decode to much the same, and the price keeps all codes where the prior puts its draws. That is why one can draw from a VAE and not from a plain autoencoder.
+# The **bottleneck** is not a vector but a distribution, from which $z$ is drawn. The **decoder** turns $z$ into a distribution of $x$. A plain autoencoder has no noise in the middle and may place codes anywhere, with empty space between them. Here noise forces neighbors in code space to decode to much the same, and the price keeps codes where the prior puts its draws. So one can draw from a VAE, and not from a plain autoencoder.
 #
 # ### The price of a code in closed form
 #
-# Both Gaussians have independent coordinates, so their log-densities are sums over the $L$ numbers of the code, and so is the divergence. Take one number, with mean $\mu$ and variance $\sigma^2$. Write both densities down; their $\log \sqrt{2\pi}$ cancel:
+# Both Gaussians have independent coordinates, so the divergence is a sum over the $L$ numbers of the code. Take one, with mean $\mu$ and variance $\sigma^2$, and write both densities down; their $\log \sqrt{2\pi}$ cancel:
 #
 # $$\mathrm{KL} = \mathbb E_q\big[\log q(z) - \log p(z)\big] = \mathbb E_q\Big[-\tfrac12 \log \sigma^2 - \frac{(z - \mu)^2}{2 \sigma^2} + \tfrac12 z^2\Big].$$
 #
@@ -220,18 +220,18 @@ caption(
 #
 # $$\mathrm{KL} = \tfrac12 \sum_{l=1}^L \big(\mu_l^2 + \sigma_l^2 - 1 - \log \sigma_l^2\big).$$
 #
-# A mean away from 0 costs its square. A variance other than 1 costs, too: $s - 1 - \log s \ge 0$, and it is 0 only at $s = 1$. A number that costs nothing has the prior as its distribution, for every image, and says nothing. Exercise 6.1 writes the same for any two Gaussians.
+# A mean away from 0 costs its square. A variance other than 1 costs, too: $s - 1 - \log s \ge 0$, with 0 only at $s = 1$. A number that costs nothing has the prior as its distribution for every image, and says nothing. Exercise 6.1 does the same for any two Gaussians.
 #
 # ### Amortization
 #
-# EM computed a posterior anew for each data point. Here one network learns to give the answer for all: the cost of inference is paid once, in training, and **amortized** over all images to come. A new image needs one pass through the encoder. The answer may be worse than one found for this image alone; section 8 measures by how much.
+# EM computed a posterior anew for each data point. Here one network answers for all: the cost of inference is paid once, in training, and **amortized** over all images to come, each of which needs one pass. The answer may be worse than one found for this image alone; section 8 measures by how much.
 #
 # ### A gradient through a random draw
 #
 # To train $\phi$ we need the gradient of $\mathbb E_{q_\phi}[g(z)]$, where $\phi$ is in the distribution. Two ways:
 #
-# - **Score function**: $\nabla_\phi \mathbb E_{q_\phi}[g(z)] = \mathbb E_{q_\phi}[g(z)\, \nabla_\phi \log q_\phi(z)]$. It needs only values of $g$. It works for any $q$, even for discrete $z$.
-# - **Reparameterization**: write the draw as $z = \mu + \sigma \varepsilon$ with $\varepsilon \sim \mathcal N(0, I)$. Now the randomness has no parameters, and the gradient goes through: $\nabla_\phi \mathbb E_\varepsilon[g(\mu + \sigma\varepsilon)] = \mathbb E_\varepsilon[\nabla_\phi\, g(\mu + \sigma \varepsilon)]$. It uses the slope of $g$.
+# - **Score function**: $\nabla_\phi \mathbb E_{q_\phi}[g(z)] = \mathbb E_{q_\phi}[g(z)\, \nabla_\phi \log q_\phi(z)]$. It needs only values of $g$, and works for any $q$, even for discrete $z$.
+# - **Reparameterization**: write the draw as $z = \mu + \sigma \varepsilon$ with $\varepsilon \sim \mathcal N(0, I)$. The randomness has no parameters, so the gradient goes through: $\nabla_\phi \mathbb E_\varepsilon[g(\mu + \sigma\varepsilon)] = \mathbb E_\varepsilon[\nabla_\phi\, g(\mu + \sigma \varepsilon)]$. It uses the slope of $g$.
 #
 # Both are right on average. Section 5 measures how they scatter.
 
@@ -351,7 +351,7 @@ print(f"largest difference: {kl_error:.1e} nats")
 assert kl_error < 1e-12
 
 # %% [markdown]
-# **Second: the gradient.** Hold the noise $\varepsilon$ still. Then the loss is an ordinary function of the weights, and each derivative can be measured: move one weight by a hair to either side and look.
+# **Second: the gradient.** With the noise $\varepsilon$ held still, the loss is an ordinary function of the weights, and each derivative can be measured by moving one weight a little to either side.
 
 # %%
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -376,7 +376,7 @@ print(f"{len(weights)} weights, relative difference of the gradients: {gradient_
 assert gradient_error < 1e-5
 
 # %% [markdown]
-# **Third: the bound and its gap.** With one number in the code we *can* do the integral, on a fine grid. For each point: $\log p_\theta(x)$, the ELBO, and the divergence from $q$ to the true posterior. The second derivation says how they belong together.
+# **Third: the bound and its gap.** With one number in the code we *can* do the integral, on a fine grid, and see whether ELBO, divergence and $\log p_\theta(x)$ of each point belong together as the second derivation says.
 
 # %%
 grid = torch.linspace(-8, 8, 6001, dtype=torch.float64)  # z
@@ -430,7 +430,7 @@ caption(
 )
 
 # %% [markdown]
-# **Fourth: it is a density, and nearly the right one.** It integrates to 1 over the plane. On new points we compare its exact likelihood with that of the true wave, which nothing can beat on average, and with a simple baseline, one Gaussian.
+# **Fourth: it is a density, and nearly the right one.** It integrates to 1 over the plane. On new points its exact likelihood stands beside that of the true wave, which nothing can beat on average, and of one Gaussian, a simple baseline.
 
 # %%
 from utils.models.mixtures import GaussianMixture
@@ -457,7 +457,7 @@ assert means["vae"] < means["truth"] + 0.15
 assert means["vae"] <= means["vae_bound"] < means["one_gaussian"] - 0.3
 
 # %% [markdown]
-# **Fifth: the linear VAE.** If encoder and decoder are linear, the model is **probabilistic PCA** (Tipping and Bishop, 1999): $x = Wz + b + \sigma\varepsilon$. Its best likelihood is known in closed form, from the eigenvalues of the covariance. Its posterior is Gaussian, so $q$ can match it, and the best ELBO must equal that likelihood. Here the mean over $z$ has a closed form, too: $\mathbb E_q \|x - Wz - b\|^2 = \|x - W\mu - b\|^2 + \sum_l \|w_l\|^2 \sigma_l^2$, where $w_l$ is a column of $W$. So the gap is exact, without a draw. scikit-learn's `PCA` knows the same likelihood.
+# **Fifth: the linear VAE.** If encoder and decoder are linear, the model is **probabilistic PCA** (Tipping and Bishop, 1999): $x = Wz + b + \sigma\varepsilon$. Its best likelihood is known from the eigenvalues of the covariance. Its posterior is Gaussian, so $q$ can match it, and the best ELBO must equal that likelihood. The mean over $z$ has a closed form, too: $\mathbb E_q \|x - Wz - b\|^2 = \|x - W\mu - b\|^2 + \sum_l \|w_l\|^2 \sigma_l^2$, where $w_l$ is a column of $W$, so the gap is exact. scikit-learn's `PCA` knows the same likelihood.
 
 # %%
 from sklearn.decomposition import PCA
@@ -491,10 +491,10 @@ assert 0 <= best - elbo < 0.01
 assert abs(best - sklearn_best) < 1e-4  # scikit-learn divides by N − 1, we by N
 
 # %% [markdown]
-# The bound comes from below and stops a hair's breadth under the exact value: the training by small random steps finds what the eigenvalues say.
+# The bound comes from below and stops just under the exact value: training by small random steps finds what the eigenvalues say.
 
 # %% [markdown]
-# ## 5 · Two gradients, and how they scatter (optional)
+# ## 5 · Two gradients, and how they scatter (*optional*)
 #
 # A gradient that is right on average may still be useless. Take $g(z) = -\frac12 \|z\|^2$ and $q = \mathcal N(\mu, I)$ at $\mu = 0$. The true derivative with respect to $\mu_1$ is 0, so all we see is scatter, and its variance has a closed form for both ways:
 #
@@ -578,7 +578,7 @@ record(
 # %% [markdown]
 # ## 6 · The library's model, and a tighter bound
 #
-# `utils/models/vae/vae.py` does what we did, for codes and images of any size. The first function below computes the two terms; new is only that the first may be averaged over several draws. `log_likelihood`, which it calls, also knows pixels that are 0 or 1. Then the decoder gives the log-odds of each pixel.
+# `utils/models/vae/vae.py` does what we did, for codes and images of any size. The first function below computes the two terms; only the average over several draws is new. `log_likelihood`, which it calls, also knows pixels that are 0 or 1; the decoder gives their log-odds.
 
 # %%
 import inspect
@@ -604,11 +604,11 @@ print(f"largest difference to the library: {(ours - theirs).abs().max():.1e} nat
 assert torch.allclose(ours, theirs, atol=1e-10)
 
 # %% [markdown]
-# The second function printed above computes the log of an importance weight, for $z \sim q_\phi(z \mid x)$. The ELBO is the mean of its logarithm. Average $k$ weights **before** taking the logarithm, and the bound is tighter:
+# The second function printed above computes the logarithm of an importance weight, for $z \sim q_\phi(z \mid x)$. Its mean is the ELBO. Average $k$ weights **before** taking the logarithm, and the bound is tighter:
 #
 # $$\mathrm{IWAE}_k = \mathbb E\Big[\log \frac1k \sum_{s=1}^k \frac{p(z_s)\, p_\theta(x \mid z_s)}{q_\phi(z_s \mid x)}\Big], \qquad \mathrm{ELBO} = \mathrm{IWAE}_1 \le \mathrm{IWAE}_k \le \log p_\theta(x).$$
 #
-# This is the importance-weighted bound (Burda, Grosse and Salakhutdinov, 2015). It is the importance sampling of section 2, with the encoder to say where to draw. It rises with $k$, to the exact value. Of our tiny model we know that value, and can watch the gap close until only the scatter of the draws is left:
+# This importance-weighted bound (Burda, Grosse and Salakhutdinov, 2015) is the importance sampling of section 2, with the encoder to say where to draw. It rises with $k$ to the exact value, which we know for our tiny model:
 
 # %%
 for k in (1, 3, 10, 100, 1000):
@@ -623,9 +623,9 @@ assert abs(gap) < 0.01
 # %% [markdown]
 # ## 7 · Handwriting
 #
-# Now MNIST, with its official split. Each pixel is black or white: it is black with the probability that is its gray value. In training the pixels are drawn anew in each batch. The test images were drawn once, and are the same as in chapters 4 and 5. So all numbers are probabilities of the same 784 bits, in nats per image, and may be compared.
+# Now MNIST, with its official split. Each pixel is black with the probability that is its gray value, drawn anew in each training batch. The test images were drawn once, the same as in chapters 4 and 5. So all numbers are probabilities of the same 784 bits, in nats per image, and may be compared.
 #
-# Two networks with one hidden layer each, and a code of 32 numbers. The library's training loop averages the weights over the last steps (`ema`), which calms the end.
+# Each network has one hidden layer, and the code 32 numbers. The library's training loop averages the weights over the last steps (`ema`), which calms the end.
 
 # %%
 gray = load("mnist").flat()
@@ -660,7 +660,7 @@ print(f"{used.sum()} of {latent} numbers of the code are in use")
 record("vae_neg_elbo", -bounds.mean().item(), unit="nats/image", kind="bound")
 
 # %% [markdown]
-# That is a bound: the true negative log-likelihood, NLL, is smaller. IWAE estimates it. To draw hundreds of codes for each of 10,000 images would take long, so we use that the bound is known for **all** images: only the gap between the two has to be estimated, and it differs little from image to image. A random sample of images tells its mean with a small error. The interval holds two standard errors to each side. And because $k$ is finite, the estimate is still a little too high on average.
+# That is a bound: the true negative log-likelihood, NLL, is smaller. IWAE estimates it. Hundreds of codes for each of 10,000 images would take long. But the bound is known for **all** images, and the gap between the two differs little from image to image, so a random sample of images tells its mean with a small error. The interval holds two standard errors to each side. Because $k$ is finite, the estimate is still a little too high on average.
 
 # %%
 chosen = binary.test_part(iwae_images)  # the same random images in every run
@@ -718,13 +718,15 @@ caption(
 )
 
 # %% [markdown]
-# PCA is missing here for a reason: it gives a density of real numbers, never a probability of black-and-white pixels. We meet it in section 11, where it can compete, as a code.
+# PCA is missing: it gives a density of real numbers, never a probability of black-and-white pixels. In section 11 it competes as a code.
 #
-# **How far is this from the best?** Burda, Grosse and Salakhutdinov (2015, table 1) report 86.76 nats for a VAE with 50 numbers in the code and two hidden layers, estimated with 5,000 samples per test image, after training for thousands of passes, with freshly drawn pixels. A widely copied small example program (J. Altosaar's) reports a bound of 103.3 and an estimate of 97.1 on another binarization. The pixels were drawn otherwise there, so such numbers are neighbors of ours, not rivals; but the order of magnitude is no accident. Those models had many more passes over the data and two hidden layers; which of the two is worth how much, our one run cannot say.
+# ### Beside the literature (*optional*)
+#
+# Burda, Grosse and Salakhutdinov (2015, table 1) report 86.76 nats for a VAE with 50 numbers in the code and two hidden layers, estimated with 5,000 samples per test image, after thousands of passes over freshly drawn pixels. A widely copied small program (J. Altosaar's) reports a bound of 103.3 and an estimate of 97.1 on another binarization. Other pixels make such numbers neighbors of ours, not rivals. Those models had two hidden layers and many more passes; which is worth how much, our one run cannot say.
 #
 # ### A network for pictures
 #
-# Our two networks do not know that pixels have neighbors. **Convolutions** do: the same small filter runs over the whole image. The encoder halves the side twice while the number of feature maps grows; the decoder is its way back. The mathematics stays as it was, and so does the class `VAE`: only the two networks are others.
+# Our two networks do not know that pixels have neighbors. **Convolutions** do: the same small filter runs over the whole image. The encoder halves the side twice while the number of feature maps grows; the decoder is its way back. The mathematics and the class `VAE` stay as they were.
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(10.4, 3.2))
@@ -761,7 +763,7 @@ caption(
 )
 
 # %% [markdown]
-# A convolution costs more time than a lesson has, so this model was trained beforehand (`data/make/pretrained.py`), with the call of `fit` that you saw above, for more epochs. Its code has 12 numbers at most, and fewer are in use: the others have collapsed, as section 12 explains. We count a number as used where its mean KL is above 0.05 nats, as before.
+# Convolutions cost more time than a lesson has, so this model was trained beforehand (`data/make/pretrained.py`), with the call of `fit` above, for more epochs. Its code has 12 numbers at most, and fewer are in use (mean KL above 0.05 nats, as before): the others have collapsed, as section 12 explains.
 
 # %%
 from utils.models.vae import mnist_conv_vae, mnist_map_vae
@@ -786,14 +788,14 @@ caption(
 )
 
 # %% [markdown]
-# As a distribution of images this model is **worse** than the one with linear layers: its bound costs more nats, because so short a code leaves out much of an image. Its draws look better all the same, the strokes clean and most digits whole. The fewer numbers a code has, the smaller is the part of the prior where no image has its code, and a draw from so short a code seldom goes astray. A likelihood and a pretty picture are two measures, and here they disagree.
+# As a distribution of images this model is **worse** than the one with linear layers: its bound costs more nats, because so short a code leaves out much of an image. Its draws look better all the same, the strokes clean and most digits whole: the fewer numbers a code has, the smaller is the part of the prior where no image has its code. Likelihood and looks are two measures, and here they disagree.
 #
-# The draws that are no digits have a reason that no decoder can remove. Training asks only that the codes of *all* images together fill the prior, and they do so imperfectly: a draw from $p(z)$ can land where no image has its code, and there the decoder was never told what to do. Chapter 10 learns the distribution of the codes with a flow, and draws from that.
+# Some draws are no digits, and no decoder can help. The codes of *all* images together should fill the prior, and they do so imperfectly: a draw from $p(z)$ can land where no image has its code, and there the decoder was never told what to do. Chapter 10 learns the distribution of the codes with a flow, and draws from that.
 
 # %% [markdown]
 # ## 8 · Where the nats go
 #
-# The gap between bound and likelihood has two parts. The true posterior is no Gaussian with a diagonal covariance: that part no such $q$ can close. And the encoder must answer for all images with one network, so even the best Gaussian is missed: the **amortization gap**. To tell them apart we take test images one by one and improve the mean and the variance of each code by gradient, for that image alone.
+# The gap between bound and likelihood has two parts. The true posterior is no Gaussian with a diagonal covariance: no such $q$ can close that part. And one encoder must answer for all images, so even the best Gaussian is missed: the **amortization gap**. To tell them apart we improve mean and variance of the code by gradient, for one test image at a time.
 
 # %%
 few = x_test[chosen[:200]]
@@ -851,9 +853,9 @@ caption(
 )
 
 # %% [markdown]
-# The encoder's answer took one pass. A hundred gradient steps per image buy back the bar named *encoder misses*. That is what amortization costs, and what it saves. The bar *best Gaussian misses* stays, however long one searches: the posterior has a shape that no such $q$ has.
+# The encoder took one pass; a hundred gradient steps per image buy back the bar named *encoder misses*. That is what amortization costs, and what it saves. The bar *best Gaussian misses* stays, however long one searches: no such $q$ has the posterior's shape.
 #
-# ### Two gradients once more (optional)
+# ### Two gradients once more (*optional*)
 #
 # The two gradients of section 5 once more, with 32 numbers in the code: the scatter of the derivative of the reconstruction term with respect to $\mu$, over draws of $z$, for a few images. Here the score function has its baseline already.
 
@@ -875,7 +877,7 @@ assert ratio > 3
 # To get as good a gradient, the score function would need that many times as many draws. This is why the whole family became practical with one line, $z = \mu + \sigma\varepsilon$.
 
 # %% [markdown]
-# ## 9 · How much should a code cost? (optional)
+# ## 9 · How much should a code cost? (*optional*)
 #
 # Put a price $\beta$ on the code: maximize reconstruction $-\ \beta\,\mathrm{KL}$ (Higgins et al., 2017). The KL term is the **rate**: how many nats the code of an image tells about it. Minus the reconstruction term is the **distortion**: how many nats are still missing once the code is known. Rate plus distortion is the negative ELBO. We train the same model a little longer at five prices.
 
@@ -941,7 +943,7 @@ caption(
 #
 # ### A map of the digits
 #
-# With a code of two numbers the whole space fits on a page. A second model, of linear layers, has such a code; it was trained beforehand, too. We decode a grid of codes, spaced so that each has an equal share of the prior.
+# With a code of two numbers the whole space fits on a page. A second model, of linear layers, has such a code and was trained beforehand. We decode a grid of codes, spaced so that each has an equal share of the prior.
 
 # %%
 flatland = mnist_map_vae()
@@ -979,7 +981,7 @@ caption(
 )
 
 # %% [markdown]
-# Drag the sliders: each position is an address, decoded while you drag. They need a running kernel, so start this notebook in Jupyter. On a page that is only shown, the strip below tells what they do.
+# Drag the sliders: each position is an address, decoded while you drag. They need a running kernel; on a page that is only shown, the strip below tells what they do.
 
 # %%
 import io
@@ -1041,7 +1043,7 @@ caption(
 # %% [markdown]
 # ### From one image to another
 #
-# Back to the code of 32 numbers. Encode two images, walk on the straight line between their codes, decode on the way. The simple baseline walks straight in pixel space: it fades one image out and the other in. To put a number on it: at the middle, how gray are the pixels? A pixel with probability $p$ has grayness $4p(1-p)$, from 0 to 1, and we average over the ink of the image.
+# Back to the code of 32 numbers. Encode two images, walk on the straight line between their codes, decode on the way. The simple baseline walks straight in pixel space: it fades one image out and the other in. How gray are the pixels at the middle? A pixel with probability $p$ has grayness $4p(1-p)$, from 0 to 1, averaged over the ink of the image.
 
 
 # %%
@@ -1072,7 +1074,7 @@ caption(
 )
 
 # %% [markdown]
-# ### Arithmetic with attributes (optional)
+# ### Arithmetic with attributes (*optional*)
 #
 # Is there a direction in the space of codes that means "slanted"? Take the images of each digit, compute the **slant** (how far the ink leans per pixel of height) and the **weight** (how much ink there is), and subtract the mean code of the lowest fifth from that of the highest. Averaged over the ten digits this is an attribute vector. Then add it to codes of other images, and *measure* what happens to the drawing.
 
@@ -1130,7 +1132,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 11 · What it is good for (optional)
+# ## 11 · What it is good for (*optional*)
 #
 # ### A reconstruction is a compressed image
 #
@@ -1356,7 +1358,7 @@ assert told["conditional"] < told["plain"] - 0.3
 #
 # ### Blur
 #
-# The complaint about VAEs is that their images are blurred. Look at gray images, reconstructed from 2 numbers and from 32, by PCA and by a VAE of the same code size. How much of the fine detail survives? We measure the **sharpness**: the mean squared step from a pixel to its neighbor, over that of the real images.
+# VAEs are said to blur their images. Look at gray images, reconstructed from 2 numbers and from 32, by PCA and by a VAE of the same code size. We measure the **sharpness**: the mean squared step from a pixel to its neighbor, over that of the real images.
 
 # %%
 real = gray.x_test[chosen]
@@ -1408,7 +1410,7 @@ caption(
 )
 
 # %% [markdown]
-# **Why?** Many images share one code, or nearly so. The decoder must give *one* answer for all of them, and the answer that loses least is their **mean**. The mean of slightly shifted strokes is a blurred stroke. This can be checked: take a place on the map of section 10, find the training images whose codes are nearest, and average them.
+# **Why?** Many images share nearly one code. The decoder must give *one* answer for all of them, and the one that loses least is their **mean**: slightly shifted strokes become a blurred stroke. To check it, take a place on the map of section 10, find the training images whose codes are nearest, and average them.
 
 # %%
 corners = torch.tensor(
@@ -1450,11 +1452,11 @@ caption(
 )
 
 # %% [markdown]
-# So the blur is not a defect of the network but what was asked for: pixels that are independent given the code, and a mean over all images that the code cannot tell apart. A draw of pixels from $p(x \mid z)$ is sharp but speckled (section 7). The cures: longer codes, so that fewer images share one; and decoders whose pixels know of each other. These bring a danger of their own.
+# So the blur is no defect of the network but what was asked for: pixels that are independent given the code, and a mean over images that the code cannot tell apart. A draw of pixels from $p(x \mid z)$ is sharp but speckled (section 7). The cures are longer codes, and decoders whose pixels know of each other. The latter bring a danger of their own.
 #
 # ### A code that dies
 #
-# Let each pixel of the decoder also see the pixels **before** it, as the models of chapter 12 do: $p(x \mid z) = \prod_d p(x_d \mid x_{<d}, z)$. Such a decoder is strong. It can guess the digit from what it has seen so far, and does not need the code. Early in training the code is nothing but noise, and noise with a price; so the quickest gain is to make $q$ equal to the prior and to forget the code. Then no gradient brings it back. This is **posterior collapse**.
+# Let each pixel of the decoder also see the pixels **before** it, as the models of chapter 12 do: $p(x \mid z) = \prod_d p(x_d \mid x_{<d}, z)$. Such a decoder can guess the digit from what it has seen so far, without the code. Early in training the code is nothing but noise, and noise with a price; so the quickest gain is to make $q$ equal to the prior and to forget the code. Then no gradient brings it back. This is **posterior collapse**.
 #
 # We produce it on purpose, on small digits (8 × 8, black and white). `MADE` is a network whose output $d$ sees only the inputs before $d$.
 
@@ -1547,14 +1549,14 @@ caption(
 )
 
 # %% [markdown]
-# **Why is the dead code's mean no mere guessing?** Its KL term is close to 0, and yet a classifier reads the digit from $\mu(x)$ much more often than one time in ten. In a collapsed model $\mu$ still moves with the image, by a small part of $\sigma$. A classifier that is given $\mu$ to all its digits sees any movement, however small. The decoder is given a *draw* $\mu + \sigma\varepsilon$, and in the draw the noise covers it: the second bar is close to guessing. The KL term says so, too. Its mean over the images is an upper bound on the information, in nats, that a draw of the code holds about its image, and to name one digit of ten takes $\ln 10 \approx 2.3$ nats. So judge a code by its KL, or by draws, and not by its means.
+# **Why is the dead code's mean no mere guessing?** Its KL term is close to 0, and yet a classifier reads the digit from $\mu(x)$ much more often than one time in ten. In a collapsed model $\mu$ still moves with the image, by a small part of $\sigma$, and a classifier that is given $\mu$ to all its digits sees any movement. The decoder is given a *draw* $\mu + \sigma\varepsilon$, in which the noise covers it: the second bar is close to guessing. The KL term says so, too: its mean over the images bounds the information, in nats, that a draw of the code holds about its image, and to name one digit of ten takes $\ln 10 \approx 2.3$ nats. So judge a code by its KL, or by draws, and not by its means.
 #
 # Two cures, each one switch of `fit`:
 #
-# - **Warm-up** (`warm_up=0.5`): raise $\beta$ from 0 to 1 over the first half of the training. The code is free at first, so the decoder learns to use it before the price comes.
-# - **Free bits** (`free_bits=0.5`): do not charge for the first half nat of each number. So nothing is gained by emptying it.
+# - **Warm-up** (`warm_up=0.5`): raise $\beta$ from 0 to 1 over the first half of the training, so that the decoder learns to use the code before the price comes.
+# - **Free bits** (`free_bits=0.5`): do not charge for the first half nat of each number, so that nothing is gained by emptying it.
 #
-# Look at the likelihoods printed above: they hardly differ, and the collapsed model is not behind. A strong decoder can be just as likely without a code, and the objective does not miss it. Whoever wants a *code*, and not only a likelihood, must say so. And always look at the KL term: a collapsed model has a fine ELBO and a code that says nothing.
+# The likelihoods printed above hardly differ, and the collapsed model is not behind. A strong decoder can be just as likely without a code, and the objective does not miss it. Whoever wants a *code*, and not only a likelihood, must say so, and look at the KL term.
 
 # %% [markdown]
 # ## 13 · What this family is good and bad at
@@ -1569,7 +1571,7 @@ families("06")
 # %% [markdown]
 # ## 14 · Remember
 #
-# 1. A VAE is a mixture with infinitely many components that share a decoder. The integral over codes is hard because almost no code explains a given image.
+# 1. A VAE is a mixture of infinitely many components that share a decoder. The integral over codes is hard because almost no code explains a given image.
 # 2. ELBO = reconstruction − KL to the prior = $\log p(x)$ − KL to the posterior. The first form is programmed, the second says what is lost.
 # 3. The encoder amortizes inference; $z = \mu + \sigma\varepsilon$ lets the gradient through, with far less scatter than the score function.
 # 4. Always say which number you report: −ELBO is a bound, IWAE-$k$ a better one. A linear VAE must reach probabilistic PCA.

@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# A variational autoencoder has a latent variable and only a bound on the likelihood. A mixture has an exact likelihood and few shapes. A **normalizing flow** is a neural network that can be run backwards. It turns data into plain noise and noise into data, and it knows the density of every point exactly. The price: each layer must be a **bijection**, a map that loses nothing.
+# A variational autoencoder has only a bound on the likelihood; a mixture has an exact one, and few shapes. A **normalizing flow** is a neural network that can be run backwards: it turns data into plain noise and noise into data, and knows the density of every point exactly. The price: each layer must be a **bijection**, a map that loses nothing.
 
 # %% tags=["parameters"]
 seed = 10
@@ -60,7 +60,7 @@ def randn(*shape: int) -> Tensor:
 # %% [markdown]
 # ## 1 · One picture: bend the sheet
 #
-# Take a sheet of rubber and sprinkle points on it from a standard Gaussian. Now bend the sheet. Each point moves with it, and the cloud takes on a new shape. Here the rule is: leave $z_1$ alone; halve $z_2$ and push it up by an amount that depends on $z_1$.
+# Sprinkle points from a standard Gaussian on a sheet of rubber, and bend the sheet. Each point moves with it, and the cloud takes on a new shape. Here $z_1$ is left alone; $z_2$ is halved and pushed up by an amount that depends on $z_1$.
 #
 # $$x_1 = z_1, \qquad x_2 = \tfrac12 z_2 + 0.6\,(z_1^2 - 1).$$
 #
@@ -107,7 +107,7 @@ caption(
 )
 
 # %% [markdown]
-# Two questions are left for this chapter. What is the formula for the density? And how can a *network* learn the bending and still be undone?
+# What is the formula for the density? And how can a *network* learn the bending and still be undone?
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -120,7 +120,7 @@ caption(
 #
 # Where $f$ is steep, much of $z$ is squeezed into little $x$, and the density is high. The absolute value takes care of maps that fall.
 #
-# We try it on $x = e^z$, so $f(x) = \log x$ with slope $1/x$. Its name is the log-normal distribution, and `torch.distributions` knows it.
+# We try it on $x = e^z$, the log-normal distribution of `torch.distributions`: $f(x) = \log x$ has slope $1/x$.
 
 # %%
 from torch.distributions import LogNormal
@@ -157,11 +157,11 @@ caption(
 # %% [markdown]
 # ### Many dimensions: volume
 #
-# Now $x$ has $D$ coordinates. Near a point, a smooth map is linear: its matrix is the **Jacobian** $J$, with entries $J_{ij} = \partial f_i / \partial x_j$. A small cube becomes a small slanted box, and its volume grows by the factor $|\det J|$. So the slope is replaced by a determinant:
+# Now $x$ has $D$ coordinates. Near a point, a smooth map is linear, with the **Jacobian** $J$ as its matrix, $J_{ij} = \partial f_i / \partial x_j$. A small cube becomes a slanted box, and its volume grows by the factor $|\det J|$. So a determinant takes the place of the slope:
 #
 # $$\log p(x) = \log p_z(f(x)) + \log \left|\det \frac{\partial f}{\partial x}\right|.$$
 #
-# Is it true that the determinant measures area? We carry small squares through a wavy map, measure the area of what they become, and compare.
+# We carry small squares through a wavy map, and measure whether their areas grow by that factor.
 
 
 # %%
@@ -193,24 +193,24 @@ assert abs(area(wave(corner + 0.001 * (outline - 0.5))) / 0.001**2 - determinant
 # %% [markdown]
 # ### A chain of bijections
 #
-# One bend is not enough for a hard shape, so we chain many: $f = f_n \circ \dots \circ f_1$. A chain of bijections is a bijection, and volumes multiply, so their logarithms add:
+# For a hard shape we chain many bends: $f = f_n \circ \dots \circ f_1$. A chain of bijections is a bijection, and volumes multiply, so their logarithms add:
 #
 # $$\log p(x) = \log p_z(z) + \sum_{k=1}^n \log |\det J_k|.$$
 #
-# Some words that stay: $x \to z$ is **forward** (it makes data *normal*, hence the name), $z \to x$ is the **inverse**, the sum is `log_det`, and $p_z$ is the **base**. Learning is plain maximum likelihood: raise the mean of $\log p(x)$ over the data by gradient ascent. There is no bound and no second network.
+# $x \to z$ is called **forward** (it makes data *normal*, hence the name), $z \to x$ is the **inverse**, the sum is `log_det`, and $p_z$ is the **base**. Learning is plain maximum likelihood by gradient ascent, without a bound and without a second network.
 #
-# What must a layer be? Flexible, invertible at a low price, and with a cheap determinant. For a general $D \times D$ matrix the determinant costs about $D^3$ operations: for a small photo, more than the rest of the network by far. But for a **triangular** matrix it is the product of the diagonal. All of this chapter's layers live from that.
+# A layer must be flexible, invertible at a low price, and have a cheap determinant. That of a general $D \times D$ matrix costs about $D^3$ operations: for a small photo, far more than the network itself. But for a **triangular** matrix it is the product of the diagonal. All of this chapter's layers live from that.
 
 # %% [markdown]
 # ## 3 · From scratch: RealNVP
 #
-# The bend of section 1 had a pattern. One half of the coordinates, $x_a$, stays. It tells a network how the other half is to be scaled and shifted:
+# In the bend of section 1 one half of the coordinates, $x_a$, stays. It tells a network how to scale and shift the other half:
 #
 # $$z_a = x_a, \qquad z_b = x_b \odot e^{s(x_a)} + t(x_a).$$
 #
-# This is an **affine coupling** (Dinh, Sohl-Dickstein and Bengio, 2017). Undoing it never needs the network's inverse: $x_a$ is still there, so we compute $s$ and $t$ again and take them off. The Jacobian is triangular, with ones and $e^{s}$ on its diagonal, so `log_det` is just the sum of $s$. The network may be anything.
+# This is an **affine coupling** (Dinh, Sohl-Dickstein and Bengio, 2017). Undoing it never needs the network's inverse: $x_a$ is still there, so we compute $s$ and $t$ again and take them off. So the network may be anything. The Jacobian is triangular, with ones and $e^{s}$ on its diagonal, so `log_det` is the sum of $s$.
 #
-# One coupling leaves half of the coordinates untouched, so the halves take turns. $s$ is kept between $-3$ and $3$ by a $\tanh$, so that no step of training can blow a coordinate up.
+# The halves take turns. A $\tanh$ keeps $s$ between $-3$ and $3$, so that no step of training can blow a coordinate up.
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 2.2))
@@ -325,7 +325,7 @@ caption(
 # %% [markdown]
 # ## 4 · Checks against known answers
 #
-# A flow that forgets one factor still trains and still draws pretty pictures. So this notebook stops unless five facts hold. We compute in float64 here, where exactness can be seen.
+# A flow that forgets one factor still trains and still draws pretty pictures. So this notebook stops unless five facts hold, in float64, where exactness can be seen.
 #
 # **First: the inverse is the inverse.** **Second: `log_det` is the logarithm of the determinant of the Jacobian**, which autograd builds entry by entry without knowing that it is triangular.
 
@@ -352,7 +352,7 @@ print(f"largest |log_det − log |det J| of autograd|: {largest:.1e}")
 assert largest < 1e-8
 
 # %% [markdown]
-# **Third: the density integrates to one.** **Fourth: samples follow the density.** We cut the plane into cells, integrate the density over each, and count samples in them. If both agree, the squared differences, measured in standard errors, average about 1 (this average is $\chi^2$ per cell).
+# **Third: the density integrates to one.** **Fourth: samples follow the density.** We integrate the density over cells of the plane, and count samples in them. If both agree, the squared differences in standard errors average about 1 ($\chi^2$ per cell).
 
 # %%
 fine, cells, half = 400, 40, 4.0
@@ -378,7 +378,7 @@ print(f"{int(filled.sum())} cells with more than 20 expected samples")
 assert chi2 < 2
 
 # %% [markdown]
-# **Fifth: it comes near the truth, from below.** We drew the moons ourselves, so their density is known: a Gaussian of known width, averaged along two half circles. No model can have a higher mean log-likelihood on new points than the truth, and the gap is the Kullback–Leibler divergence $\mathrm{KL}(p_\text{true} \,\|\, p_\text{model})$ in nats. Most of the time nobody knows the truth; here we can say how much is missing.
+# **Fifth: it comes near the truth, from below.** We drew the moons ourselves, so their density is known: a Gaussian of known width, averaged along two half circles. No model's mean log-likelihood on new points can exceed the truth's, up to the scatter of the points, and the gap is the Kullback–Leibler divergence $\mathrm{KL}(p_\text{true} \,\|\, p_\text{model})$ in nats.
 
 # %%
 from utils.toys import MOONS_NOISE, SPIRALS_NOISE
@@ -449,7 +449,7 @@ assert largest < 1e-9
 print(inspect.getsource(Coupling._move))
 
 # %% [markdown]
-# `curve` is what is new: the affine map is only one choice. Here is the whole box of bricks.
+# New is `curve`: the affine map is only one choice. Here is the whole box of bricks.
 #
 # | brick | what it does to $x$ | its log-determinant |
 # |---|---|---|
@@ -460,9 +460,9 @@ print(inspect.getsource(Coupling._move))
 # | **autoregressive** (MAF) | each coordinate is moved as *all* before it say | sum of the log slopes |
 # | **squeeze, permutation, factor out** | move numbers about | 0 |
 #
-# Actnorm and $1 \times 1$ are Glow's (Kingma and Dhariwal, 2018). Instead of swapping halves by a fixed rule, a learned matrix mixes them, starting as a random rotation. Storing $W$ in its triangular factors makes the determinant a sum of $D$ logarithms.
+# Actnorm and $1 \times 1$ are Glow's (Kingma and Dhariwal, 2018). In place of a fixed swap a learned matrix mixes the halves; it starts as a random rotation. Stored in triangular factors, its log-determinant is a sum of $D$ logarithms.
 #
-# Each brick must pass the first two checks of section 4. We move all its parameters at random first, so that none is tested at the identity, where it starts.
+# Each brick must pass the first two checks of section 4, with its parameters moved at random, since many start as the identity.
 
 # %%
 from functools import partial
@@ -528,7 +528,7 @@ record("worst_brick_error", worst, kind="exact")
 assert worst < 1e-7
 
 # %% [markdown]
-# ### Who moves whom: four Jacobians (optional)
+# ### Who moves whom: four Jacobians (*optional*)
 #
 # The pattern of the Jacobian tells the whole story of a layer.
 
@@ -562,7 +562,7 @@ caption(
 # %% [markdown]
 # ### Curves: more than scale and shift
 #
-# An affine map can only stretch: if $z$ is Gaussian, so is $x_b$ given $x_a$. A **rational-quadratic spline** (Durkan and others, 2019) is a rising curve through $K + 1$ knots; the network places them. Between two knots it is a ratio of two parabolas, so it has a smooth slope and an inverse in closed form. A **histogram** is the simplest: straight pieces between fixed edges. It is the distribution function of a bar chart, and we shall need it for pixels.
+# An affine map can only stretch: if $z$ is Gaussian, so is $x_b$ given $x_a$. A **rational-quadratic spline** (Durkan and others, 2019) is a rising curve through $K + 1$ knots, which the network places. Between two knots it is a ratio of two parabolas, with a smooth slope and an inverse in closed form. A **histogram**, the distribution function of a bar chart, is straight between fixed edges; we shall need it for pixels.
 
 # %%
 line = torch.linspace(-3.5, 3.5, 1401, dtype=torch.float64)
@@ -608,11 +608,11 @@ caption(
 # %% [markdown]
 # ### Autoregressive flows, and their slow direction
 #
-# A coupling has two groups of coordinates. Take it to the end: $D$ groups of one. Each coordinate is moved as **all before it** say,
+# Take the two groups of a coupling to the end, $D$ groups of one: each coordinate is moved as **all before it** say,
 #
 # $$z_i = x_i\, e^{s_i(x_1, \dots, x_{i-1})} + t_i(x_1, \dots, x_{i-1}).$$
 #
-# This is the **masked autoregressive flow**, MAF (Papamakarios, Pavlakou and Murray, 2017). One masked network, MADE, answers for all coordinates in a single pass, because when $x$ is known all answers can be given at once. But in the other direction $x_2$ needs $x_1$, $x_3$ needs both, and so on: $D$ steps, one after the other. Turned round it is the **inverse autoregressive flow**, IAF: fast samples, slow densities. A coupling is fast both ways. We measure it.
+# This is the **masked autoregressive flow**, MAF (Papamakarios, Pavlakou and Murray, 2017). When $x$ is known, one masked network, MADE, answers for all coordinates in a single pass. But in the other direction $x_2$ needs $x_1$, $x_3$ needs both, and so on: $D$ steps, one after the other. Turned round it is the **inverse autoregressive flow**, IAF: fast samples, slow densities. A coupling is fast both ways.
 
 # %%
 from utils.models.flows import maf
@@ -661,7 +661,7 @@ caption(
 )
 
 # %% [markdown]
-# ## 6 · Moons, spirals, checkerboard (optional)
+# ## 6 · Moons, spirals, checkerboard (*optional*)
 #
 # Three shapes that no Gaussian likes, and whose true density we know. The competitors get the same training points and are judged on the same new ones:
 #
@@ -821,7 +821,7 @@ caption(
 #
 # ### A density of whole numbers is worthless
 #
-# A pixel is one of 17 or 256 whole numbers; a density lives on the real line. What happens if we ignore that? Put a narrow Gaussian of width $s$ on every gray value, as often as the value occurs, each pixel on its own. We measure in **bits per dimension**: $-\log_2 p(x)$ divided by the number of pixels.
+# A pixel is one of 17 or 256 whole numbers; a density lives on the real line. Suppose we ignore that: each pixel on its own gets a narrow Gaussian of width $s$ on every gray value, as heavy as the value is frequent. We measure in **bits per dimension**: $-\log_2 p(x)$ divided by the number of pixels.
 
 # %%
 digits = load("digits")
@@ -863,11 +863,11 @@ assert comb["raw", 0.001] < 0, "narrow enough, raw pixels cost less than nothing
 assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
 
 # %% [markdown]
-# On raw pixels the bits fall without end, below zero, and the model has learned nothing but that pixels are whole numbers. Any flow would find this comb. With **uniform noise** $u \in [0, 1)$ on each pixel, **dequantization**, there is nothing to win by narrow peaks: the mass must fill the cell.
+# On raw pixels the bits fall without end, below zero, and the model has learned only that pixels are whole numbers. Any flow would find this comb. With **uniform noise** $u \in [0, 1)$ on each pixel, **dequantization**, narrow peaks win nothing: the mass must fill the cell.
 #
 # ### What is exact and what is a bound
 #
-# The probability of a pixel value is the density's integral over its cell. For a whole image $x$ with $L$ levels, and the flow's density $p$ on $[0, 1)^D$:
+# The probability of a pixel value is the density's integral over its cell. For an image $x$ with $L$ levels, and a density $p$ on $[0, 1)^D$:
 #
 # $$P(x) = \int_{[0,1)^D} p\Big(\frac{x + u}{L}\Big)\, L^{-D}\, du .$$
 #
@@ -875,7 +875,7 @@ assert min(value for (name, _), value in comb.items() if name == "noisy") > 2
 #
 # $$\log P(x) \;\ge\; \mathbb E_{u \sim q(u \mid x)}\Big[\log p\Big(\frac{x + u}{L}\Big) - D \log L - \log q(u \mid x)\Big].$$
 #
-# So, for the rest of the chapter: the flow's **density** of the noisy image is **exact**; the **probability of the pixels** is only **bounded**, and a flow's bits per dimension are an upper bound. With $q$ uniform, the last term is 0. The gap is the divergence of $q$ from the noise that the model would like best, so it closes when the density is flat inside each cell. Or $q$ is learned too, by a small network: **variational dequantization** (Ho and others, Flow++, 2019).
+# So the flow's **density** of the noisy image is **exact**; the **probability of the pixels** is only **bounded**, and a flow's bits per dimension are an upper bound. With $q$ uniform, the last term is 0. The gap is the divergence of $q$ from the noise that the model would like best, so it closes when the density is flat inside each cell. In **variational dequantization** (Ho and others, Flow++, 2019) a small network learns $q$.
 #
 # One pixel, two values and the density $p(v) = 2v$ show all of it: $P(1) = \int_{1/2}^1 2v\,dv = \tfrac34$.
 
@@ -914,9 +914,9 @@ assert bounds["uniform"] + 0.005 < bounds["learned"] < exact + 0.003
 # %% [markdown]
 # ### Digits of 8 × 8 pixels
 #
-# Now a flow of images: **Glow** in small. At each **level** it *squeezes* (blocks of 2 × 2 pixels become four channels), takes some steps of actnorm, 1 × 1 and coupling, and then **factors out**: half of the channels are declared finished and go to the base as they are, the other half goes on to the next level, at half the size. This **multiscale** form saves work, and fine detail leaves early. The networks inside are small convolutions.
+# Now a flow of images: **Glow** in small. At each **level** it *squeezes* (blocks of 2 × 2 pixels become four channels), takes some steps of actnorm, 1 × 1 and coupling, and then **factors out**: half of the channels are finished and go to the base, the other half goes on to the next level, at half the size. This **multiscale** form saves work. The networks inside are small convolutions.
 #
-# The training set is small, so a fifth of it is a validation set, which says when to stop. Uniform and learned noise compete in the same flow. The third flow draws coarse pixels first; the next section explains it.
+# A fifth of the small training set is for validation, which says when to stop. Uniform and learned noise compete in the same flow. The third flow, of the next section, draws coarse pixels first.
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(10.4, 2.4))
@@ -992,7 +992,7 @@ for name, flow in candidates.items():
     digit_bits[name] = draws.mean().item()
 
 # %% [markdown]
-# The flow with the lowest loss on the validation set goes into the record. Beside it, all in bits for each pixel of 17 gray values: guessing; each pixel on its own; the mixture of chapter 4, with the same noise; and two programs that pack files, zlib and PNG, given all test images as one file.
+# The flow with the lowest validation loss goes into the record. Beside it, all in bits for each pixel of 17 gray values: guessing; each pixel on its own; the mixture of chapter 4, with the same noise; and two programs that pack files, zlib and PNG, given all test images as one file.
 
 # %%
 import io
@@ -1051,19 +1051,19 @@ caption(
 )
 
 # %% [markdown]
-# Three things to read off. A good number of bits is not yet a good picture: at this size and with a thousand images the samples look like pen strokes, and seldom like a digit. The two Glows differ in nothing but the noise, so their difference is what learned noise is worth. And the mixture, though it knows which pixels go together, loses even to separate tables: many pixels are nearly always 0, and a Gaussian cannot rise as steeply as that. A flow can.
+# A good number of bits is not yet a good picture: with a thousand images the samples look like pen strokes, and seldom like a digit. The two Glows differ in nothing but the noise, so their difference is what learned noise is worth. And the mixture, though it knows which pixels go together, loses even to separate tables: many pixels are nearly always 0, and a Gaussian cannot rise as steeply as that. A flow can.
 #
 # ## 8 · MNIST
 #
 # ### Coarse first, fine later
 #
-# Now MNIST: images of 784 pixels with 256 gray values, and the official test set. Most of the pixels are exactly 0, so the density has to be enormously high in a thin layer next to 0, and a flow that reaches that by scaling and shifting spends its training on it. We use what this chapter has taught and build a flow that fits the data:
+# Now MNIST: 784 pixels with 256 gray values, and the official test set. Most pixels are exactly 0, so the density has to be enormously high in a thin layer next to 0, and a flow that reaches that by scaling and shifting spends its training on it. We build one that fits the data:
 #
-# - **The curve** is a histogram: its first bin is exactly the cell of value 0. In between, bins are wider. It starts as the histogram of all pixels, so training begins at a sensible place. The base is uniform on $[0, 1]^D$.
-# - **The order**: squeeze each block of 2 × 2 pixels. Two of the four, on one diagonal, are moved as the other two say; of these, one is moved as the other says. Three of the four are now done and are factored out; the fourth goes on, as an image of half the side. After two levels 7 × 7 pixels are left, for an autoregressive layer.
-# - **The network sees pixels as they came in**, since what it looks at has not been moved yet.
+# - **The curve** is a histogram: its first bin is exactly the cell of value 0; the middle ones are wider. It starts as the histogram of all pixels. The base is uniform on $[0, 1]^D$.
+# - **The order**: squeeze each block of 2 × 2 pixels. Two of the four, on one diagonal, are moved as the other two say; of these, one is moved as the other says. These three are factored out; the fourth goes on, as an image of half the side. After two levels 7 × 7 pixels are left, for an autoregressive layer.
+# - **The network sees pixels as they came in**: what it looks at has not been moved yet.
 #
-# So it is a **coupling flow**: 735 of the 784 pixels are moved in four couplings. The last 49 are moved one after the other, as in MAF. In the other direction: 49 coarse pixels one by one, then all others in four steps. The idea of the order is that of Reed and others (*Parallel multiscale autoregressive density estimation*, 2017).
+# So it is a **coupling flow**: four couplings move 735 of the 784 pixels. The last 49 are moved one after the other, as in MAF. Drawing goes the other way: 49 coarse pixels one by one, then all others in four steps. The order is that of Reed and others (2017).
 
 # %%
 blocks = torch.zeros(8, 8, dtype=torch.long)  # the step in which a pixel is drawn
@@ -1095,7 +1095,7 @@ caption(
 )
 
 # %% [markdown]
-# The library's `coarse_to_fine` (`utils/models/flows/multiscale.py`) puts this together from the bricks of section 5: `Squeeze`, `Permutation`, `Coupling`, `FactorOut`. To read, it is better without them. Under a uniform base $\log p(z) = 0$, so the log-density is the sum of the log-slopes alone, and the slope of a histogram's curve is the height of its bar:
+# The library's `coarse_to_fine` (`utils/models/flows/multiscale.py`) puts this together from the bricks of section 5. It reads better without them. Under a uniform base $\log p(z) = 0$, so the log-density is the sum of the log-slopes alone, and the slope of a histogram's curve is the height of its bar:
 
 
 # %%
@@ -1127,7 +1127,7 @@ def readable(v: Tensor, couplings: list[nn.Module], last: nn.Module) -> Tensor:
 
 
 # %% [markdown]
-# A short training first: one pass over some of the images. `pixel_flow` calls `coarse_to_fine` with the bins named above. Then the readable version must give the library's number.
+# First one pass over some of the images; `pixel_flow` calls `coarse_to_fine` with the bins named above. Then the readable version must give the library's number.
 
 # %%
 from utils.models.flows import mnist_flow, pixel_flow
@@ -1155,9 +1155,9 @@ print(f"largest difference to the library: {largest:.1e} nats an image")
 assert largest < 1e-6
 
 # %% [markdown]
-# One pass over all training images takes longer than a lesson may. It was paid beforehand (`data/make/pretrained.py`, the same call), and `mnist_flow` has the weights.
+# One pass over all training images takes longer than a lesson may; `mnist_flow` has its weights (`data/make/pretrained.py`, the same call).
 #
-# With `autocast="auto"` the networks compute in bfloat16 on a GPU that has it, and in float32 on a processor. bfloat16 has two to three digits. A network may be that coarse: any numbers it says make a valid bijection. What is done to $x$, the log-determinants and the base may not, and the library keeps them in float32. For the test, everything is float32, and in float64 we check that all pixels come back from $z$.
+# With `autocast="auto"` the networks compute in bfloat16, two to three digits, on a GPU that has it. A network may be that coarse, for any numbers it says make a valid bijection; what is done to $x$, the log-determinants and the base stay in float32. In float64 we check that all pixels come back from $z$.
 
 # %%
 with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -1188,7 +1188,9 @@ flow_bits = test_bits.mean().item()
 assert flow_bits < short_bits.mean() < min(exact.values())
 
 # %% [markdown]
-# How much do we lose to the bound? Draw the noise many times. The mean of $\log$ is what we report; the $\log$ of the mean is nearer to $\log P(x)$, and with more draws it comes closer from below. If the noise hardly changes the density, there is nothing to lose: inside the bins of one value our density is flat by construction, and only the networks see a trace of the noise.
+# ### What the bound loses (*optional*)
+#
+# Draw the noise many times. We report the mean of the $\log$; the $\log$ of the mean comes closer to $\log P(x)$, from below. If the noise hardly changes the density, there is nothing to lose: inside the bins of one value our density is flat by construction, and only the networks see a trace of the noise.
 
 # %%
 draws = 20
@@ -1199,7 +1201,7 @@ record("mnist_gap_seen", gap, unit="bits/dim", kind="score")
 assert 0 <= gap < 0.01
 
 # %% [markdown]
-# ### Beside the literature (optional)
+# ### Beside the literature (*optional*)
 #
 # | flow on MNIST, 8 bits | bits/dim |
 # |---|---|
@@ -1236,9 +1238,9 @@ caption("What an image costs. All are exact or upper bounds for the same 256 gra
 # %% [markdown]
 # ### What it draws
 #
-# The samples are sharp, and they are ragged: a stroke is drawn in four big steps, and all pixels of one step are drawn without knowing of each other. Chapter 12 draws pixel after pixel, so that each knows of all before it, and pays with the time to draw.
+# The samples are sharp, and they are ragged: a stroke is drawn in four big steps, whose pixels do not know of each other. In chapter 12 each pixel knows of all before it, and drawing takes longer.
 #
-# And because the flow has a $z$ for everything, we can hold the coarse part fixed and draw the fine part anew.
+# And because the flow has a $z$ for everything, we can hold the coarse part and draw the fine part anew.
 
 # %%
 z = exact_flow.base.sample(96, generator)  # the last 49 numbers are the coarse grid
@@ -1265,7 +1267,7 @@ caption(
 )
 
 # %% [markdown]
-# ### A flow for codes (optional)
+# ### A flow for codes (*optional*)
 #
 # A flow needs a $z$ as large as the data, and that is a waste where the data fill only a thin sheet of their space. Chapter 6 has the opposite trouble: its autoencoder has a short code, and draws less well than it rebuilds, because the codes of real images are not spread like the prior from which it draws. Put the two together. Keep encoder and decoder as they are, and let a **coupling flow** learn $p(z)$ from the codes of the training images. The bound of chapter 6 changes in one term,
 #
@@ -1342,7 +1344,7 @@ caption(
 #
 # ### Topology: a sheet cannot be torn
 #
-# A bijection that is smooth both ways keeps neighbors together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is known exactly: $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
+# A bijection that is smooth both ways keeps neighbors together. The Gaussian is in one piece; two blobs are two. In one dimension the only rising map from blobs to Gaussian is $f(x) = \Phi^{-1}(F(x))$, with the distribution functions $F$ of the blobs and $\Phi$ of the base. For blobs of width $\sigma$ at $\pm m$, its inverse has the slope $\sigma e^{m^2 / 2\sigma^2}$ in the middle. Pull the blobs apart and this explodes.
 
 # %%
 line = torch.linspace(-2, 2, 801, dtype=torch.float64)
@@ -1372,9 +1374,9 @@ caption(
 )
 
 # %% [markdown]
-# No network stretches a million times. So it stops earlier and leaves a **bridge**: samples between the parts, where there should be none. We pull the moons apart until a wide strip between them is empty, train the same flow on two bases, and count the samples that land in the strip.
+# No network stretches a million times. It stops earlier and leaves a **bridge**: samples between the parts, where there should be none. We pull the moons apart until a wide strip between them is empty, train the same flow on two bases, and count samples in the strip.
 #
-# The cure changes the base, not the layers: a mixture of two narrow Gaussians is in two pieces, so nothing needs tearing. What still lands in the strip then is no bridge, only a fit that is not perfect yet.
+# The cure changes the base: a mixture of two narrow Gaussians is in two pieces, so nothing needs tearing. What still lands in the strip is no bridge, only a fit that is not perfect yet.
 
 # %%
 from utils.models.flows import Flow
@@ -1419,7 +1421,7 @@ caption(
 )
 
 # %% [markdown]
-# Why must there be a bridge? Take the codes of a point of either moon and **walk** straight from one to the other. On the way $x$ has to cross the strip. How unlikely do the codes get on the walk, compared with its ends? A Gaussian has one hill: between two places on it nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and nobody draws codes there.
+# Why must there be a bridge? **Walk** straight from the code of a point of one moon to that of the other. On the way $x$ has to cross the strip. How unlikely do the codes get, compared with the ends? A Gaussian has one hill: on such a walk nothing lies lower than the lower end. So some likely codes *must* be drawn into the strip. Between two hills there is a valley, and few codes are drawn there.
 
 # %%
 with record_table():
@@ -1440,7 +1442,7 @@ with record_table():
 # %% [markdown]
 # ### A high likelihood does not mean "I know this"
 #
-# Chapter 4 used $p(x)$ to flag strange images. It is tempting to trust a better density more. So we train the same flow on **Fashion-MNIST**, pictures of clothes, and show it digits, which it has never seen.
+# Chapter 4 used $p(x)$ to flag strange images, and it is tempting to trust a better density more. We train the same flow on **Fashion-MNIST**, pictures of clothes, and show it digits.
 
 # %%
 fashion = load("fashion")
@@ -1470,9 +1472,9 @@ assert costs["digits (never seen)"].mean() < costs["clothes (known)"].mean() - 0
 assert costs["digits (never seen)"].mean() < costs["its own samples"].mean() - 0.5
 
 # %% [markdown]
-# The flow that knows only clothes gives digits **far higher** likelihood than clothes, and an empty image the highest of all. Nalisnick and others found this in 2019 (*Do deep generative models know what they don't know?*). The AUROC of chapter 4, the chance that a strange image gets the lower likelihood of the two, falls far below one half.
+# The flow that knows only clothes gives digits **far higher** likelihood than clothes, and an empty image the highest of all. Nalisnick and others found this in 2019. The AUROC, the chance that a strange image gets the lower likelihood of the two, falls far below one half.
 #
-# Is the flow broken? Then it would be a bad code for the clothes, too. We lay it beside three codes that anybody can have: a table for each pixel, zlib and PNG.
+# Were the flow broken, it would be a bad code for the clothes, too. We lay it beside three codes that anybody can have: a table for each pixel, zlib and PNG.
 
 # %%
 tables = pixel_tables(clothes, 256, extra=0.5)
@@ -1487,7 +1489,7 @@ with record_table():
 assert costs["clothes (known)"].mean() < min(baselines.values())
 
 # %% [markdown]
-# It needs fewer bits than each of the three, though it is not far from PNG after so short a training. So it has learned something of clothes, and still it likes digits better. Digits are mostly flat and black, and flat areas are cheap for anyone who has learned what pixels do next to each other. Likelihood is dominated by **how complex** an image is, not by what it shows. If that is the explanation, then a program that knows nothing of clothes or digits must rank images nearly the same way. We ask zlib, image by image.
+# It needs fewer bits than each of the three, though it is not far from PNG after so short a training. So it has learned something of clothes, and still likes digits better. Digits are mostly flat and black, and flat areas are cheap for anyone who knows what neighboring pixels do. Likelihood is dominated by **how complex** an image is, not by what it shows. If so, a program that knows nothing of clothes or digits must rank images nearly the same way. We ask zlib, image by image.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -1524,11 +1526,11 @@ caption(
 )
 
 # %% [markdown]
-# Look at what the flow draws itself: its own samples cost about as much as clothes, and far more than digits. A simple image is likelier than a typical sample, and still it is not drawn: there are so few simple images that all of them together have hardly any probability. "Likely" and "typical" are different things in 784 dimensions.
+# The flow's own samples cost about as much as clothes, and far more than digits. A simple image is likelier than a typical sample, and still it is not drawn: simple images are so few that together they have hardly any probability. "Likely" and "typical" are different things in 784 dimensions.
 #
-# As pictures, its samples have the outlines of clothes and the texture of none: the bits of an image are mostly those of its noise, so that this is what training learns first.
+# As pictures, they have the outlines of clothes and the texture of none: the bits of an image are mostly those of its noise, which training therefore learns first.
 #
-# A cure that works here is to ask how much *better* than zlib the flow is (Serrà and others, 2020): bits of the flow minus bits of the packer. The packer's bits stand for plain complexity; what is left is knowledge of clothes.
+# A cure that works here is to subtract zlib's bits from the flow's (Serrà and others, 2020). The packer's bits stand for plain complexity; what is left is knowledge of clothes.
 
 # %% [markdown]
 # ## 10 · What this family is good and bad at
@@ -1557,7 +1559,7 @@ families("10")
 # - D. P. Kingma, P. Dhariwal: *Glow: generative flow with invertible 1 × 1 convolutions*, 2018, arXiv:1807.03039.
 # - C. Durkan, A. Bekasov, I. Murray, G. Papamakarios: *Neural spline flows*, 2019, arXiv:1906.04032.
 # - J. Ho, X. Chen, A. Srinivas, Y. Duan, P. Abbeel: *Flow++: improving flow-based generative models with variational dequantization and architecture design*, 2019, arXiv:1902.00275.
-# - W. Grathwohl and others: *FFJORD: free-form continuous dynamics for scalable reversible generative models*, 2018, arXiv:1810.01367: a flow in continuous time, and the table quoted above.
+# - W. Grathwohl and others: *FFJORD: free-form continuous dynamics for scalable reversible generative models*, 2018, arXiv:1810.01367: flows in continuous time.
 # - S. Reed and others: *Parallel multiscale autoregressive density estimation*, 2017, arXiv:1703.03664.
 # - L. Theis, A. van den Oord, M. Bethge: *A note on the evaluation of generative models*, 2016, arXiv:1511.01844: why densities of pixels need noise.
 # - E. Nalisnick and others: *Do deep generative models know what they don't know?*, 2019, arXiv:1810.09136.

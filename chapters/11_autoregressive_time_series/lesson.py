@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# Time gives the data an order: the past comes first. So a generative model of a series has to answer only one question: given all values so far, what may come **next**? Answered once, it is a forecast. Answered again and again, each time with the last answer added to the past, it is a whole future. The same idea draws images pixel by pixel in the next chapter.
+# In time, the past comes first. So a generative model of a series answers one question: given all values so far, what may come **next**? Answered once, it is a forecast. Answered again and again, each time with the last answer added to the past, it is a whole future. The same idea draws images pixel by pixel in the next chapter.
 
 # %% tags=["parameters"]
 seed = 11
@@ -71,7 +71,7 @@ caption(
 )
 
 # %% [markdown]
-# Which of these can be predicted, how far ahead, and with which certainty? At the end of the chapter there is a different answer for each of the three, in numbers.
+# Which of these can be predicted, how far ahead, and with which certainty? The answer, in numbers, will be another one for each.
 
 # %% [markdown]
 # ## 2 · The mathematics
@@ -82,7 +82,7 @@ caption(
 #
 # $$p(x_1, \dots, x_T) = \prod_{t=1}^{T} p(x_t \mid x_{<t}).$$
 #
-# This is no assumption, only the chain rule of probability. The assumption comes when we choose the shape of the factors. The simplest choice: a Gaussian whose mean is linear in the last $p$ values. That is the **autoregression** of order $p$, in short AR(p):
+# This is the chain rule of probability, and no assumption. The assumption is the shape of the factors. The simplest, a Gaussian whose mean is linear in the last $p$ values, is the **autoregression** of order $p$, in short AR(p):
 #
 # $$x_t = c + \varphi_1 x_{t-1} + \dots + \varphi_p x_{t-p} + \sigma\, \varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, 1).$$
 #
@@ -106,7 +106,7 @@ caption(
 #
 # ### How certain is a forecast many steps ahead?
 #
-# One step ahead the forecast is a Gaussian. For two steps ahead we would need $x_{t+1}$, which we do not know. So we draw it, treat the draw as if it had happened, and go on: this gives a **sampled path**. Many paths together are a forecast of all steps at once. Because the model is linear and Gaussian, there is also a formula. Let $\psi_0, \psi_1, \dots$ be what a shock of size 1 becomes after 0, 1, … steps. The innovation of time $t + j$ contributes to $x_{t+h}$ with the weight $\psi_{h-j}$, so
+# One step ahead the forecast is a Gaussian. For two steps ahead we would need $x_{t+1}$, which we do not know. So we draw it, treat the draw as if it had happened, and go on: this gives a **sampled path**. Many paths are a forecast of all steps at once. For a linear Gaussian model there is also a formula. Let $\psi_0, \psi_1, \dots$ be what a shock of size 1 becomes after 0, 1, … steps. The innovation of time $t + j$ contributes to $x_{t+h}$ with the weight $\psi_{h-j}$, so
 #
 # $$\operatorname{var}(x_{t+h} \mid x_{\le t}) = \sigma^2 \sum_{j=0}^{h-1} \psi_j^2 .$$
 #
@@ -274,7 +274,7 @@ assert largest < 1e-9
 # %% [markdown]
 # ## 5 · Three ways to remember
 #
-# In an AR(1), one number decides what becomes of a shock. If $\varphi$ is below 1, the shock fades, and the series returns to its mean. If $\varphi$ is exactly 1, the shock stays for ever. This is a **random walk**: the best forecast is the last value, and the variance grows without end. If $\varphi$ is above 1, the shock grows from step to step, and the series explodes.
+# In an AR(1), if $\varphi$ is below 1, the shock fades, and the series returns to its mean. If $\varphi$ is exactly 1, the shock stays: in this **random walk** the best forecast is the last value, and the variance grows without end. If $\varphi$ is above 1, the shock grows, and the series explodes.
 
 # %%
 start = torch.tensor([10.0], dtype=torch.float64)
@@ -339,9 +339,9 @@ caption(
 # More lags always fit the past better. **AIC**, Akaike's criterion, adds a penalty of 2 for each of the $k$ parameters: $\mathrm{AIC} = -2 \log L + 2k$, and the order with the smallest AIC is chosen. There are two traps:
 #
 # - An AR(1) explains all values but one, an AR(20) all but twenty. Likelihoods can be compared only on the **same** values. `aic_by_order` takes those that the longest order can explain.
-# - The choice of the order is a part of the fit, and may use only what was known at the time. We are going to forecast from 1900 on. So we choose the order once, with the years up to 1899.
+# - The choice of the order is a part of the fit, and may use only what was known at the time. We forecast from 1900 on, so we choose the order once, with the years up to 1899.
 #
-# We work on the **square root** of the counts. Large counts vary more than small ones. Their square roots vary about equally, as a model with a single σ assumes.
+# We work on the **square root** of the counts: large counts vary more than small ones, their square roots about equally, as a model with a single σ assumes.
 
 # %%
 from utils.models.time_series import aic_by_order
@@ -398,7 +398,7 @@ assert torch.allclose(filled_in[3:], by_the_library.forecast(holed[:200], 5).mea
 #
 # ### A fair trial
 #
-# **Rolling origin.** We go through the series as if we lived in it. At the end of each year from 1899 on, the forecaster gets the years so far and must forecast the next twelve. Then a year goes by, and it must do so again. `rolling_origin` hands over a copy of the past and nothing else, so no forecaster can use the future.
+# **Rolling origin.** At the end of each year from 1899 on, the forecaster gets the years so far and must forecast the next twelve. `rolling_origin` hands over a copy of the past and nothing else, so no forecaster can use the future.
 #
 # **The forecast** is a set of sampled paths. For each of the twelve years they are draws from a distribution.
 #
@@ -406,7 +406,7 @@ assert torch.allclose(filled_in[3:], by_the_library.forecast(holed[:200], 5).mea
 #
 # $$\mathrm{CRPS} = \mathbb E|X - y| - \tfrac12 \mathbb E|X - X'| .$$
 #
-# The first term is small when the draws lie near the truth. Alone it would punish every forecast that is spread out, also where the future is really uncertain. The second term subtracts half the mean distance between two draws, and so corrects for the spread. If all draws are equal, the CRPS is the absolute error. On average no distribution scores better than the true one: a forecaster gains nothing by claiming more certainty than it has, or less. The unit is that of the data, and lower is better. For a Gaussian there is a closed form, and the mean over draws must agree with it:
+# The first term is small when the draws lie near the truth. Alone it would punish every spread, also where the future is really uncertain; the second term, half the mean distance between two draws, corrects for that. If all draws are equal, the CRPS is the absolute error. On average no distribution scores better than the true one: a forecaster gains nothing by claiming more certainty than it has, or less. The unit is that of the data, and lower is better. For a Gaussian there is a closed form, and the mean over draws must agree with it:
 
 # %%
 from utils.metrics import coverage, crps_gaussian, crps_samples, pinball
@@ -433,7 +433,7 @@ assert abs(pinballs - closed) < 0.01
 # - **naive**: the future is like the last value.
 # - **seasonal-naive**: the future is like the last season. For the Sun a season is 11 years.
 #
-# To compare a single number with a distribution would be unfair. So both baselines get a spread: they add to their guess the errors that the very same guess would have made in the past, at the same number of steps ahead. If the series has grown in each season so far, these errors contain that growth, too.
+# To compare a single number with a distribution would be unfair. So both baselines add to their guess the errors that the very same guess would have made in the past, as many steps ahead. If the series has grown in each season so far, these errors contain that growth, too.
 
 
 # %%
@@ -463,7 +463,7 @@ def sunspot_model(past: Tensor, horizon: int) -> Tensor:
 
 
 # %% [markdown]
-# All forecasters are refitted at every origin with all the years before it. Numbers of sunspots are never negative, so all forecasts are cut off at zero.
+# All forecasters are refitted at every origin with all years before it, and cut off at zero, since sunspots are never negative.
 
 # %%
 horizon = 12
@@ -483,7 +483,7 @@ for name, score in sun_crps.items():
     print(f"{name:15s} mean CRPS {score.mean():6.2f} sunspots")
 
 # %% [markdown]
-# How certain is such a comparison? Forecasts from neighboring years meet the same events, so their errors are not independent: in all these origins there are only about nine solar cycles. So the interval comes from a **block bootstrap**. Blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
+# How certain is such a comparison? Forecasts from neighboring years meet the same events: all these origins hold only about nine solar cycles. So the interval comes from a **block bootstrap**: blocks of 22 origins, two cycles, are drawn anew with all their forecasts, and the ratio is computed again.
 
 
 # %%
@@ -663,7 +663,7 @@ caption(
 )
 
 # %% [markdown]
-# The sunspots' middle intervals hold more often than they say, but 80 % lies within the bootstrap interval: so few solar cycles cannot decide it. Those for carbon dioxide hold too rarely, and there 80 % lies outside of the interval. Two causes are likely. One variance stands for the whole past, though the noise may have changed, which makes intervals wrong in either direction. And the coefficients are treated as if they were known exactly, which makes intervals too narrow. The seasonal-naive forecast is no better at this: its intervals for the Sun are too narrow at all three levels.
+# The sunspots' middle intervals hold more often than they say, but 80 % lies within the bootstrap interval: so few solar cycles cannot decide it. Those for carbon dioxide hold too rarely, and there 80 % lies outside of the interval. Two likely causes: one variance stands for the whole past, though the noise may have changed, which errs in either direction; and the coefficients are treated as known, which makes intervals too narrow. The seasonal-naive forecast is no better at this: its intervals for the Sun are too narrow at all three levels.
 #
 # ### The fan chart
 #
@@ -708,7 +708,7 @@ caption(
 #
 # We build an **index** of our five shares, equal weights: each day's return is the mean of the returns of the shares that are traded. From here on we look at log-returns in percent, $r_t = 100 \log (I_t / I_{t-1})$ for the index $I_t$; they add up over days.
 #
-# A warning first. These five firms are famous *today*. An index of firms that were chosen because they did well says nothing about what shares bring in. We ask how well tomorrow can be predicted, not what an investor would have earned.
+# These five firms are famous *today*, and an index of firms that were chosen because they did well says nothing about what shares bring in. We ask how well tomorrow can be predicted, not what an investor would have earned.
 
 # %%
 days = shares[3].dates[1:]
@@ -777,7 +777,7 @@ with record_table():
 print(f"{len(tested)} days")
 
 # %% [markdown]
-# The saving is less than one part in a hundred, with either sign, and within chance. On these days the simple mean is as good as the AR. That is no fault of the method: a gain that anybody could compute would attract traders, whose trades would use it up.
+# The saving is less than one part in a hundred, with either sign, and within chance: on these days the simple mean is as good as the AR. A gain that anybody could compute would attract traders, whose trades would use it up.
 #
 # ### Volatility: a variance with a memory
 #
@@ -805,7 +805,7 @@ assert torch.allclose(true_arch.step_log_prob(storm[5:8])[2], expected)
 assert found.log_likelihood >= true_arch.step_log_prob(storm)[2:].sum()
 
 # %% [markdown]
-# Now the index: fitted to the days up to the end of 2005, judged by the log-likelihood of all days from 2006 on, the crisis of 2008 among them. The rivals have a constant variance, in three forms: a Gaussian, a Gaussian fitted anew every day with all the past, and Student's t.
+# Now the index: fitted up to the end of 2005, judged by the log-likelihood of all days from 2006 on, the crisis of 2008 among them. Three rivals have a constant variance: a Gaussian, a Gaussian fitted anew every day, and Student's t.
 
 # %%
 models = {
@@ -850,7 +850,7 @@ assert held_out["ARCH(10), Student"].mean() > held_out["ARCH(10), Gaussian"].mea
 sigma = models["ARCH(10), Student"].volatility(daily)[:-1]
 
 # %% [markdown]
-# Student's t with a constant variance gains over the Gaussian, because it expects large moves. A variance that changes gains more: even the ARCH model with Gaussian noise beats every model with a constant variance. The best model has both.
+# Student's t with a constant variance gains over the Gaussian, because it expects large moves. A variance that changes gains more: ARCH with Gaussian noise beats every constant variance. The best has both.
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 3))
@@ -931,7 +931,7 @@ caption(
 # %% [markdown]
 # ### A world where we know the truth
 #
-# To judge the networks we make data that no linear Gaussian model fits: a wave of the last value, a part of the one before, and a coin that says "up" or "down":
+# To judge the networks we make data that no linear Gaussian model fits, from a wave of the last value, a part of the one before, and a coin:
 #
 # $$x_t = 2 \sin x_{t-1} + 0.4\, x_{t-2} \pm 0.8 + 0.25\, \varepsilon_t .$$
 #

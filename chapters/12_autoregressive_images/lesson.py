@@ -21,7 +21,7 @@
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
-# Chapter 5 could not say how likely an image is: its normalizing constant had to be estimated. Chapter 6 could only say "at least so likely". The models of this chapter compute the probability itself. They have no latent variable, need no bound, and have no normalizing constant to estimate. They use one rule of probability, 784 times.
+# Chapter 5 had to estimate a normalizing constant; chapter 6 could only say "at least so likely". The models of this chapter compute the probability itself, without a latent variable, a bound or a constant to estimate. They use one rule of probability, 784 times.
 
 # %% tags=["parameters"]
 seed = 12
@@ -58,9 +58,9 @@ print(binary)
 # %% [markdown]
 # ## 1 · One picture: guess the next pixel
 #
-# Cover a digit with a sheet of paper. Uncover it pixel by pixel, row by row, as you read. Before each pixel, guess: black or white? Mostly you will be right. Inside a stroke the next pixel is black; far outside it is white. You will be surprised only where a stroke begins, ends or turns.
+# Cover a digit with a sheet of paper and uncover it pixel by pixel, row by row, as you read. Before each pixel, guess: black or white? Inside a stroke the next pixel is black; far outside it is white. You will be surprised only where a stroke begins, ends or turns.
 #
-# Chapter 2 had a player for this game. It looks at **ten earlier neighbors**, which can form 1,024 patterns. In the training images it has counted how often black followed each pattern, and that is all it knows. It is our simple baseline, and it is strong.
+# Chapter 2 had a player for this game. It looks at **ten earlier neighbors**, which can form 1,024 patterns, and has counted in the training images how often black followed each. It is our simple baseline, and strong.
 
 # %%
 from utils.models.autoregressive import NeighborTable
@@ -94,23 +94,23 @@ caption(
 #
 # $$p(x) = p(x_1)\, p(x_2 \mid x_1)\, p(x_3 \mid x_1, x_2) \cdots = \prod_{i=1}^D p(x_i \mid x_1, \dots, x_{i-1}).$$
 #
-# Nothing is assumed here, and nothing is approximated. It is the definition of a conditional probability, used again and again. A model that makes each factor with the same machinery is called **autoregressive**: it regresses each pixel on those before.
+# Nothing is assumed or approximated: it is the definition of a conditional probability, used again and again. A model that makes each factor with the same machinery is called **autoregressive**: it regresses each pixel on those before.
 #
-# For black-and-white pixels each factor is one number, the chance of black. We let a function with parameters θ say its **log-odds** $a_i$, and the sigmoid $\sigma(a) = 1 / (1 + e^{-a})$ turns that into a probability:
+# For black-and-white pixels each factor is one number, the chance of black. A function with parameters θ says its **log-odds** $a_i$, and the sigmoid $\sigma(a) = 1 / (1 + e^{-a})$ makes that a probability:
 #
 # $$p(x_i = 1 \mid x_1, \dots, x_{i-1}) = \sigma(a_i), \qquad a_i = f_\theta(x_1, \dots, x_{i-1}).$$
 #
 # ### What follows from it
 #
 # - **The likelihood is exact**, and training is classification. Minimize the mean of $-\log p(x) = -\sum_i \log p(x_i \mid \dots)$, which is the cross-entropy of $D$ little classifiers.
-# - **It sums to one by itself**, because each factor does. So there is no normalizing constant to compute. But this holds only if $a_i$ really never depends on $x_i$ or on a later pixel. One wrong weight is enough to make every reported number wrong.
-# - **Training is parallel, sampling is not.** In training the whole image is known, so all $D$ questions can be asked at once. To draw an image, pixel 2 must wait for pixel 1, and so on.
+# - **It sums to one by itself**, because each factor does. But this holds only if $a_i$ really never depends on $x_i$ or on a later pixel. One wrong weight is enough to make every reported number wrong.
+# - **Training is parallel, sampling is not.** In training the whole image is known, so all $D$ questions can be asked at once. In drawing, pixel 2 must wait for pixel 1, and so on.
 # - **A full table is hopeless.** Pixel $i$ has $2^{i-1}$ possible pasts, and a table would need a number for each. The models of this chapter differ only in how they share what they have learned between those pasts.
 
 # %% [markdown]
 # ## 3 · From scratch: nine pixels
 #
-# We begin with images so small that we can list them all: 3 × 3 pixels, $2^9 = 512$ images. We choose the true distribution ourselves. The first two rows are six fair coins. A pixel of the third row is black where **exactly one** of the two above it is black, but for a rare error. For each of the 512 images we can compute the true $p(x)$, and so the **entropy**: the smallest mean negative log-likelihood that any model can have.
+# We begin with 3 × 3 pixels, so that all $2^9 = 512$ images can be listed. The first two rows are six fair coins. A pixel of the third row is black where **exactly one** of the two above it is black, but for a rare error. So we know the true $p(x)$ of each image, and the **entropy**: the smallest mean negative log-likelihood that any model can have.
 
 # %%
 every = ((torch.arange(512)[:, None] >> torch.arange(9)) & 1).double()  # (512, 9)
@@ -135,9 +135,9 @@ caption(
 #
 # All sums at once are a product with a matrix that is zero on and above its diagonal.
 #
-# **MADE: the same with hidden units.** An ordinary network from $x$ to all $a_i$ would let each output see every pixel, its own included. So give each hidden unit a number $m$, its degree: *it may know the first $m$ pixels of the order*. Cut the weight from a pixel to the unit if the pixel comes later than that. Cut the weight from the unit to $a_i$ if the unit knows pixel $i$ or a later one. To cut means to multiply by 0. What is left cannot cheat, whatever the remaining weights are.
+# **MADE: the same with hidden units.** In an ordinary network each output would see every pixel, its own included. So give each hidden unit a number $m$, its degree: *it may know the first $m$ pixels of the order*. Cut (multiply by 0) the weight from a pixel to the unit if the pixel comes later than that, and the weight from the unit to $a_i$ if the unit knows pixel $i$ or a later one. What is left cannot cheat, whatever the remaining weights are.
 #
-# **NADE's idea.** The ancestor of MADE has a hidden layer for every pixel, and all of them share one matrix: the layer for pixel $i$ uses its first $i - 1$ columns. From one pixel to the next, the sum inside the hidden layer grows by *one* column. So all $D$ hidden layers together cost as much as one layer of an ordinary network. Section 9 uses the same idea to make sampling fast.
+# **NADE's idea.** The ancestor of MADE has a hidden layer for every pixel, and all share one matrix: the layer for pixel $i$ uses its first $i - 1$ columns. From one pixel to the next, the sum inside grows by *one* column, so all $D$ hidden layers together cost as much as one ordinary layer. Section 9 uses the same idea to make sampling fast.
 
 
 # %%
@@ -172,7 +172,7 @@ def log_p(x, log_odds):
 
 
 # %% [markdown]
-# This training has no noise at all. Because we know $p$, we can minimize the *exact* mean negative log-likelihood $-\sum_x p(x) \log p_\theta(x)$. The amount by which it exceeds the entropy is the Kullback–Leibler divergence $\mathrm{KL}(p \,\|\, p_\theta)$.
+# Because we know $p$, we can minimize the *exact* mean negative log-likelihood $-\sum_x p(x) \log p_\theta(x)$. What it exceeds the entropy by is the Kullback–Leibler divergence $\mathrm{KL}(p \,\|\, p_\theta)$.
 
 # %%
 units = 32
@@ -229,7 +229,7 @@ assert abs(toy_kl["FVSBN"] - coins) < 1e-2
 # %% [markdown]
 # ## 4 · Checks against known answers
 #
-# **First: the probabilities of all 512 images sum to 1**, to the last digits of the computer. Here are the four models from scratch, and every model of the library that this chapter uses, with weights drawn at random: the sum must be 1 for *any* weights, so we do not choose comfortable ones.
+# **First: the probabilities of all 512 images sum to 1**, to the last digits of the computer. Here are the four models from scratch, and every model of the library that this chapter uses, with random weights: the sum must be 1 for *any* weights. The recorded number is the sum that is farthest from 1.
 
 # %%
 from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, PixelCNN
@@ -266,9 +266,7 @@ record("probability_sum_3x3", probability_sum, kind="exact")
 assert abs(probability_sum - 1) < 1e-9
 
 # %% [markdown]
-# The recorded number is the sum that is farthest from 1.
-#
-# **Second: nobody looks ahead.** Autograd can tell what depends on what: it computes the derivative of each output with respect to each input, a matrix of 9 × 9. An output must have derivative 0, exactly 0, for its own pixel and for each later one. We add up the absolute derivatives over all 512 images, so that a dependence cannot hide, and do it for MADEs in three random orders.
+# **Second: nobody looks ahead.** Autograd computes the derivative of each output with respect to each input, a matrix of 9 × 9. It must be 0, exactly 0, for an output's own pixel and for each later one. We add up the absolute derivatives over all 512 images, so that a dependence cannot hide, for MADEs in three random orders.
 
 
 # %%
@@ -311,7 +309,7 @@ caption(
 )
 
 # %% [markdown]
-# No model looks ahead. The plain PixelCNN does not even use all earlier pixels: section 6 shows which it misses, and why.
+# No model looks ahead. The plain PixelCNN does not even use all earlier pixels, as section 6 explains.
 #
 # **Third: the library agrees with the forty lines above.** We copy the trained weights into the library's FVSBN and MADE.
 
@@ -339,7 +337,7 @@ from_scratch = log_p(every, fvsbn(every, *parameters["FVSBN"]))
 assert (from_scratch - from_library).abs().max() < 1e-9
 
 # %% [markdown]
-# **Fourth: a known library.** We know of no maintained library that offers these models of images, so the whole cannot be compared. But one pixel of an FVSBN *is* a logistic regression, and scikit-learn has that. We take the middle of 5,000 digits, 7 × 7 pixels, and predict its last pixel from the 48 others. Both fits minimize the same sum: the negative log-likelihood plus half the squared length of the weights.
+# **Fourth: a known library.** We know of no maintained library that offers these models of images. But one pixel of an FVSBN *is* a logistic regression, and scikit-learn has that. We take the middle of 5,000 digits, 7 × 7 pixels, and predict its last pixel from the 48 others. Both fits minimize the negative log-likelihood plus half the squared length of the weights.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -373,7 +371,7 @@ assert difference < 1e-3
 # %% [markdown]
 # ## 5 · MNIST: FVSBN and MADE
 #
-# Now 28 × 28 pixels and the library's models (`utils/models/autoregressive/`). They do what we did, for any number of hidden layers and any order of the pixels. One rule gives all masks. Each input and each hidden unit has a degree, counted from 0 here: the last place of the order that it knows. A unit may listen to whoever knows no more than itself, and an output only to units that know less than its own place. Our few lines must give the masks of the [library's MADE](../../utils/nets.py).
+# Now 28 × 28 pixels and the library's models (`utils/models/autoregressive/`). They do what we did, for any number of hidden layers and any order of the pixels. Each input and each hidden unit has a degree, counted from 0 here: the last place of the order that it knows. A unit may listen to whoever knows no more than itself, and an output only to units that know less than its own place. Our few lines must give the masks of the [library's MADE](../../utils/nets.py).
 
 # %%
 import itertools
@@ -448,7 +446,7 @@ caption(
 )
 
 # %% [markdown]
-# **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its gray value as probability. Training: the gray training images, drawn **anew as zeros and ones in each batch**. So the model hardly ever sees the very same binary image twice. This is a form of data augmentation. Models that were trained on one fixed draw have a different task, and their numbers should not be mixed with ours in one ranking. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
+# **What exactly is trained, and measured?** Test: the course's fixed binary test set, all 10,000 images, each pixel drawn once with its gray value as probability. Training: the gray training images, drawn **anew as zeros and ones in each batch**. So the model hardly ever sees the same binary image twice, a form of data augmentation. Models trained on one fixed draw have a different task, and their numbers should not be ranked with ours. Weights are averaged over the last steps, and the bias of each pixel starts at its frequency.
 
 # %%
 linear = FVSBN((28, 28))
@@ -483,11 +481,11 @@ print(f"trained in {made_seconds:.0f} s")
 assert made_nll < fvsbn_nll < neighbors_nll < 784 * math.log(2)
 
 # %% [markdown]
-# The paper on MADE reports 88.0 nats for one hidden layer trained with 32 masks, and 86.6 for two (Germain and others 2015). Its layers are far larger, its training is long, and it uses another fixed binarization of the same test images. Ours has one small layer and was trained for seconds.
+# The paper on MADE reports 88.0 nats for one hidden layer trained with 32 masks, and 86.6 for two (Germain and others 2015), with far larger layers, long training, and another fixed binarization of the same test images. Ours is one small layer, trained for seconds.
 #
-# Look at the differences. Logistic regressions that see *all* earlier pixels gain a few nats over a table that sees ten neighbors. Hidden units, which can say "if this and not that", gain about as much again.
+# Logistic regressions that see *all* earlier pixels gain a few nats over a table that sees ten neighbors. Hidden units, which can say "if this and not that", gain about as much again.
 #
-# What did the logistic regressions learn? For three pixels we draw the weights of the 783 others. They can only be non-zero above and to the left.
+# What did the logistic regressions learn? Here are the weights of the 783 others for three pixels. They can only be non-zero above and to the left.
 
 # %%
 chosen = [(10, 14), (14, 14), (18, 12)]
@@ -520,11 +518,11 @@ caption(
 # %% [markdown]
 # ## 6 · PixelCNN: one eye for all places
 #
-# MADE has its own weights for each pixel. It has to learn what a stroke is hundreds of times over, once at each place. A **convolution** learns it once: the same small kernel looks at the neighborhood of every pixel. We only have to make it look backwards.
+# MADE has to learn what a stroke is hundreds of times over, once at each place. A **convolution** learns it once: the same small kernel looks at the neighborhood of every pixel. We only have to make it look backwards.
 #
 # ### Masked convolutions
 #
-# Multiply the kernel by a mask that keeps what comes before its center. In the **first** layer the center itself must go: there it holds the very pixel that is to be guessed. In later layers the center may stay: there it holds what was computed from earlier pixels.
+# Multiply the kernel by a mask that keeps what comes before its center. In the **first** layer the center itself must go: it holds the very pixel that is to be guessed. In later layers it may stay: there it holds what was computed from earlier pixels.
 
 # %%
 from utils.models.autoregressive import MaskedConv2d
@@ -541,7 +539,7 @@ for ax, center in zip(axes, (False, True), strict=True):
 caption("Masks of 5 × 5 kernels: dark is kept. The dot is the pixel that is to be guessed.")
 
 # %% [markdown]
-# One layer sees a few neighbors. A stack of layers sees more: what a neighbor saw in the layer before. What it can see is its **receptive field**. We do not argue about it, we measure it: draw an image at random, take the log-odds of one pixel, and ask autograd on which input pixels it depends.
+# One layer sees a few neighbors. In a stack of layers it also sees what a neighbor saw in the layer before. What it can see is its **receptive field**. We measure it: draw an image at random, take the log-odds of one pixel, and ask autograd on which input pixels it depends.
 
 
 # %%
@@ -596,14 +594,14 @@ caption(
 # %% [markdown]
 # ### The blind spot, and two stacks that remove it
 #
-# The orange wedge is the **blind spot**, and no depth removes it. A masked kernel of 3 × 3 looks to the right in the row above only, and there by one column. So news from one row up can come from at most one column to the right, news from two rows up from at most two, and so on. What lies farther to the right is never seen, however many layers there are.
+# The orange wedge is the **blind spot**, and no depth removes it. A masked kernel of 3 × 3 looks to the right in the row above only, and there by one column. So news from one row up can come from at most one column to the right, from two rows up from at most two, and so on. What lies farther to the right is never seen.
 #
 # The cure is to use two stacks of convolutions.
 #
 # - The **vertical stack** $v$ looks at the rows above only, but there *to both sides*. No mask is needed in those rows, so there is no wedge.
 # - The **horizontal stack** $h$ looks at the own row, to the left. In each layer it also asks the vertical stack, at its own place, for news from above.
 #
-# The horizontal stack also has a **gate**. The channels that the convolutions computed are split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ is passed on: $b$ decides how much of $a$ counts here. A product can say "this, *if* that"; a sum needs several units for it. The drawing shows one layer, and below it is the code of the library.
+# The horizontal stack also has a **gate**. The channels that the convolutions computed are split into two halves, $a$ and $b$, and $\tanh(a)\,\sigma(b)$ is passed on: $b$ decides how much of $a$ counts here. A product can say "this, *if* that"; a sum needs several units for it. The drawing shows one layer; below is the library's code.
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.6, 1.9))
@@ -660,7 +658,7 @@ caption(
 # %% [markdown]
 # ### Does it matter?
 #
-# Here are images made so that the blind spot matters. They have 8 × 8 pixels. Each pixel copies the one that is **one row up and two columns to the right**, with a rare error; where there is no such pixel it is a fair coin. The pixel that is copied lies in the wedge. The entropy of these images is known, so we know the best that can be reached. And we know what a model reaches that cannot see the copied pixel: a fair coin for each pixel.
+# In these images of 8 × 8 pixels the blind spot matters: each pixel copies the one that is **one row up and two columns to the right**, in the wedge, with a rare error; where there is no such pixel it is a fair coin. The entropy is known, so we know the best that can be reached. A model that cannot see the copied pixel reaches a fair coin for each.
 
 # %%
 error = 0.05
@@ -695,14 +693,14 @@ halfway = (least + 64 * math.log(2)) / 2
 assert blind_nll["two_stacks"] < halfway - 5 < halfway + 5 < blind_nll["one_stack"]
 
 # %% [markdown]
-# The one stack with five layers learns nothing: it ends at the price of fair coins. Two stacks with two layers come close to the entropy. On digits the wedge costs less, because strokes are continuous and most of what helps lies nearby.
+# One stack with five layers ends at the price of fair coins. Two stacks with two layers come close to the entropy. On digits the wedge costs less, because most of what helps lies nearby.
 
 # %% [markdown]
 # ## 7 · PixelCNN on MNIST
 #
 # ### Four pixels at once
 #
-# A convolutional network of 784 places is slow on a processor, and almost all of its work is the same for neighboring pixels. So we take **squares of 2 × 2 pixels as one symbol**: each square is one of $2^4 = 16$ possible symbols, and the image is 14 × 14 symbols. At each place the network says 15 log-odds, of each symbol against "all white", and a softmax replaces the sigmoid. This is still the chain rule, still exact, and still about the same 784 pixels: $p(x)$ is the product of 196 factors. But now a quarter of the places must be computed, and each layer reaches twice as far. (Papers do the same with 256 gray values as symbols.)
+# A convolutional network of 784 places is slow on a processor. So we take **squares of 2 × 2 pixels as one symbol**, of $2^4 = 16$ possible ones; the image is 14 × 14 symbols. At each place the network says 15 log-odds, of each symbol against "all white", and a softmax replaces the sigmoid. This is still the chain rule, still exact, and still about the same 784 pixels: $p(x)$ is the product of 196 factors. But only a quarter of the places must be computed, and each layer reaches twice as far.
 #
 # The check against a known answer again, for symbols: images of 4 × 4 pixels, all $2^{16} = 65{,}536$ of them.
 
@@ -718,7 +716,7 @@ record("probability_sum_4x4", total, kind="exact")
 assert abs(total - 1) < 1e-9
 
 # %% [markdown]
-# Now the digits. The network sees each of the 60,000 training images **once**, freshly binarized, so that it cannot learn any of them by heart.
+# Now the digits. The network sees each of the 60,000 training images **once**, freshly binarized, and can learn none by heart.
 
 # %%
 started = time.perf_counter()
@@ -742,9 +740,9 @@ print(f"PixelCNN: {sum(p.numel() for p in pixelcnn.parameters()):,} parameters")
 assert pixelcnn_nll < made_nll - 3
 
 # %% [markdown]
-# The literature's number is 81.3 nats (van den Oord, Kalchbrenner and Kavukcuoglu 2016): pixel by pixel, a deeper network, many epochs, another fixed binarization of the same test images. Ours gets most of the way from the ten neighbors to that number in the time printed above, with a small fraction of MADE's weights. The assumption that a convolution makes is a good one: what a stroke is does not depend on where it is. (Where strokes usually lie does, so the network also has a learned vector for each place.)
+# The literature's number is 81.3 nats (van den Oord, Kalchbrenner and Kavukcuoglu 2016): pixel by pixel, a deeper network, many epochs, another fixed binarization of the same test images. Ours gets most of the way from the ten neighbors to that number in the time printed above, with a small fraction of MADE's weights. What a stroke is does not depend on where it is. (Where strokes usually lie does, so the network also has a learned vector for each place.)
 #
-# Where is the gain? We compare the mean negative log-likelihood of each place. A part of the test set is a fixed random part, since the first images of MNIST's test set are easier than the last.
+# Where is the gain? We compare the mean negative log-likelihood of each place, on a fixed random part of the test set.
 
 # %%
 some = test[binary.test_part(2000)]
@@ -771,7 +769,7 @@ caption(
 # %% [markdown]
 # ## 8 · The leaderboard
 #
-# Now these exact numbers stand beside those of the other chapters. Every row is about the same quantity: $-\log p(x)$ of the same 10,000 binary test images, or a bound or an estimate of it. For the other chapters this cell reads what their notebooks recorded. Normalizing flows (chapter 10) model *gray* images, where a pixel takes one of 256 values. Their bits per dimension measure another quantity, so they get a line of their own and no bar.
+# Every row is about the same quantity: $-\log p(x)$ of the same 10,000 binary test images, or a bound or an estimate of it. For the other chapters this cell reads what their notebooks recorded. Normalizing flows (chapter 10) model *gray* images of 256 values. Their bits per dimension measure another quantity, so they get a line of their own and no bar.
 
 # %%
 rows = {
@@ -821,16 +819,16 @@ caption(
 )
 
 # %% [markdown]
-# Read each bar with its kind. An exact number is the quantity itself. A bound can only make its model look worse than it is: the VAE is at least as good as its bar says. An estimate may err to either side, mostly within its black line and sometimes beyond it.
+# Read each bar with its kind. A bound can only make its model look worse than it is: the VAE is at least as good as its bar says. An estimate may err to either side, mostly within its black line and sometimes beyond it.
 
 # %% [markdown]
 # ## 9 · Sampling
 #
 # ### The same work, again and again
 #
-# To draw one symbol we need its 15 log-odds. The **naive** way runs the whole network on the image as it is so far, takes those 15 numbers, throws the other 195 places away, draws, and starts anew. For 14 × 14 places the network runs 196 times.
+# To draw one symbol we need its 15 log-odds. The **naive** way runs the whole network on the image as it is so far, takes those 15 numbers, throws the other 195 places away, draws, and starts anew: 196 runs for 14 × 14 places.
 #
-# But most of what it computes was computed before. The vertical stack of a row depends on the rows above alone: compute it **once per row**. The horizontal stack at a place needs its left neighbor in the layer before: **remember it**. Then each number is computed once, and drawing an image costs about as much arithmetic as *one* run of the network. It is the idea of NADE's growing sum.
+# But most of that was computed before. The vertical stack of a row depends on the rows above alone: compute it **once per row**. The horizontal stack at a place needs its left neighbor in the layer before: **remember it**. Then each number is computed once, and drawing an image costs about as much arithmetic as *one* run of the network. It is the idea of NADE's growing sum.
 
 
 # %%
@@ -862,9 +860,9 @@ def draw(model: GatedPixelCNN, uniform: Tensor) -> Tensor:
 
 
 # %% [markdown]
-# Is it right? The library's `sample` does the same, with matrix products in place of small convolutions (`_walk` in [its module](../../utils/models/autoregressive/pixelcnn.py)), and has the naive way, too. All draw their uniform numbers first, so one seed must give the same images in all three ways, bit for bit. Sums in another order differ in the last digits, and a symbol could change if a uniform number fell into that gap. In double precision the gap is far too small for that to happen here.
+# Is it right? The library's `sample` does the same, with matrix products in place of small convolutions (`_walk` in [its module](../../utils/models/autoregressive/pixelcnn.py)), and has the naive way, too. All draw their uniform numbers first, so one seed must give the same images in all three ways, bit for bit. (Sums in another order differ in the last digits, and a uniform number could fall between; in double precision that does not happen here.)
 #
-# Is it fast? We draw 64 images. With memory we draw whole images. The naive way takes long, and each of its steps costs the same; so it draws the last two of the 14 rows of symbols, and we count that time seven times.
+# Is it fast? With memory we draw 64 whole images. Each step of the naive way costs the same, so it draws the last two of the 14 rows of symbols, and we count that time seven times.
 
 # %%
 exact = copy.deepcopy(pixelcnn).double()
@@ -944,7 +942,7 @@ caption(
 # %% [markdown]
 # ### Completion
 #
-# Keep the upper half of an image and go on drawing. Because the upper half comes first in the order, this draws from the exact conditional distribution: no approximation, no extra training.
+# Keep the upper half of an image and go on drawing. Because it comes first in the order, this draws from the exact conditional distribution, without extra training.
 
 # %%
 shuffled = binary.test_part(len(test))
@@ -971,7 +969,7 @@ caption(
 #
 # ### A mask that is off by one
 #
-# The classic accident is `>=` in the place of `>` in the last mask of MADE. Then $a_i$ may see $x_i$. We break our own nine-pixel MADE with this one switch and train it again.
+# With `>=` for `>` in the last mask of MADE, $a_i$ may see $x_i$. We break our own nine-pixel MADE with this one switch and train it again.
 
 
 # %%
@@ -999,11 +997,11 @@ assert loss.item() < entropy - 0.5
 assert leaked_sum > 2
 
 # %% [markdown]
-# This negative log-likelihood is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The first two checks of section 4 do not need it. Here they fail: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind that you write.
+# This negative log-likelihood is far below the entropy. **No model can be better than the truth**: a number that is too good to be true is not. In a real task nobody knows the entropy. The first two checks of section 4 do not need it, and fail here: the sum over all small images is not 1, and the gradient to the own pixel is not 0. Run them on every model of this kind.
 #
 # ### No way back
 #
-# Sampling never goes back. An early symbol that was an unlucky draw stays, and all later ones are drawn given it. And only what comes *first in the order* can be given. Cover the **upper** half instead, and our PixelCNN has no direct answer, because the known pixels come last in its order. We let it draw upper halves anyway, without knowing the lower half, and paste the known lower half below.
+# Sampling never goes back. An early symbol that was an unlucky draw stays, and all later ones are drawn given it. And only what comes *first in the order* can be given. Cover the **upper** half instead, and our PixelCNN has no direct answer. We let it draw upper halves anyway, without knowing the lower half, and paste the known lower half below.
 
 # %%
 tops = pixelcnn.sample(1000, generator)
@@ -1038,16 +1036,16 @@ caption(
 )
 
 # %% [markdown]
-# The numbers say it, too: after a random upper half the lower half costs many nats more than after its own, and the best of 100 comes near the own one. The third row is a crude form of a correct remedy: draw many upper halves, and weight each with the probability that it gives to the known lower half. With more and more draws this becomes exact, but almost all of the work is thrown away. It is better to train for the question: turn the images upside down, or train one MADE in many orders.
+# The numbers say it, too: after a random upper half the lower half costs many nats more than after its own, and the best of 100 comes near the own one. The third row is a crude form of a correct remedy: draw many upper halves, and weight each with the probability that it gives to the known lower half. With more and more draws this becomes exact, but almost all of the work is lost. Better train for the question: turn the images upside down, or train one MADE in many orders.
 #
 # ### No code
 #
-# An autoregressive model describes an image by its pixels and by nothing else. There is no latent variable $z$: nothing to interpolate in, and no short code of an image to look at. If you need one, chapter 6 has it.
+# There is no latent variable $z$: nothing to interpolate in, and no short code of an image. If you need one, chapter 6 has it.
 
 # %% [markdown]
 # ## 11 · What this family is good and bad at
 #
-# Good: exact likelihoods, the best of the course; stable training, since it is only classification; completion from the front. Bad: sampling goes one symbol after another, in one order, and there is no latent code.
+# Good: exact likelihoods, the best of the course; stable training; completion from the front. Bad: sampling goes one symbol after another, in one order, and there is no latent code.
 
 # %%
 from utils.families import families
@@ -1063,13 +1061,13 @@ families("12")
 # 4. The likelihood is exact, so it can be set beside the bounds and estimates of other models. A number below the entropy is a leak.
 # 5. Training is parallel, sampling is not. If a sampler keeps what it has computed, an image costs about one run of the network instead of hundreds.
 #
-# **Exercises**: `course start 12`, then open `work/12_autoregressive_images/exercises.ipynb`. You write each part of this chapter yourself and are told at once what is wrong.
+# **Exercises**: `course start 12`, then open `work/12_autoregressive_images/exercises.ipynb`.
 #
 # **Further reading**
 # - B. Frey: *Graphical models for machine learning and digital communication*, MIT Press, 1998: the logistic belief network.
-# - H. Larochelle, I. Murray: *The neural autoregressive distribution estimator*, AISTATS 2011: NADE.
+# - H. Larochelle, I. Murray: *The neural autoregressive distribution estimator*, AISTATS 2011.
 # - M. Germain, K. Gregor, I. Murray, H. Larochelle: *MADE: masked autoencoder for distribution estimation*, 2015, arXiv:1502.03509.
-# - A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu: *Pixel recurrent neural networks*, 2016, arXiv:1601.06759: PixelCNN and its masks.
-# - A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu: *Conditional image generation with PixelCNN decoders*, 2016, arXiv:1606.05328: gates and the blind spot.
+# - A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu: *Pixel recurrent neural networks*, 2016, arXiv:1601.06759.
+# - A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu: *Conditional image generation with PixelCNN decoders*, 2016, arXiv:1606.05328.
 # - T. Salimans, A. Karpathy, X. Chen, D. Kingma: *PixelCNN++*, 2017, arXiv:1701.05517.
 # - P. Ramachandran and others: *Fast generation for convolutional autoregressive models*, 2017, arXiv:1704.06001: sampling that remembers.

@@ -17,7 +17,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, guard
+from utils.checks.guard import guard
+from utils.checks.verdicts import Wrong
 from utils.data import load
 
 CONTRAST = 1.5  # gives back what interpolation takes

@@ -8,15 +8,16 @@ Checks draw float64 inputs; the tolerance leaves room for a constant that a stud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from utils.checks.engine import Wrong
 from utils.checks.symptoms import ATOL, RTOL, same, symptom, where
+from utils.checks.variations import Variation, told
+from utils.checks.verdicts import Wrong
 
 
 class Mistake(NamedTuple):
@@ -166,16 +167,23 @@ def truth_value(value: Any, name: str = "your answer") -> bool:
 
 
 def close(
-    value: Tensor, truth: Tensor, mistakes: Sequence[Mistake] = (), name: str = "your result", hint: str = ""
+    value: Tensor,
+    truth: Tensor,
+    mistakes: Sequence[Mistake] = (),
+    name: str = "your result",
+    hint: str = "",
+    varied: Callable[[], Iterable[Variation]] = tuple,
+    facts: Callable[[], str] = str,
 ) -> None:
     """`value` equals `truth`; otherwise the one of `mistakes` that it equals is named, or all that it equals.
 
-    Where none is, the symptoms are told, before the first entry that is most wrong.
+    Where none is, three things are told before the first entry that is most wrong: the symptoms, what in the formula
+    is `varied` to give this value, and what else the check finds out (`facts`: a sentence).
     """
     if _equal(value, truth):
         return
     name_mistake(value, mistakes)
-    looks = symptom(value, truth)
+    looks = " ".join(filter(None, (symptom(value, truth), told(value, truth, varied()), facts())))
     difference = (value - truth).abs().double().nan_to_num(nan=torch.inf)
     worst = difference == difference.max()
     at = f" at {worst.nonzero()[0].tolist()}" if value.ndim else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from utils.checks.engine import Wrong
+from utils.checks.verdicts import Wrong
 
 HALF_WIDTH = 4.0
 

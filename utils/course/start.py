@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.checks.engine import MIME as CHECK_MIME
+from utils.checks.verdicts import MIME as CHECK_MIME
 from utils.course import CourseError
 from utils.course.exercises import exercises_of
 from utils.course.files import Ledger, back_up, sha256, write

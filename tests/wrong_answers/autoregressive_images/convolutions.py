@@ -204,7 +204,7 @@ def _shifted_sums(x, vertical, horizontal, shift):
     return shift(above, 2) + shift(beside, 3)
 
 
-@wrong("ar.two_stacks", says="You roll")
+@wrong("ar.two_stacks", says="or you roll")
 def rolled_instead_of_padded(x, vertical, horizontal):
     return _shifted_sums(x, vertical, horizontal, lambda y, axis: y.roll(1, axis))
 

@@ -16,8 +16,9 @@ from utils.checks.challenges import (
     returned_function,
     turned_digits,
 )
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, tensor
+from utils.checks.verdicts import Wrong
 from utils.data import binarize
 
 # Nats by which an answer must beat penalized logistic regressions on 500 held-out binarized digits; both see the same

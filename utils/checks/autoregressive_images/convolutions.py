@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -138,15 +138,36 @@ def _beside(x: Tensor, horizontal: Tensor, shift: int = 0) -> Tensor:
     )
 
 
-def _around(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """Both parts, on an image whose edges meet."""
-    rows, reach = vertical.shape[-2], horizontal.shape[-1]
-    columns = [
-        torch.einsum("oi,bihw->bohw", vertical[:, :, i, j], x.roll((rows - i, reach - j), (2, 3)))
-        for i, j in itertools.product(range(rows), range(2 * reach + 1))
-    ]
-    beside = [torch.einsum("oi,bihw->bohw", horizontal[:, :, 0, j], x.roll(reach - j, 3)) for j in range(reach)]
-    return sum(columns) + sum(beside)
+EDGES = {
+    "circular": "Your padding goes round, or you roll: what stands at one edge is seen from the other.",
+    "replicate": "Your padding repeats the pixels at the edge: beyond the image there is nothing, so it is 0.",
+    "reflect": "Your padding is a mirror image: beyond the image there is nothing, so it is 0.",
+}
+
+
+def _other_edges(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Both stacks with padding other than zeros: on which sides, and what comes out."""
+    (rows, columns), reach = vertical.shape[-2:], horizontal.shape[-1]
+    side, (height, width) = columns // 2, x.shape[-2:]
+
+    def padded(sizes: tuple[int, ...], mode: str) -> Tensor:
+        return F.pad(x, sizes, mode=mode) if any(sizes) else x
+
+    def above(across: str, down: str) -> Tensor:
+        wide = padded((side, side, 0, 0), across) if across else F.pad(x, (side, side))
+        tall = F.pad(wide, (0, 0, rows, 0), mode=down) if down else F.pad(wide, (0, 0, rows, 0))
+        return F.conv2d(tall[..., :-1, :], vertical)
+
+    def beside(across: str) -> Tensor:
+        wide = padded((reach, 0, 0, 0), across) if across else F.pad(x, (reach, 0))
+        return F.conv2d(wide[..., :-1], horizontal)
+
+    for mode in EDGES:
+        if mode == "reflect" and (rows >= height or max(side, reach) >= width):
+            continue
+        for across, down, left in itertools.product((mode, ""), repeat=3):
+            if across or down or left:
+                yield mode, above(across, down) + beside(left)
 
 
 @exercise("ar.two_stacks", call="two_stacks(x, vertical, horizontal)")
@@ -198,23 +219,6 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
                     "The horizontal kernel sees the pixels to the right.",
                     pad_left,
                 ),
-                *(
-                    Mistake(
-                        one + other,
-                        "You roll: what leaves the image on one side comes in again on the other.",
-                        f"{pad} {pad_left}",
-                    )
-                    for one, other in (
-                        (above(1).roll(1, 2), beside()),
-                        (above(), beside(1).roll(1, 3)),
-                        (above(1).roll(1, 2), beside(1).roll(1, 3)),
-                    )
-                ),
-                Mistake(
-                    _around(x, vertical, 0 * horizontal) + beside(),
-                    "Your vertical part sees beyond the edges what stands on the other side.",
-                    "Pad with zeros.",
-                ),
                 Mistake(above() * beside(), "You multiply the two parts.", "Add the two sums."),
                 *(
                     Mistake(
@@ -230,10 +234,9 @@ def two_stacks(answer: Callable, generator: Generator) -> None:
                         (vertical.flip(2, 3), horizontal.flip(3)),
                     )
                 ),
-                Mistake(
-                    _around(x, vertical, horizontal),
-                    "Your padding goes round: the top sees the bottom, the left edge the right one.",
-                    "Pad with zeros; `roll` wraps round.",
+                *(
+                    Mistake(other, EDGES[mode], "Pad with zeros, `F.pad` without a mode.")
+                    for mode, other in _other_edges(x, vertical, horizontal)
                 ),
                 Mistake(above() - beside(), "You subtract the horizontal part.", "Add the two sums."),
             ],

@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, tensor
+from utils.checks.verdicts import Wrong
 from utils.series import load_series
 
 # CRPS over that of the seasonal rule, sunspots from 1900 on, 12 years ahead, n = 300, seeds 0 to 20: AR(9) of square

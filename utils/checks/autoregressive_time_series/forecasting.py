@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("series.seasonal_naive", call="seasonal_naive(y, season, horizon)")

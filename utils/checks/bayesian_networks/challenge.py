@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 
 from utils.checks import draw
 from utils.checks.bayesian_networks._networks import Parents, draw_in_order, exact_log_joint, inverse_cdf, parents_first
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
+from utils.checks.verdicts import Wrong
 
 # --- the challenge ----------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ from utils.checks.bayesian_networks._networks import (
     random_tables,
     with_swapped_parents,
 )
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor, truth_value
+from utils.checks.verdicts import Wrong
 
 
 @exercise("bayesnet.enumerate_posterior", call="enumerate_posterior(parents, tables, query, evidence)")

@@ -21,8 +21,9 @@ from utils.checks.bayesian_networks._networks import (
     random_tables,
     with_swapped_parents,
 )
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.verdicts import Wrong
 
 # --- the exercises ----------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from itertools import combinations
 import torch
 from torch import Generator, Tensor
 
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.verdicts import Wrong
 
 
 def _information(x: Tensor, sizes: Mapping[str, int], kind: str = "mutual") -> Tensor:

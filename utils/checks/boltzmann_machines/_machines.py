@@ -24,6 +24,11 @@ def minus_energies(v: Tensor, weights: Tensor, visible_bias: Tensor, hidden_bias
     return (v @ visible_bias)[:, None] + h @ hidden_bias + v @ weights @ h.mT
 
 
+def free_energies(v: Tensor, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> Tensor:
+    """F(v) by its formula, where enumeration has judged the answer already."""
+    return -v @ visible_bias - softplus(hidden_bias + v @ weights).sum(-1)
+
+
 def enumerated_log_prob(v: Tensor, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> Tensor:
     """log p(v), by going through all hidden states: (B, D) -> (B,)."""
     h = all_states(len(hidden_bias))

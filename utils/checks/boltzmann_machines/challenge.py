@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from utils.checks.boltzmann_machines._machines import enumerated_log_prob
 from utils.checks.challenges import independent_pixels, missed
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import parts, tensor
+from utils.checks.verdicts import Wrong
 from utils.data import binarize, load
 
 # Exact nats per held-out binarized digit, 1,297 training images, over twelve seeds: independent pixels reach −27.4 to

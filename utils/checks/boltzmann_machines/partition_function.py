@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor
@@ -11,8 +11,10 @@ from torch.nn.functional import softplus
 
 from utils.checks import draw
 from utils.checks.boltzmann_machines._machines import all_states, minus_energies, random_rbm
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, number
+from utils.checks.variations import Variation, of_inputs, of_steps, of_terms
+from utils.checks.verdicts import Wrong
 
 
 def _finite_number(value, says: str, hint: str, name: str) -> Tensor:
@@ -20,6 +22,11 @@ def _finite_number(value, says: str, hint: str, name: str) -> Tensor:
     if isinstance(value, float | Tensor) and not torch.as_tensor(value).isfinite().all():
         raise Wrong(says, hint)
     return number(value, name)
+
+
+def _log_z(weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> Tensor:
+    h = all_states(len(hidden_bias))
+    return (h @ hidden_bias + softplus(visible_bias + h @ weights.mT).sum(-1)).logsumexp(0)
 
 
 @exercise("rbm.log_partition", call="log_partition(weights, visible_bias, hidden_bias)")
@@ -97,6 +104,14 @@ def log_partition(answer: Callable, generator: Generator) -> None:
         ],
         name=name,
         hint="Each of the 2ᴴ states h contributes exp(c·h) Π_i (1 + exp(b_i + (Wh)_i)).",
+        varied=lambda: (
+            *of_inputs(_log_z, weights=weights, visible_bias=b, hidden_bias=c),
+            *of_steps(
+                lambda linear, soft: (linear + soft).logsumexp(0),
+                {"c·h": h @ c, "Σ softplus(b + Wh)": softplus(b + h @ weights.mT).sum(-1)},
+            ),
+            *of_steps(lambda h: summed(h).logsumexp(0), {"h": h}),
+        ),
     )
     # So many visible units that only the hidden layer can be enumerated.
     weights, b, c = random_rbm(generator, 64, 8)
@@ -108,6 +123,52 @@ def log_partition(answer: Callable, generator: Generator) -> None:
             answer(scale * weights, b, c), "Your log Z overflows: you leave log space on the way.", hint, name
         )
         close(value, wanted, name=name, hint=hint)
+
+
+def _annealed(
+    weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_bias: Tensor, betas: Tensor, states: Tensor
+) -> Tensor:
+    def log_p(beta: Tensor) -> Tensor:
+        beta = beta[:, None, None]
+        linear = (states * ((1 - beta) * base_bias + beta * visible_bias)).sum(-1)
+        return linear + softplus(beta * (hidden_bias + states @ weights)).sum(-1)
+
+    log_w = (log_p(betas[1:]) - log_p(betas[:-1])).sum(0)
+    log_z_base = len(hidden_bias) * math.log(2) + softplus(base_bias).sum()
+    return log_z_base + log_w.logsumexp(0) - math.log(len(log_w))
+
+
+def _varied_path(
+    weights: Tensor, b: Tensor, c: Tensor, a: Tensor, betas: Tensor, states: Tensor, rest: Tensor
+) -> Iterator[Variation]:
+    """The estimate with changed steps of log p*; `rest` is log Z₀ − log B."""
+    after, before = betas[1:, None, None], betas[:-1, None, None]
+    pull, zero = c + states @ weights, torch.zeros((), dtype=torch.float64)
+
+    def estimate(log_p: Callable[[Tensor], Tensor]) -> Tensor:
+        return rest + (log_p(after) - log_p(before)).sum(0).logsumexp(0)
+
+    def linear(beta: Tensor) -> Tensor:
+        return (states * ((1 - beta) * a + beta * b)).sum(-1)
+
+    def soft(beta: Tensor, pull: Tensor = pull) -> Tensor:
+        return softplus(beta * pull).sum(-1)
+
+    yield from of_steps(
+        lambda one, other: estimate(lambda beta: one * linear(beta) + other * soft(beta)),
+        {"the linear part of log p*": zero + 1, "the softplus part of log p*": zero + 1},
+    )
+    yield from of_steps(
+        lambda fades, grows: estimate(
+            lambda beta: (states * (fades * (1 - beta) * a + grows * beta * b)).sum(-1) + soft(beta)
+        ),
+        {"the part (1 − β) a": zero + 1, "the part β b": zero + 1},
+    )
+    yield from of_steps(lambda pull: estimate(lambda beta: linear(beta) + soft(beta, pull)), {"the pull c + vW": pull})
+    yield from of_steps(lambda vw: estimate(lambda beta: linear(beta) + soft(beta, c + vw)), {"vW": states @ weights})
+    yield "with β left out of the softplus", estimate(lambda beta: linear(beta) + softplus(pull).sum(-1) + 0 * beta[0])
+    yield "with the mean over the hidden units", estimate(lambda beta: linear(beta) + soft(beta) / len(c))
+    yield "with the mean over the visible units", estimate(lambda beta: linear(beta) / len(b) + soft(beta))
 
 
 @exercise(
@@ -270,6 +331,20 @@ def ais_log_partition(answer: Callable, generator: Generator) -> None:
         ],
         name=name,
         hint="One chain, one step: log p*(states[0] at betas[1]) − log p*(states[0] at betas[0]).",
+        varied=lambda: (
+            *of_terms(
+                {
+                    "H log 2": hidden * math.log(2) + 0 * base,
+                    "Σ softplus(a)": softplus(a).sum(),
+                    "log Σ w": log_w.logsumexp(0),
+                    "−log B": -math.log(chains) + 0 * base,
+                }
+            ),
+            *of_inputs(
+                _annealed, weights=weights, visible_bias=b, hidden_bias=c, base_bias=a, betas=betas, states=states
+            ),
+            *_varied_path(weights, b, c, a, betas, states, base - math.log(chains)),
+        ),
     )
     says = "Your estimate overflows: the weights of AIS span hundreds of nats."
     hint = "Average them in log space: `torch.logsumexp(log_w, 0) - math.log(B)`."

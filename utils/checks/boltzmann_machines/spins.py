@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from utils.checks import draw
 from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.variations import of_steps
 
 
 def _spins(generator: Generator, *shape: int) -> Tensor:
@@ -117,6 +118,10 @@ def ising_conditional(answer: Callable, generator: Generator) -> None:
             Mistake(truth.logit(), "These are log-odds.", "A sigmoid makes probabilities of them."),
         ],
         hint="Write down E for s = +1 and for s = −1: what does not contain this spin cancels.",
+        varied=lambda: of_steps(
+            lambda two, beta, around, field: torch.sigmoid(two * beta * (around + field)),
+            {"the factor 2": 2.0, "`beta`": beta, "the neighbors": around, "`field`": field},
+        ),
     )
     says = "At a low temperature (β = 1000) your function overflows."
     hint = "`torch.sigmoid` does not; exp(x) / (1 + exp(x)) does."

@@ -11,8 +11,10 @@ from torch.nn.functional import one_hot, softplus
 
 from utils.checks import draw
 from utils.checks.boltzmann_machines._machines import all_states, enumerated_log_prob, minus_energies, random_rbm
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.variations import of_steps, of_terms
+from utils.checks.verdicts import Wrong
 
 
 @exercise("rbm.softmax_conditional", call="softmax_conditional(ratings, weights, visible_bias, hidden_bias)")
@@ -159,6 +161,17 @@ def softmax_conditional(answer: Callable, generator: Generator) -> None:
     close(far, pull.softmax(-1), name=f"your {names[1]} where the films differ by hundreds of nats", hint=hint)
 
 
+_STACK = ("v", "weights_1", "visible_bias", "hidden_bias_1", "weights_2", "bias_1", "bias_2")
+
+
+def _bound(v: Tensor, weights: Tensor, b: Tensor, c: Tensor, *second: Tensor) -> Tensor:
+    h = all_states(len(c))
+    pull = b + h @ weights.mT
+    log_q = minus_energies(v, weights, b, c).log_softmax(-1)
+    log_joint = enumerated_log_prob(h, *second) + v @ pull.mT - softplus(pull).sum(-1)
+    return (log_q.exp() * (log_joint - log_q)).sum(-1)
+
+
 @exercise("rbm.stack_bound", call="stack_bound(v, weights_1, visible_bias, hidden_bias_1, weights_2, bias_1, bias_2)")
 def stack_bound(answer: Callable, generator: Generator) -> None:
     visible, middle, top, batch = 5, 4, 3, 6
@@ -264,6 +277,19 @@ def stack_bound(answer: Callable, generator: Generator) -> None:
         ],
         name=name,
         hint="Take one v: compute q(h | v), log p(v | h) and log p(h) for all h, each must be normalized.",
+        varied=lambda: (
+            *of_terms(
+                {"E_q log p(h)": q @ prior, "E_q log p(v | h)": (q * likelihood).sum(-1), "the entropy": entropy}
+            ),
+            *of_steps(
+                _bound,
+                dict(zip((f"`{name}`" for name in _STACK), (v, *first, *second), strict=True)),
+            ),
+            *of_steps(
+                lambda scores, soft: (q * (prior + scores - soft - log_q)).sum(-1),
+                {"v·(b + Wh)": scores, "Σ softplus(b + Wh)": softplus(pull).sum(-1)},
+            ),
+        ),
     )
     # A second machine that is the first one upside down: the stack is the first machine, and q its exact posterior.
     tied = tensor(answer(v, *first, weights.mT, c, b), (batch,), name=name)

@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 
 from utils.checks import integral
 from utils.checks.challenges import ask, missed, refuse_better_than, returned_function
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import tensor
+from utils.checks.verdicts import Wrong
 from utils.toys import SPIRALS_NOISE, spirals
 
 # Nats per held-out point of `spirals` with 800 training points, over five seeds: one Gaussian reaches −2.82 to −2.79,

@@ -9,8 +9,10 @@ import torch
 from torch import Generator
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.engine import exercise
 from utils.checks.expect import tensor
+from utils.checks.guard import guard
+from utils.checks.verdicts import Wrong
 
 # Seeds 0 to 7, 2,000 steps with an R1 penalty: the rarest corner gets 7.1 to 8.2 % of the samples, 69 to 72 % are near
 # a corner. A Gaussian with the data's moments puts below 1 % near each; the data blurred by 0.12 have 54 % near.

@@ -8,8 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, number, parts
+from utils.checks.variations import of_steps, of_terms
+from utils.checks.verdicts import Wrong
 
 
 @exercise("gan.count_modes", call="count_modes(samples, centers, radius, least)")
@@ -189,6 +191,22 @@ def frechet(answer: Callable, generator: Generator) -> None:
             ),
         ],
         name="the distance",
+        varied=lambda: (
+            *of_terms({"‖μ − μ'‖²": means, "tr Σ": a.trace(), "tr Σ'": b.trace(), "−2 tr (Σ Σ')^½": -2 * overlap}),
+            *of_steps(
+                lambda mean, a, other, b: (
+                    (mean - other).square().sum()
+                    + a.trace()
+                    + b.trace()
+                    - 2 * torch.linalg.eigvals(a @ b).real.clamp(min=0).sqrt().sum()
+                ),
+                {"`mean`": mean, "`covariance`": a, "`other_mean`": other, "`other_covariance`": b},
+            ),
+            *of_steps(
+                lambda difference, two, overlap: difference.square().sum() + traces - two * overlap,
+                {"μ − μ'": mean - other, "the factor 2": 2.0, "tr (Σ Σ')^½": overlap},
+            ),
+        ),
     )
     close(
         number(answer(mean, a, mean, a), "the distance"),

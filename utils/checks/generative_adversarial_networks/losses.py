@@ -9,8 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, number, parts, tensor
+from utils.checks.variations import of_inputs, of_steps, of_terms
+from utils.checks.verdicts import Wrong
 
 
 @exercise("gan.optimal_discriminator", call="optimal_discriminator(log_p, log_q)")
@@ -125,6 +127,14 @@ def discriminator_loss(answer: Callable, generator: Generator) -> None:
             *(Mistake(value, smoothing, "Real examples have the label 1, fakes 0.") for value in smoothed),
         ],
         name="the loss",
+        varied=lambda: (
+            *of_terms({"of the real ones": on_real.mean(), "of the fakes": on_fake.mean()}),
+            *of_inputs(
+                lambda real, fake: -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean(),
+                real=real,
+                fake=fake,
+            ),
+        ),
     )
     sure = torch.tensor([1000.0, -1000.0], dtype=torch.float64)
     try:
@@ -204,6 +214,10 @@ def generator_slopes(answer: Callable, generator: Generator) -> None:
         close(slope, truth, name="the slope at ℓ = ± 1000", hint="No `clamp` of the logits is needed.")
 
 
+def _entropy(p: Tensor) -> Tensor:
+    return -torch.xlogy(p, p).sum()
+
+
 @exercise("gan.js_divergence", call="js_divergence(p, q)")
 def js_divergence(answer: Callable, generator: Generator) -> None:
     p, q = draw.weights(generator, 2, 5)
@@ -239,6 +253,24 @@ def js_divergence(answer: Callable, generator: Generator) -> None:
             Mistake(-truth, "The sign is wrong: a divergence is not negative.", "Σ p log(p/m)."),
         ],
         name="the divergence",
+        varied=lambda: (
+            *of_terms({"½ KL(p‖m)": kl(p, m) / 2, "½ KL(q‖m)": kl(q, m) / 2}),
+            *of_terms({"H(m)": _entropy(m), "−½ H(p)": -_entropy(p) / 2, "−½ H(q)": -_entropy(q) / 2}),
+            *of_steps(
+                lambda first, second, half: (kl(p, first) + kl(q, second)) * half,
+                {"the m of KL(p‖m)": m, "the m of KL(q‖m)": m, "½": 0.5},
+            ),
+            *of_steps(lambda m: (kl(p, m) + kl(q, m)) / 2, {"m": m}),
+            *of_steps(
+                lambda m, p, q: _entropy(m) - (_entropy(p) + _entropy(q)) / 2,
+                {"m in H(m)": m, "p in H(p)": p, "q in H(q)": q},
+            ),
+            *of_inputs(
+                lambda p, q: _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2,
+                p=p,
+                q=q,
+            ),
+        ),
     )
     apart = torch.tensor([0.5, 0.5, 0.0, 0.0], dtype=torch.float64), torch.tensor([0.0, 0.0, 0.3, 0.7]).double()
     try:
@@ -316,6 +348,13 @@ def hinge_losses(answer: Callable, generator: Generator) -> None:
             ),
         ],
         name="the discriminator's loss",
+        varied=lambda: (
+            *of_terms({"of the real ones": (1 - real).relu().mean(), "of the fakes": (1 + fake).relu().mean()}),
+            *of_steps(
+                lambda real, fake, one, other: (one - real).relu().mean() + (other + fake).relu().mean(),
+                {"`real`": real, "`fake`": fake, "the 1 of 1 − f": 1.0, "the 1 of 1 + f": 1.0},
+            ),
+        ),
     )
     close(
         number(of_generator, "the generator's loss"),

@@ -8,8 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, number, repeatable, tensor
+from utils.checks.variations import of_inputs, of_steps
+from utils.checks.verdicts import Wrong
 
 
 @exercise("gan.gradient_penalty", call="gradient_penalty(critic, real, fake, u)")
@@ -115,6 +117,15 @@ def gradient_penalty(answer: Callable, generator: Generator) -> None:
             ),
         ],
         name="the penalty",
+        varied=lambda: (
+            *of_inputs(lambda real, fake, u: penalty(u * real + (1 - u) * fake), real=real, fake=fake, u=u),
+            *of_steps(lambda near, far: penalty(near + far), {"u · real": u * real, "(1 − u) · fake": (1 - u) * fake}),
+            *of_steps(
+                lambda first, second, real, fake: penalty(first * real + second * fake),
+                {"u": u, "1 − u": 1 - u, "real": real, "fake": fake},
+            ),
+            *of_steps(lambda length, one: (length - one).square().mean(), {"‖∇f‖": length, "the 1": 1.0}),
+        ),
     )
     if not isinstance(value, Tensor) or not value.requires_grad:
         raise Wrong(

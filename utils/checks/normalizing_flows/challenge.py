@@ -10,9 +10,11 @@ from torch import Generator, Tensor
 
 from utils.checks import draw, integral
 from utils.checks.challenges import ask, missed, refuse_better_than
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.engine import exercise
 from utils.checks.expect import parts, tensor
+from utils.checks.guard import guard
 from utils.checks.normalizing_flows._densities import log_standard_normal, summed_too_far
+from utils.checks.verdicts import Wrong
 from utils.toys import checkerboard
 
 # Nats per held-out point of `checkerboard` with 5,000 training points, over six seeds: a mixture of 100 components

@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import jacobian_log_det, not_summed, summed_too_far
+from utils.checks.verdicts import Wrong
 
 
 def _network(generator: Generator, dim: int, autoregressive: bool = False) -> Callable:

@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import not_summed, summed_too_far
+from utils.checks.verdicts import Wrong
 
 
 def _in_unit_interval(noise: Tensor) -> bool:

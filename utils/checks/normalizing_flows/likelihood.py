@@ -9,9 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import LOG_2_PI, jacobian_log_det, log_standard_normal
+from utils.checks.variations import of_steps, of_terms
+from utils.checks.verdicts import Wrong
 
 
 @exercise("flow.log_prob_1d", call="log_prob_1d(f, x)")
@@ -65,6 +67,12 @@ def log_prob_1d(answer: Callable, generator: Generator) -> None:
             ),
         ],
         name="your log-density",
+        varied=lambda: (
+            *of_terms({"−½ z²": -0.5 * z.square(), "−½ log 2π": 0 * z - 0.5 * LOG_2_PI, "log |f′|": slope.log()}),
+            *of_steps(
+                lambda square, slope: -0.5 * square - 0.5 * LOG_2_PI + slope.log(), {"z²": z.square(), "f′": slope}
+            ),
+        ),
     )
     says = "Where f falls, your log-density is not a number: you take the logarithm of a negative slope."
     hint = "A density has no direction: log |f′(x)|, with the absolute value."
@@ -203,6 +211,17 @@ def chain(answer: Callable, generator: Generator) -> None:
         ],
         name="your log-density",
         hint="z, log_det = transform(z), one after the other, with the log-determinants added up.",
+        varied=lambda: (
+            *of_terms(
+                {
+                    "−½ Σ z²": -0.5 * z.square().sum(-1),
+                    "−½ D log 2π": 0 * total - dim / 2 * LOG_2_PI,
+                    **{f"log_det of transform {k}": log_det for k, log_det in enumerate(each)},
+                }
+            ),
+            *of_steps(lambda z: log_standard_normal(z) + total, {"z": z}),
+            *of_steps(lambda square: total - dim / 2 * LOG_2_PI - 0.5 * square.sum(-1), {"z²": z.square()}),
+        ),
     )
     alone = tensor(answer(x, []), (batch,), name="your log-density for an empty chain")
     close(alone, log_standard_normal(x), name="your log-density for an empty chain", hint="With no transform z = x.")

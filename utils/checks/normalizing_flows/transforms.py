@@ -9,9 +9,12 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
 from utils.checks.normalizing_flows._densities import jacobian_log_det, not_summed, summed_too_far
+from utils.checks.symptoms import same
+from utils.checks.variations import of_inputs, of_steps
+from utils.checks.verdicts import Wrong
 
 
 @exercise("flow.planar", call="planar(x, u, w, b)")
@@ -47,6 +50,10 @@ def planar(answer: Callable, generator: Generator) -> None:
         ],
         name="your z",
         hint="z = x + u tanh(wᵀx + b): one number tanh(…) for each point.",
+        varied=lambda: (
+            *of_inputs(lambda x, u, w, b: x + (x @ w + b).tanh()[:, None] * u, x=x, u=u, w=w, b=b),
+            *of_steps(lambda x, h, u: x + h[:, None] * u, {"x": x, "tanh(wᵀx + b)": h, "u": u}),
+        ),
     )
     along = w @ u
     close(
@@ -102,6 +109,10 @@ def planar(answer: Callable, generator: Generator) -> None:
         ],
         name="your log_det",
         hint="J = I + u cᵀ with c = (1 − tanh²) w: which eigenvalues does it have?",
+        varied=lambda: of_steps(
+            lambda one, first, square, along: (one + (first - square) * along).abs().log(),
+            {"the 1 of the determinant": 1.0, "the 1 of 1 − tanh²": 1.0, "tanh²": h.square(), "wᵀu": along},
+        ),
     )
     # wᵀu = −3: near the plane the slope is negative.
     u = u - 3.6 * w / w.square().sum()
@@ -172,7 +183,12 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
 
     s, tau = h / w, theta * (1 - theta)
     below = s + (d0 + d1 - 2 * s) * tau
-    names = ("y", "log_slope")
+    names, steps = ("y", "log_slope"), {"s": s, "d₀": d0, "d₁": d1, "θ": theta}
+
+    def asked(x: Tensor) -> list[Tensor]:
+        found = parts(answer(x, x_knots, y_knots, slopes), names)
+        return [tensor(one, (batch,), name=f"your {name}") for one, name in zip(found, names, strict=True)]
+
     value, log_slope = parts(answer(x, x_knots, y_knots, slopes), names)
     per_knot = [Mistake((batch, bins + 1), "one for each knot", "First find the bin of each x."),
                 Mistake((batch, bins), "one for each bin", "Pick the bin in which x lies.")]  # fmt: skip
@@ -211,6 +227,8 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
         ],
         name="your y",
         hint="Check the ends: θ = 0 gives y₀, θ = 1 gives y₁.",
+        varied=lambda: of_steps(lambda *changed: formula(*changed)[0], steps),
+        facts=lambda: _ends(lambda x: asked(x)[0], x_knots, k, (y0, y0 + h), "y"),
     )
     log_slope = tensor(log_slope, (batch,), name="your log_slope", shapes=per_knot)
     close(
@@ -256,6 +274,8 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
         ],
         name="your log_slope",
         hint="Check the ends: θ = 0 gives d₀, θ = 1 gives d₁.",
+        varied=lambda: of_steps(lambda *changed: formula(*changed)[1].log(), steps),
+        facts=lambda: _ends(lambda x: asked(x)[1], x_knots, k, (d0.log(), d1.log()), "log_slope"),
     )
     flat = tensor(parts(answer(x, x_knots, 1e-15 * y_knots, 1e-15 * slopes), names)[1], (batch,), name="your log_slope")
     if (flat > rise.log() - 30).any():
@@ -278,6 +298,23 @@ def rational_quadratic(answer: Callable, generator: Generator) -> None:
     close(y, y_knots[rows, column], [outside], name=f"your y {at}", hint=hint)
     log_slope = tensor(log_slope, (batch,), name=f"your log_slope {at}", not_finite=(says.format("log_slope"), hint))
     close(log_slope, slopes[rows, column].log(), name=f"your log_slope {at}", hint=hint)
+
+
+def _ends(at: Callable[[Tensor], Tensor], x_knots: Tensor, k: Tensor, ends: tuple[Tensor, Tensor], what: str) -> str:
+    """Where in its bin a curve is wrong: `at` gives it for one x in each row, `ends` are its values there."""
+    rows = torch.arange(len(k))
+    try:
+        # Just inside, so that every way to find the bin finds the same.
+        inside = (x_knots[rows, k] + 1e-8, x_knots[rows, k + 1] - 1e-8)
+        right = [same(at(x), end) for x, end in zip(inside, ends, strict=True)]
+    except Wrong:
+        return ""
+    if all(right):
+        return f"At both ends of a bin your {what} is right, between them it is wrong."
+    if any(right):
+        good, bad = ("left", "right") if right[0] else ("right", "left")
+        return f"At the {good} end of a bin your {what} is right, at the {bad} end it is wrong."
+    return f"Your {what} is wrong at both ends of a bin."
 
 
 def _other_bins(x: Tensor, x_knots: Tensor, y_knots: Tensor, slopes: Tensor) -> list[Mistake]:

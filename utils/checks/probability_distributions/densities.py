@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 from torch.distributions import LogNormal, MultivariateNormal, Normal, kl_divergence
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("dist.kl_normals", call="kl_normals(mean_p, covariance_p, mean_q, covariance_q)")

@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("dist.fit_multivariate_normal", call="fit_multivariate_normal(x)")

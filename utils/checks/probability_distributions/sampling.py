@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("dist.categorical_from_uniform", call="categorical_from_uniform(u, probs)")

@@ -12,8 +12,10 @@ from torch.nn.functional import softplus
 
 from utils.checks import draw
 from utils.checks.challenges import ask, independent_pixels, turned_digits
-from utils.checks.engine import Wrong, exercise, guard
+from utils.checks.engine import exercise
 from utils.checks.expect import parts, tensor
+from utils.checks.guard import guard
+from utils.checks.verdicts import Wrong
 from utils.data import binarize
 
 # Nats per image: independent pixels reach −27.1 to −27.0. Networks with one hidden layer of 256 units, 8 latents and

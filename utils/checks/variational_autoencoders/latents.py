@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from utils.checks import draw
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("vae.active_latents", call="active_latents(mean, log_variance)")

@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.verdicts import Wrong
 
 
 @exercise("vae.linear_posterior", call="linear_posterior(x, weights, bias, variance)")

@@ -12,8 +12,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from utils.checks import draw, expect
-from utils.checks.engine import Wrong, exercise
+from utils.checks.engine import exercise
 from utils.checks.expect import Mistake, close
+from utils.checks.verdicts import Wrong
 
 
 def _is_nan(value: Any) -> bool:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import io
 import keyword
 import re
 import token
 import tokenize
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
 from utils.checks.engine import function_name
 from utils.course.grading import notebook_runner
+from utils.course.grading.definitions import defined_names, seem_defined, tokens_of
 from utils.course.grading.names import writable
 from utils.course.tasks import DERIVATION, HEADING, Task
 
@@ -60,7 +60,7 @@ def answers_of(cells: Collection[Cell], tasks: Collection[Task], ours: Collectio
     """The answer to each exercise. `ours` are the texts of the released notebook, which no student wrote."""
     code = [cell.text for cell in cells if cell.kind == "code"]
     sizes = accumulate(map(len, code))
-    ways = (_defined if so_far <= MOST_CODE else _seem_defined for so_far in sizes)
+    ways = (defined_names if so_far <= MOST_CODE else seem_defined for so_far in sizes)
     defined = [set(names_of(text)) for names_of, text in zip(ways, code, strict=True)]
     ours = {text.strip() for text in ours} | {""}
     answers = {}
@@ -98,7 +98,7 @@ def essence(code: str) -> str:
     if len(code) > MOST_CODE:
         return ""
     with contextlib.suppress(tokenize.TokenError, SyntaxError):
-        tokens = list(_tokens(code))
+        tokens = list(tokens_of(code))
         for before, now, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
             text = now.string
             if now.type == token.STRING and before and before.type in (token.NEWLINE, token.INDENT, token.DEDENT):
@@ -148,36 +148,3 @@ def _function(id: str) -> str:
         return function_name(id)
     except LookupError:
         return id.partition(".")[2]
-
-
-def _defined(code: str) -> Iterator[str]:
-    """The names that a cell defines by `def`, `class` or `=` at the left margin; its strings are not looked into."""
-    line: list[str] = []
-    at = 0
-    with contextlib.suppress(tokenize.TokenError, SyntaxError):
-        for now in _tokens(code):
-            if now.type in (token.NEWLINE, token.INDENT, token.DEDENT):
-                line = []
-                continue
-            if not line:
-                at = now.start[1]
-            line.append(now.string)
-            if at == 0 and line[-2:-1] in (["def"], ["class"]) and line[:-2] in ([], ["async"]):
-                yield now.string
-            elif at == 0 and len(line) == 2 and now.string == "=":
-                yield line[0]
-        return
-    yield from _seem_defined(code)
-
-
-def _seem_defined(code: str) -> list[str]:
-    """The same for what is no Python, or too long to be read with care."""
-    return re.findall(r"^(?:async +)?(?:def|class) +(\w+)", code, re.MULTILINE)
-
-
-def _tokens(code: str) -> Iterator[tokenize.TokenInfo]:
-    """The tokens of a cell, without comments and blank lines; commands of Jupyter are comments."""
-    plain = re.sub(r"^(\s*)[%!]", r"\1#", code, flags=re.MULTILINE) + "\n"
-    for found in tokenize.generate_tokens(io.StringIO(plain).readline):
-        if found.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, token.ENDMARKER):
-            yield found

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 
-from utils.checks.engine import Verdict
+from utils.checks.verdicts import Verdict
 from utils.course import CourseError
 from utils.course.fingerprint import Fingerprints
 from utils.course.grading.notebook_runner import MAX_TOLD

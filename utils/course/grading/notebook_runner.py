@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import types
@@ -91,11 +90,6 @@ def run(sources: Sequence[str], after: Callable[[str], object] | None = None) ->
     finally:
         sys.modules["__main__"] = main
     return shell.user_ns
-
-
-def defines(source: str, name: str) -> bool:
-    """Whether a cell would define `name`, had it run through."""
-    return bool(re.search(rf"^(def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=[^=]", source, re.MULTILINE))
 
 
 def _told(error: BaseException | None) -> str:

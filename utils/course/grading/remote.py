@@ -19,9 +19,11 @@ import numpy as np
 import torch
 
 from utils.checks import Verdict, engine, run_check
-from utils.checks.engine import Elsewhere, Exercise, Guarded, Judged, Wrong, guard
+from utils.checks.engine import Exercise
+from utils.checks.guard import Elsewhere, Guarded, Printed, globals_kept, guard
+from utils.checks.verdicts import Judged, Wrong
+from utils.course.grading.definitions import defined_names
 from utils.course.grading.gradients import GradientLink
-from utils.course.grading.notebook_runner import defines
 from utils.course.grading.rpc import Link, Side
 from utils.course.grading.serialization import MAX_HINT, MAX_MESSAGE, cleaned
 from utils.course.grading.stream import Ended
@@ -76,17 +78,17 @@ class _Student(Side):
             "guard": Guarded,
             "work": lambda function, *inputs: function.work(*inputs),
         }
-        self._exercise, self._printed, self._state = None, engine._Printed(), contextlib.ExitStack()
+        self._exercise, self._printed, self._state = None, Printed(), contextlib.ExitStack()
 
     def begin(self, id: str, call: str, luck: int) -> Callable:
-        self._exercise, self._printed = Exercise(id, call, 0, judge=lambda *_: None), engine._Printed()
-        self._state.enter_context(engine._globals_kept())
+        self._exercise, self._printed = Exercise(id, call, 0, judge=lambda *_: None), Printed()
+        self._state.enter_context(globals_kept())
         torch.manual_seed(luck)
         np.random.seed(luck)  # noqa: NPY002 a student's code may use it
         random.seed(luck)
         name = call.partition("(")[0]
         if name not in self.namespace:
-            for number in [number for number, source in self.failed.items() if defines(source, name)]:
+            for number in [number for number, source in self.failed.items() if name in defined_names(source)]:
                 message = f"`{name}` is not defined, because code cell {number} ended in an error."
                 raise Judged("raised", message, "The first note says in which one: begin there.")
             raise Wrong(f"Your notebook does not define `{name}`.", f"The check calls `{call}`: keep this name.")

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from utils.checks.engine import CHARACTERS_KEPT, Elsewhere, Judged, Wrong
+from utils.checks.guard import CHARACTERS_KEPT, Elsewhere
+from utils.checks.verdicts import Judged, Wrong
 from utils.course.grading.serialization import (
     MAX_HINT,
     MAX_MESSAGE,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from utils.checks.engine import Judged
+from utils.checks.verdicts import Judged
 
 MiB = 2**20
 MAX_HEADER, MAX_DATA = 2 * MiB, 32 * MiB  # bytes of one frame
