@@ -3,12 +3,17 @@
 import os
 import runpy
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm_python import WarmPython
 
 pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
+# What the course's notebooks import and its kernels are made of; not the course itself, which may change any moment.
+LIBRARIES = "torch torch._dynamo torch.distributions matplotlib.pyplot scipy.stats sklearn.mixture pandas networkx"
+LIBRARIES += " IPython ipykernel.ipkernel ipykernel.kernelapp jupyter_client.manager nbformat _pytest.python"
 MANY = 100  # tests, from which on the table is of use
 
 
@@ -35,6 +40,13 @@ def synced(tmp_path_factory) -> Path:
     root = make(tmp_path_factory.mktemp("synced") / "course")
     list(sync(Register(root), Register(root).chapters))
     return root
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[str]:
+    """A Python for notebooks, which has imported their libraries: see `warm_python.py`."""
+    with WarmPython(LIBRARIES.split()) as python:
+        yield python.path
 
 
 def pytest_terminal_summary(terminalreporter, config):
