@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,16 @@ def synced(tmp_path_factory) -> Path:
     root = make(tmp_path_factory.mktemp("synced") / "course")
     list(sync(Register(root), Register(root).chapters))
     return root
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C works here and in what a test starts, also where a script has started the tests in the background: there
+    it is ignored, and so it is by all that is started from there.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

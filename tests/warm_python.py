@@ -13,6 +13,7 @@ Not for tests of processes: the one that works is no child of the caller. It die
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -107,7 +108,7 @@ def serve(listener: socket.socket, libraries: list[str]) -> tuple[list[str], str
 
 
 def keep(connection: socket.socket) -> tuple[list[str], str, dict[str, str]]:
-    """Fork once more, and look after the fork: it gets the caller's signals, dies with it, and its status goes there."""
+    """Fork once more and look after the fork: it gets the caller's signals and dies with it; its status goes there."""
     size, files, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as stream:
         asked = json.loads(stream.read(int.from_bytes(size, "big")))
@@ -140,10 +141,8 @@ def kill(pid: int) -> None:
     import psutil
 
     for one in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
-        try:
+        with contextlib.suppress(psutil.Error):
             one.kill()
-        except psutil.Error:
-            pass
 
 
 def become(path: str, folder: str, environment: dict[str, str]) -> None:
@@ -155,7 +154,6 @@ def become(path: str, folder: str, environment: dict[str, str]) -> None:
     sys.executable = path
     theirs = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:] = [folder, *theirs, *(place for place in sys.path if place not in ours)]
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout.reconfigure(write_through="PYTHONUNBUFFERED" in environment)
     if numpy := sys.modules.get("numpy"):  # not the same numbers in each fork
         numpy.random.seed()

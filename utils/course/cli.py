@@ -37,7 +37,8 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="numb
 
 def main() -> None:
     """Run the command; a user's mistake ends in one message and status 1, Ctrl-C in status 130."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # As Ctrl-C does; not by way of its signal, which is ignored by what a script has started in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except CourseError as error:
