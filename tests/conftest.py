@@ -3,6 +3,7 @@
 import os
 import runpy
 import signal
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ from warm_python import WarmPython
 
 pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
-# What the course's notebooks import and its kernels are made of; not the course itself, which may change any moment.
+# What the course's command and a kernel are made of, none of which computes; and what its notebooks import. Not the
+# course itself, which may change any moment, nor `ipykernel.kernelapp`, which looks for its parent when it is imported.
+TOOLS = "IPython ipykernel.ipkernel nbclient nbformat papermill papermill.engines jupytext typer"
 LIBRARIES = "torch torch._dynamo torch.distributions matplotlib.pyplot scipy.stats sklearn.mixture pandas networkx"
-LIBRARIES += " IPython ipykernel.ipkernel ipykernel.kernelapp jupyter_client.manager nbformat _pytest.python"
+LIBRARIES += " _pytest.python"
 MANY = 100  # tests, from which on the table is of use
 
 
@@ -31,7 +34,7 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def synced(tmp_path_factory) -> Path:
+def synced(tmp_path_factory, _warm_tools) -> Path:
     """A tiny course after one sync; copy it before you change it."""
     from tiny_course import make
 
@@ -39,7 +42,9 @@ def synced(tmp_path_factory) -> Path:
     from utils.course.sync import sync
 
     root = make(tmp_path_factory.mktemp("synced") / "course")
-    list(sync(Register(root), Register(root).chapters))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", _warm_tools)
+        list(sync(Register(root), Register(root).chapters))
     return root
 
 
@@ -56,8 +61,20 @@ def interruptible() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[str]:
     """A Python for notebooks, which has imported their libraries: see `warm_python.py`."""
-    with WarmPython(LIBRARIES.split()) as python:
+    with WarmPython([*TOOLS.split(), *LIBRARIES.split()]) as python:
         yield python.path
+
+
+@pytest.fixture(scope="session")
+def _warm_tools() -> Iterator[str]:
+    with WarmPython(TOOLS.split()) as python:
+        yield python.path
+
+
+@pytest.fixture
+def warm_command(_warm_tools, monkeypatch) -> None:
+    """The course's command, its workers and their kernels start warm; what computes is imported by each of them."""
+    monkeypatch.setattr(sys, "executable", _warm_tools)
 
 
 def pytest_terminal_summary(terminalreporter, config):

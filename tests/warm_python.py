@@ -49,8 +49,13 @@ os._exit(status)
 """
 
 
+NAME = "warm-python"
+
+
 class WarmPython:
-    """Starts when it is first called, ends with the `with` block. Where there is no fork of Linux, `path` is Python's.
+    """Starts when it is first called, ends with the `with` block.
+
+    Outside of Linux `path` is Python's own, and in a fork it is that of the server that made it.
 
     Args:
         libraries: what the server imports, none of our own code: what a fork runs is read as it is then.
@@ -61,9 +66,9 @@ class WarmPython:
         self.path = sys.executable
 
     def __enter__(self) -> WarmPython:
-        if sys.platform == "linux":
+        if sys.platform == "linux" and Path(sys.executable).name != NAME:
             self._folder = tempfile.TemporaryDirectory(prefix="warm-")
-            address, path = (str(Path(self._folder.name, name)) for name in ("socket", "python"))
+            address, path = (str(Path(self._folder.name, name)) for name in ("socket", NAME))
             Path(path).write_text(CALLER.format(python=sys.executable, address=address))
             Path(path).chmod(0o700)
             listener = socket.socket(socket.AF_UNIX)
