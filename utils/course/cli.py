@@ -200,16 +200,19 @@ def test(
     since: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="what the changes since then can have broken")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all tests of the course")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="without the execution of lessons")] = False,
+    lessons: Annotated[bool, typer.Option("--lessons", help="only the execution of lessons")] = False,
 ) -> None:
     """For authors: run the tests that concern some chapters, or what changed."""
     from utils.course.test import run_tests
 
     register = _register()
-    if bool(chapters) == bool(since):
+    if bool(chapters) + bool(since) + everything != 1:
         raise CourseError("say which chapter to test, such as `course test 04`, or `course test --since origin/main`")
-    selected = register.select(chapters) if chapters else []
-    raise typer.Exit(run_tests(register, selected, since, quick))
+    options = [f"--chapter={chapter.slug}" for chapter in register.select(chapters)] if chapters else []
+    options += [f"--since={since}"] * bool(since)
+    raise typer.Exit(run_tests(register, options, quick=quick or not lessons, lessons=lessons or not quick))
 
 
 @app.command(epilog="Example: [bold]course results --json[/]")
