@@ -169,7 +169,8 @@ def test_a_notebook_of_version_3_and_one_with_50_mb_of_output():
 # --- what does harm to others ----------------------------------------------------------------------------------------
 
 
-def test_an_endless_loop_costs_one_exercise(hurried):
+def test_an_endless_loop_costs_one_exercise(hurried, monkeypatch):
+    monkeypatch.setattr(engine, "PATIENCE", 1000)  # however long two seconds of processor time take here
     status, message = of_e_step(e_step("while True: pass"))
     assert (status, message) == ("timed out", "Your code did not finish within 2 seconds of processor time.")
 
