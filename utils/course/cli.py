@@ -142,7 +142,8 @@ def run(
         if result.failure:
             failed = True
             console.print(f"[red]{chapter.slug} failed[/], {escape(str(result.failure))}", soft_wrap=True)
-            console.print(f"As far as it ran, it lies in {escape(_near(result.output))}", soft_wrap=True)
+            if result.output.exists():
+                console.print(f"As far as it ran, it lies in {escape(_near(result.output))}", soft_wrap=True)
             continue
         _print_results(console, chapter, result)
         for sentence in missed(chapter, result.results):
