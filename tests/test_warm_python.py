@@ -69,13 +69,14 @@ def test_it_can_be_interrupted(run):
     assert errors.endswith("KeyboardInterrupt\n") and job.returncode == 1
 
 
-def test_it_dies_with_the_one_who_called_and_takes_along_what_it_started(run):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_dies_with_the_one_who_called_and_takes_along_what_it_started(run, how):
     nested = "import subprocess, sys, os\nprint(os.getpid(), flush=True)\n"
     nested += "if len(sys.argv) < 3: subprocess.run([sys.executable, '-m', 'job', 'x', *sys.argv[1:]])\n"
     nested += "import time\ntime.sleep(600)"
     job = run(nested)
     numbers = [int(job.stdout.readline()) for _ in range(3)]
-    job.kill()
+    job.send_signal(how)
     job.communicate(timeout=60)
     end = time.monotonic() + 60
     while any(map(psutil.pid_exists, numbers)) and time.monotonic() < end:
