@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := $(if $(NEWEST),.venv-newest,.venv)
 BIN := $(VENV)/bin
 # `make test CHAPTER=04`, `make quick CHAPTER=04`: only what concerns one chapter.
-ONLY := $(if $(CHAPTER),--chapter $(CHAPTER))
+WHICH := $(or $(CHAPTER),--all)
 # `make changed SINCE=HEAD~3`: what the changes since that commit can have broken.
 SINCE ?= origin/main
 # Opened in work/, the links of the landing page lead to the student's own copies of the chapters.
@@ -50,11 +50,10 @@ lab: env ## open JupyterLab on the list of chapters (more options: make lab ARGS
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url='$(LANDING)' $(AS_ROOT) $(ARGS)
 
 test: quick ## everything that CI runs (one chapter: make test CHAPTER=04; more draws of each check: SEEDS=5)
-	$(if $(NEWEST),,$(BIN)/python -m pytest -m lesson $(ONLY))
+	$(if $(NEWEST),,$(BIN)/course test $(WHICH) --lessons)
 
-# Two processes with one thread each: with two threads each they would be slower than one after the other.
 quick: lint ## the same without executing lessons
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not lesson" -n 2 --dist worksteal $(ONLY)
+	$(BIN)/course test $(WHICH) --quick
 
 changed: lint ## what the changes since origin/main can have broken (another commit: make changed SINCE=HEAD~3)
 	$(BIN)/course test --since $(SINCE)

@@ -2,13 +2,22 @@
 
 import os
 import runpy
+import signal
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm_python import WarmPython
 
 pytest_plugins = ["chapters_plugin"]
 OFFLINE = Path(__file__).parent / "offline"
+# What the course's command and a kernel are made of, none of which computes; and what its notebooks import. Not the
+# course itself, which may change any moment, nor `ipykernel.kernelapp`, which looks for its parent when it is imported.
+TOOLS = "IPython ipykernel.ipkernel nbclient nbformat papermill papermill.engines jupytext typer"
+LIBRARIES = "torch torch._dynamo torch.distributions matplotlib.pyplot scipy.stats sklearn.mixture pandas networkx"
+LIBRARIES += " _pytest.python"
 MANY = 100  # tests, from which on the table is of use
 
 
@@ -25,7 +34,7 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def synced(tmp_path_factory) -> Path:
+def synced(tmp_path_factory, _warm_tools) -> Path:
     """A tiny course after one sync; copy it before you change it."""
     from tiny_course import make
 
@@ -33,8 +42,39 @@ def synced(tmp_path_factory) -> Path:
     from utils.course.sync import sync
 
     root = make(tmp_path_factory.mktemp("synced") / "course")
-    list(sync(Register(root), Register(root).chapters))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", _warm_tools)
+        list(sync(Register(root), Register(root).chapters))
     return root
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C works here and in what a test starts, also where a script has started the tests in the background: there
+    it is ignored, and so it is by all that is started from there.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[str]:
+    """A Python for notebooks, which has imported their libraries: see `warm_python.py`."""
+    with WarmPython([*TOOLS.split(), *LIBRARIES.split()]) as python:
+        yield python.path
+
+
+@pytest.fixture(scope="session")
+def _warm_tools() -> Iterator[str]:
+    with WarmPython(TOOLS.split()) as python:
+        yield python.path
+
+
+@pytest.fixture
+def warm_command(_warm_tools, monkeypatch) -> None:
+    """The course's command, its workers and their kernels start warm; what computes is imported by each of them."""
+    monkeypatch.setattr(sys, "executable", _warm_tools)
 
 
 def pytest_terminal_summary(terminalreporter, config):

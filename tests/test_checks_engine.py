@@ -341,7 +341,7 @@ def test_what_cannot_be_stopped_asks_for_a_new_kernel(quick):
     assert "could not be stopped" in verdict.message and "Restart the kernel" in verdict.hint
 
 
-def test_an_interrupt_by_the_user_comes_through():
+def test_an_interrupt_by_the_user_comes_through(interruptible):
     def slow(log_weights, log_prob):
         while True:
             time.sleep(0.001)

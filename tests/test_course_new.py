@@ -16,6 +16,7 @@ from tiny_course import command, course
 
 from utils.course import CourseError
 from utils.course.affected import Course, changed_files
+from utils.course.cli import main
 from utils.course.new import FILES, SKELETON, new
 from utils.course.register import Register
 from utils.course.test import run_tests
@@ -128,8 +129,8 @@ def small(tmp_path_factory) -> Path:
     topics = [chapter.topic for chapter in Register(ROOT).chapters]
     others = [*topics, *(f"{topic}.py" for topic in topics), "__pycache__"]
     shutil.copytree(ROOT / "utils", root / "utils", ignore=shutil.ignore_patterns(*others))
-    kept = ["conftest.py", "chapters_plugin.py", "offline", "right_answers", "wrong_answers", "test_models_vae.py"]
-    kept += [f"test_{name}.py" for name in ("chapters", "checks", "notebooks", "teaching")]
+    kept = ["conftest.py", "chapters_plugin.py", "warm_python.py", "offline", "right_answers", "wrong_answers"]
+    kept += [f"test_{name}.py" for name in ("chapters", "checks", "models_vae", "notebooks", "teaching")]
     (root / "tests").mkdir()
     for name in kept:
         copy = shutil.copytree if (ROOT / "tests" / name).is_dir() else shutil.copy
@@ -148,6 +149,7 @@ def git(root: Path, *arguments: str) -> None:
 def run(root: Path, *command: str) -> subprocess.CompletedProcess:
     """Run a command with the library of this course, not with ours."""
     environment = {"COURSE_ROOT": str(root), "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    environment["PYTEST_ADDOPTS"] = "-W 'ignore:Module already imported'"  # as everything is in a Python that is warm
     return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True)
 
 
@@ -158,7 +160,8 @@ def selected(root: Path, *options: str) -> list[str]:
 
 
 @pytest.mark.timeout(1200)
-def test_a_new_chapter_syncs_says_what_to_write_and_goes_without_a_trace(small):
+def test_a_new_chapter_syncs_says_what_to_write_and_goes_without_a_trace(small, warm_python, monkeypatch):
+    monkeypatch.setattr(sys, "executable", warm_python)
     done = run(small, *command("sync"))
     assert done.returncode == 0, done.stderr
     git(small, "add", ".")
@@ -294,8 +297,37 @@ def test_changed_files_are_those_that_differ_and_the_new_ones(tmp_path):
 
 
 def test_the_command_asks_for_a_chapter_or_a_commit_and_for_tests(tiny):
-    for arguments in ([], ["01", "--since", "HEAD"]):
+    for arguments in ([], ["01", "--since", "HEAD"], ["01", "--all"]):
         done = course(tiny, "test", *arguments)
         assert done.returncode == 1 and "say which chapter to test" in done.stderr
     with pytest.raises(CourseError, match="there are no tests"):
-        run_tests(Register(tiny), [], "HEAD", quick=True)
+        run_tests(Register(tiny), ["--since=HEAD"])
+
+
+def test_the_command_runs_what_was_asked_for_lessons_last_and_alone(tiny, monkeypatch):
+    (tiny / "tests").mkdir()
+    statuses, ran = [], []
+
+    def pytest_runs(command, cwd, env):
+        ran.append(" ".join(command[3:]))
+        return subprocess.CompletedProcess(command, statuses.pop(0))
+
+    monkeypatch.setattr("utils.course.test.subprocess.run", pytest_runs)
+
+    def status(*arguments: str) -> int:
+        ran.clear()
+        monkeypatch.setenv("COURSE_ROOT", str(tiny))
+        monkeypatch.setattr("sys.argv", ["course", "test", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code
+
+    quick, lessons = "-m not lesson -n 2 --dist worksteal", "-m lesson"
+    statuses[:] = [1, 5]  # a failure, and no test selected
+    assert (status("--all"), ran) == (1, [quick, lessons])
+    statuses[:] = [5, 0]
+    assert (status("01"), ran) == (0, [f"{quick} --chapter=01_tiny", f"{lessons} --chapter=01_tiny"])
+    statuses[:] = [0]
+    assert (status("--since", "HEAD", "--quick"), ran) == (0, [f"{quick} --since=HEAD"])
+    statuses[:] = [2]
+    assert (status("--all", "--lessons"), ran) == (2, [lessons])

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from tiny_course import LESSON, command, course, environment, make
 
-from utils.course.execute import Job, execute
+from utils.course.execute import Job, execute, free_path
 from utils.course.notebooks import KERNEL, dumps, read
 from utils.course.parameters import defaults, parse
 
@@ -116,9 +116,17 @@ def test_a_notebook_has_a_time_limit_as_a_whole(tiny):
         assert f"the notebook ran longer than {seconds} s" in done.stdout
         assert wait_until(lambda: not kernels(str(root)))
         half_run = root / f"out{seconds}" / "01_tiny.ipynb"
+        assert half_run.exists() == ("it lies in" in done.stdout)
         if half_run.exists() and "begun" in str(read(half_run).cells[1].get("outputs")):
             return
     pytest.fail("of a notebook that was stopped, the outputs of its first cells are lost")
+
+
+def test_a_run_that_is_stopped_before_it_begins_leaves_no_empty_notebook(tiny):
+    root = tiny(START)
+    output = free_path(root / "out", "01_tiny")
+    [run] = execute([Job(root / "chapters" / "01_tiny" / "lesson.ipynb", output, seconds=0.01)])
+    assert run.failure.kind == "timeout" and list((root / "out").iterdir()) == []
 
 
 def test_a_kernel_that_dies_is_reported(tiny):
@@ -160,8 +168,10 @@ def test_two_runs_at_once_do_not_meet(tiny):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_an_interrupted_run_leaves_no_kernel(tiny, how):
+def test_an_interrupted_run_leaves_no_kernel(tiny, how, interruptible):
     root = tiny("import time\ntime.sleep(300)")
+    if how is signal.SIGTERM:  # which ends what runs in the background, too, where Ctrl-C is ignored
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     process = subprocess.Popen(
         command("run", "01"), env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -16,6 +16,8 @@ from utils.course.register import Register
 from utils.course.results import collect, missed, write_pages
 from utils.course.start import done, start
 
+pytestmark = pytest.mark.usefixtures("warm_command")
+
 
 @pytest.fixture
 def tiny(synced, tmp_path):

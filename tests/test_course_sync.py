@@ -18,6 +18,8 @@ from utils.course.notebooks import dumps, from_text, read, smaller, to_text, upd
 from utils.course.register import Register
 from utils.course.sync import format_text, format_texts, problems, sync
 
+pytestmark = pytest.mark.usefixtures("warm_command")
+
 
 @pytest.fixture
 def tiny(synced, tmp_path):

@@ -34,6 +34,8 @@ def roomy(monkeypatch):
 
 
 def test_a_healthy_machine_gets_a_line_a_check(roomy):
+    if "newest" in sys.prefix:
+        pytest.skip("the environment of NEWEST=1 differs from the lock on purpose, and is told so")
     healthy, lines = report()
     assert healthy, lines
     names = ["course", "Python", "packages", "kernel", "data", "threads", "memory", "GPU", "training", "sandbox"]

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -24,6 +25,7 @@ SOLUTIONS = ROOT / "solutions" / CHAPTER / "exercises.py"
 if not SOLUTIONS.exists():
     pytest.skip("solutions/ is withheld", allow_module_level=True)
 
+PROGRAMS = str(Path(sys.executable).parent)
 # What takes longest: a kernel runs it for each submission.
 WITHOUT = ["--without", "gmm.held_out", "--without", "gmm.complete"]
 WRONG_E_STEP = """\
@@ -44,7 +46,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     paths = [os.environ.get("PYTHONPATH"), str(ROOT)]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # nbgrader calls alembic
+        "PATH": os.pathsep.join([PROGRAMS, os.environ["PATH"]]),  # nbgrader calls alembic
         "JUPYTER_CONFIG_DIR": str(folder.parent / "jupyter"),
         "OMP_NUM_THREADS": "1",
     }
@@ -80,8 +82,16 @@ def submit(folder: Path, student: str, answers: dict[str, str], leave_out: str =
     return target
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_python) -> Iterator[None]:
+    """Six commands and five kernels import the same libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
+        yield
+
+
 @pytest.fixture(scope="module")
-def course(tmp_path_factory) -> Path:
+def course(tmp_path_factory, _warm) -> Path:
     """A released course with three graded submissions. Kernels are slow to start, so all tests look at one."""
     folder = tmp_path_factory.mktemp("nbgrader") / "course"
     folder.mkdir()

@@ -52,9 +52,10 @@ def test_the_parameters_are_literals(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
-def test_an_untouched_exercise_fails_only_with_not_implemented(chapter, tmp_path):
+def test_an_untouched_exercise_fails_only_with_not_implemented(chapter, tmp_path, warm_python, monkeypatch):
     import nbclient
 
+    monkeypatch.setattr(sys, "executable", warm_python)  # with it kernels are started
     notebook = without_outputs(read(chapter.exercises))
     nbclient.NotebookClient(
         notebook, timeout=SECONDS, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
@@ -67,7 +68,7 @@ def test_an_untouched_exercise_fails_only_with_not_implemented(chapter, tmp_path
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=ids)
-def test_the_solutions_run_and_print_what_is_committed(chapter, tmp_path):
+def test_the_solutions_run_and_print_what_is_committed(chapter, tmp_path, warm_python):
     if not chapter.solutions.exists():
         pytest.skip("solutions/ is withheld")
     copy = tmp_path / chapter.solutions.name
@@ -77,7 +78,7 @@ def test_the_solutions_run_and_print_what_is_committed(chapter, tmp_path):
     assert all(cell.outputs for cell in compared), "a cell with the tag nbval-check-output prints nothing"
     options = ["--nbval-lax", f"--nbval-cell-timeout={SECONDS}", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options, str(copy)], capture_output=True, text=True, cwd=tmp_path
+        [warm_python, "-m", "pytest", "-q", *options, str(copy)], capture_output=True, text=True, cwd=tmp_path
     )
     assert run.returncode == 0, run.stdout[-4000:]
     assert f"{len(cells)} passed" in run.stdout

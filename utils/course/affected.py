@@ -5,7 +5,6 @@ All paths are relative to the root of the course, with slashes, as git prints th
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from utils.course import CourseError
+from utils.course.modules import Modules
 from utils.course.notebooks import read
 from utils.course.register import Chapter, Register
 
@@ -21,7 +21,6 @@ EVERYTHING = ("Makefile", "pyproject.toml", "requirements", ".ci/", "tests/conft
 EVERYTHING += ("tests/offline/",)
 # Who imports one of these may have a test for each chapter or exercise.
 KNOWS_CHAPTERS = {"utils/course/register.py", "utils/checks/__init__.py"}
-MODULE = re.compile(r"utils(?:\.\w+)+")
 
 
 class Course:
@@ -29,17 +28,15 @@ class Course:
 
     def __init__(self, register: Register):
         self.register, self.root = register, register.root
+        self._modules = Modules(self.root, tests=True)
         self.imported = functools.cache(self._imported)
         self.tables = functools.cache(self._tables)
 
     def uses(self, files: Iterable[str]) -> set[str]:
         """The files themselves and all that they import, directly or through others."""
-        found, waiting = set(), list(files)
-        while waiting:
-            if (file := waiting.pop()) not in found:
-                found.add(file)
-                waiting += self.imported(file)
-        return found
+        given = set(files)
+        python = [self.root / file for file in given if file.endswith(".py") and (self.root / file).is_file()]
+        return given | self._names(self._modules.closure(python))
 
     def models(self, files: Iterable[str]) -> set[str]:
         """The families of `utils/models/` that the files themselves import."""
@@ -83,30 +80,13 @@ class Course:
         return any(re.search(pattern, text) for other in changed for pattern in _mentions(other))
 
     def _imported(self, file: str) -> set[str]:
-        """The modules of `utils/` and `tests/` that a file imports, also inside of functions.
-
-        The name of a module in a string counts: a process is started with it.
-        """
+        """The modules of `utils/` and `tests/` that a file imports or starts."""
         if not file.endswith(".py") or not (self.root / file).is_file():
             return set()
-        names = set()
-        for node in ast.walk(ast.parse((self.root / file).read_text(encoding="utf-8"), file)):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names |= {f"{node.module}.{alias.name}" for alias in node.names}
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
-                names.add(node.value)
-        return {found.relative_to(self.root).as_posix() for name in names for found in self._modules(name)}
+        return self._names(self._modules[self.root / file].uses)
 
-    def _modules(self, name: str) -> list[Path]:
-        """The files that run when a name is imported: its module, and each package on the way there."""
-        place = self.root if name.partition(".")[0] == "utils" else self.root / "tests"
-        found = []
-        for part in name.split("."):
-            place = place / part
-            found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-        return found
+    def _names(self, files: Iterable[Path]) -> set[str]:
+        return {file.relative_to(self.root).as_posix() for file in files}
 
     def _tables(self, slug: str) -> tuple[set[str] | None, set[str]]:
         """The files of `data/` that a chapter's notebooks opened, None if nothing is known; the numbers of the chapters

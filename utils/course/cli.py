@@ -37,7 +37,8 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="numb
 
 def main() -> None:
     """Run the command; a user's mistake ends in one message and status 1, Ctrl-C in status 130."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # As Ctrl-C does; not by way of its signal, which is ignored by what a script has started in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except CourseError as error:
@@ -141,7 +142,8 @@ def run(
         if result.failure:
             failed = True
             console.print(f"[red]{chapter.slug} failed[/], {escape(str(result.failure))}", soft_wrap=True)
-            console.print(f"As far as it ran, it lies in {escape(_near(result.output))}", soft_wrap=True)
+            if result.output.exists():
+                console.print(f"As far as it ran, it lies in {escape(_near(result.output))}", soft_wrap=True)
             continue
         _print_results(console, chapter, result)
         for sentence in missed(chapter, result.results):
@@ -199,16 +201,19 @@ def test(
     since: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="what the changes since then can have broken")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all tests of the course")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="without the execution of lessons")] = False,
+    lessons: Annotated[bool, typer.Option("--lessons", help="only the execution of lessons")] = False,
 ) -> None:
     """For authors: run the tests that concern some chapters, or what changed."""
     from utils.course.test import run_tests
 
     register = _register()
-    if bool(chapters) == bool(since):
+    if bool(chapters) + bool(since) + everything != 1:
         raise CourseError("say which chapter to test, such as `course test 04`, or `course test --since origin/main`")
-    selected = register.select(chapters) if chapters else []
-    raise typer.Exit(run_tests(register, selected, since, quick))
+    options = [f"--chapter={chapter.slug}" for chapter in register.select(chapters)] if chapters else []
+    options += [f"--since={since}"] * bool(since)
+    raise typer.Exit(run_tests(register, options, quick=quick or not lessons, lessons=lessons or not quick))
 
 
 @app.command(epilog="Example: [bold]course results --json[/]")

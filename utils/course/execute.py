@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one notebook. `output` is the notebook as far as it ran, `used` what was noted (see `watch.py`)."""
+    """What came of one notebook: `output` as far as it ran, if it did, `used` what was noted (see `watch.py`)."""
 
     output: Path
     seconds: float
@@ -234,7 +234,9 @@ def _run(job: Job, threads: int, workers: _Workers, progress: Progress | None) -
 
 def _outcome(job: Job, end: dict, failure: dict | None, cell: int | None, used: list[tuple[str, ...]]) -> Run:
     results, line = [], ""
-    if job.output.is_file() and job.output.stat().st_size:
+    if job.output.is_file() and not job.output.stat().st_size:
+        job.output.unlink()  # kept free for what never came: an empty file is no notebook
+    if job.output.is_file():
         notebook = read(job.output)
         results = recorded(notebook)
         # papermill puts a cell that announces the error on top of the notebook

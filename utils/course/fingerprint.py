@@ -13,17 +13,16 @@ Code is found in the sources; everything else was noted while the notebook ran (
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 from utils.course.execute import recorded
+from utils.course.modules import Modules, called, digest, imports
 from utils.course.notebooks import read_shared
 from utils.course.register import Register
 
@@ -46,7 +45,7 @@ class Fingerprints:
 
     def __init__(self, register: Register):
         self.register, self.root = register, register.root
-        self._modules: dict[Path, _Module] = {}
+        self._modules = Modules(self.root)
         self._hashes: dict[str, str] = {}
 
     def of(self, notebook: NotebookNode, used: Iterable[tuple[str, ...]]) -> dict[str, Table]:
@@ -78,7 +77,7 @@ class Fingerprints:
 
     def of_checks(self, ids: Iterable[str]) -> Table:
         """What verdicts on these exercises depend on: their checks, the engine, and all packages that compute."""
-        return self._hashed(self._closure(self._checks_of(ids))) | self._versions(COMPUTE.values())
+        return self._hashed(self._modules.closure(self._checks_of(ids))) | self._versions(COMPUTE.values())
 
     def _tables(
         self, notebook: NotebookNode, data: Iterable[str], results: Iterable[str], packages: Iterable[str]
@@ -86,7 +85,7 @@ class Fingerprints:
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         cells = json.dumps([[cell.source.rstrip(), cell.metadata.get("tags", [])] for cell in code])
         return {
-            "code": {CELLS: _digest(cells.encode())} | self._hashed(self._code_of(code)),
+            "code": {CELLS: digest(cells.encode())} | self._hashed(self._code_of(code)),
             "data": {name: self._hash(name) for name in sorted(data)},
             "results": {name: self._result(name) for name in sorted(results)},
             "packages": self._versions(packages),
@@ -97,67 +96,33 @@ class Fingerprints:
     def _code_of(self, cells: list[NotebookNode]) -> set[Path]:
         """The files of `utils/` that the cells use."""
         tree = ast.parse("\n".join(cell.source for cell in cells))
-        files = self._closure(self._found(_imports(tree)))
+        files = self._modules.closure(self._modules.found(imports(tree)))
         if self.root / "utils" / "checks" / "__init__.py" in files:
-            ids = _called(ast.walk(tree), CHECK_FUNCTIONS)
+            ids = called(ast.walk(tree), CHECK_FUNCTIONS)
             # Which check an expression means shows only when it runs: it may be any.
-            files |= self._closure(self._checks_of(self._checks if None in ids else ids))
-        return files
-
-    def _closure(self, files: Iterable[Path]) -> set[Path]:
-        """The files and all that they import from `utils/`, directly or through others."""
-        found, waiting = set(), list(files)
-        while waiting:
-            if (file := waiting.pop()) not in found:
-                found.add(file)
-                waiting += self._module(file).uses
-        return found
-
-    def _found(self, names: Iterable[str]) -> set[Path]:
-        """The files that run when these names are imported: modules of `utils/`, and each package on the way there."""
-        files = set()
-        for name in names:
-            place = self.root
-            for part in name.split(".") if name.partition(".")[0] == "utils" else ():
-                place = place / part
-                found = [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-                files |= set(found[:1])
-                if not place.is_dir():
-                    break  # what follows is a name inside of the module
+            files |= self._modules.closure(self._checks_of(self._checks if None in ids else ids))
         return files
 
     def _checks_of(self, ids: Iterable[str | None]) -> set[Path]:
         """The files that run to check these exercises, without what they import."""
-        return self._found({"utils.checks"} | {self._checks[id] for id in ids if id in self._checks})
+        return self._modules.found({"utils.checks"} | {self._checks[id] for id in ids if id in self._checks})
 
     @cached_property
     def _checks(self) -> dict[str, str]:
         """The id of each exercise that has a check → the module that registers it."""
         files = sorted((self.root / "utils" / "checks").rglob("*.py"))
-        modules = {".".join(file.relative_to(self.root).with_suffix("").parts): file for file in files}
-        return {id: name for name, file in modules.items() for id in self._module(file).exercises}
-
-    def _module(self, file: Path) -> _Module:
-        if file not in self._modules:
-            content, package = file.read_bytes(), ".".join(file.relative_to(self.root).parent.parts)
-            tree = ast.parse(content, str(file))
-            decorators = (one for statement in _statements(tree) for one in getattr(statement, "decorator_list", ()))
-            self._modules[file] = _Module(
-                digest=_digest(content.replace(b"\r\n", b"\n")),
-                uses=self._found(_imports(tree, package)),
-                exercises=_called(decorators, {"exercise"}) - {None},
-            )
-        return self._modules[file]
+        names = {".".join(file.relative_to(self.root).with_suffix("").parts): file for file in files}
+        return {id: name for name, file in names.items() for id in self._modules[file].exercises}
 
     def _hashed(self, files: Iterable[Path]) -> Table:
-        return {file.relative_to(self.root).as_posix(): self._module(file).digest for file in sorted(files)}
+        return {file.relative_to(self.root).as_posix(): self._modules[file].digest for file in sorted(files)}
 
     # --- what was noted during the execution
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
             file = self.root / name
-            self._hashes[name] = _digest(file.read_bytes()) if file.is_file() else "missing"
+            self._hashes[name] = digest(file.read_bytes()) if file.is_file() else "missing"
         return self._hashes[name]
 
     def _result(self, name: str) -> str:
@@ -165,7 +130,7 @@ class Fingerprints:
         number, _, key = name.partition(" ")
         lessons = [c.lesson for c in self.register.chapters if c.number == number and c.lesson.exists()]
         values = [result for lesson in lessons for result in recorded(read_shared(lesson)) if result["key"] == key]
-        return _digest(json.dumps(values, sort_keys=True).encode()) if values else "missing"
+        return digest(json.dumps(values, sort_keys=True).encode()) if values else "missing"
 
     def _versions(self, packages: Iterable[str]) -> Table:
         return {name: self._lock.get(name, "not locked") for name in sorted(packages)}
@@ -179,44 +144,3 @@ class Fingerprints:
         for name, version in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])? *== *([^\s;#\\]+)", text, re.MULTILINE):
             versions.setdefault(re.sub(r"[-_.]+", "-", name).lower(), set()).add(version)
         return {name: ", ".join(sorted(found)) for name, found in versions.items()}
-
-
-@dataclass(frozen=True)
-class _Module:
-    """A file of `utils/`: its hash, the files of `utils/` that it imports, the exercises whose checks it registers."""
-
-    digest: str
-    uses: set[Path]
-    exercises: set[str]
-
-
-def _imports(tree: ast.AST, package: str = "") -> Iterator[str]:
-    """The full names that the code of a module in `package` imports when it runs, also inside of functions."""
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
-            yield from (".".join(filter(None, [*above, node.module, alias.name])) for alias in node.names)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements below, except for those that only a type checker reads; much faster than `ast.walk`."""
-    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
-        children = getattr(node, name, [])
-        if name == "body" and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        for child in children if isinstance(children, list) else []:
-            yield child
-            yield from _statements(child)
-
-
-def _called(nodes: Iterable[ast.AST], functions: set[str]) -> set[str | None]:
-    """The first arguments of the calls of these functions among the nodes; None stands for one that is no literal."""
-    calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
-    firsts = [call.args[0] for call in calls if getattr(call.func, "id", getattr(call.func, "attr", "")) in functions]
-    return {first.value if isinstance(first, ast.Constant) else None for first in firsts}
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
