@@ -1,0 +1,417 @@
+"""Checks of chapter 15: steps back to the data (DDIM, Heun, the reverse SDE), and inpainting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from utils.checks import draw
+from utils.checks.diffusion._mixtures import levels
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, repeatable, tensor
+
+
+@exercise("diffusion.ddim_step", call="ddim_step(noise, x, alpha_t, sigma_t, alpha_s, sigma_s)")
+def ddim_step(answer: Callable, generator: Generator) -> None:
+    batch, dim = 5, 3
+    (a_s, a_t), (s_s, s_t) = (row.tolist() for row in levels(generator, 2, 0.25, 0.8))
+    x_0, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, batch, dim)
+    for name, (alpha_t, sigma_t), (alpha_s, sigma_s) in (
+        ("your x_s", (a_t, s_t), (a_s, s_s)),
+        ("your x_s at s = 0", (a_t, s_t), (1.0, 0.0)),
+        ("your x_s after a step towards noise", (a_s, s_s), (a_t, s_t)),
+    ):
+        x = alpha_t * x_0 + sigma_t * noise
+        inputs = noise, x, alpha_t, sigma_t, alpha_s, sigma_s
+        again = "Split x_t into α_t x̂_0 + σ_t ε; put x_s = α_s x̂_0 + σ_s ε together."
+        value = repeatable(answer, *inputs, hint="Nothing is drawn: the predicted noise is used again.")
+        ratio, added = alpha_t / alpha_s, sigma_t**2 - (alpha_t / alpha_s * sigma_s) ** 2
+        close(
+            tensor(value, (batch, dim), name=name),
+            alpha_s * x_0 + sigma_s * noise,  # where a chain with this data and this noise was at s
+            [
+                Mistake(x_0, "This is the guess of x_0; step to level s with it.", again),
+                Mistake(
+                    alpha_s * (x - sigma_t * noise) + sigma_s * noise,
+                    "You forgot to divide by α_t: x − σ_t ε is α_t x̂_0.",
+                    again,
+                ),
+                Mistake(alpha_s * x_0 + sigma_t * noise, "The noise comes back with σ_t; it should be σ_s.", again),
+                Mistake(alpha_s * x_0, "The noise does not come back: this is the mean of x_s, given x_0.", again),
+                Mistake(x_0 + sigma_s * noise, "The guess of x_0 is not multiplied with α_s.", again),
+                Mistake(alpha_t * x_0 + sigma_s * noise, "The guess is multiplied with α_t; it should be α_s.", again),
+                Mistake(
+                    alpha_s * (x + sigma_t * noise) / alpha_t + sigma_s * noise,
+                    "You add the noise where you must take it away.",
+                    again,
+                ),
+                Mistake(alpha_s * x_0 - sigma_s * noise, "The noise comes back with the wrong sign.", again),
+                Mistake(
+                    x - (sigma_t - sigma_s) * noise, "Only the noise changes; the signal grows, too, by α_s / α_t.", again
+                ),
+                Mistake(x / alpha_t * alpha_s, "You only scale x: the share of noise stays as it is.", again),
+                Mistake(
+                    alpha_s * (x - sigma_t**2 * noise) / alpha_t + sigma_s * noise, "σ_t is squared; it is not.", again
+                ),
+                Mistake(
+                    alpha_s * (x - sigma_t * noise) / alpha_t**2 + sigma_s * noise, "α_t is squared; it is not.", again
+                ),
+                Mistake(
+                    alpha_s * (x - noise) / alpha_t + sigma_s * noise, "σ_t is missing before the noise.", again
+                ),
+                Mistake(alpha_s * x_0 + noise, "σ_s is missing before the noise.", again),
+                Mistake(alpha_s * x_0 + sigma_s**2 * noise, "σ_s is squared; it is not.", again),
+                Mistake(alpha_s**2 * x_0 + sigma_s * noise, "α_s is squared; it is not.", again),
+                Mistake(sigma_s * x_0 + alpha_s * noise, "α_s and σ_s are swapped.", again),
+                Mistake(
+                    alpha_s * (x - alpha_t * noise) / sigma_t + sigma_s * noise, "α_t and σ_t are swapped.", again
+                ),
+                Mistake(x, "You return x_t: no step was made.", again),
+                Mistake(
+                    (ratio * sigma_s**2 * x + alpha_s * added * x_0) / sigma_t**2,
+                    "This is the mean of q(x_s | x_t, x_0), a step of DDPM; DDIM keeps all of the noise.",
+                    again,
+                ),
+            ],
+            name=name,
+            hint=again,
+        )
+
+
+def _field(generator: Generator, batch: int, dim: int) -> tuple[Callable, Callable]:
+    """A score that turns, bends and changes in time, and a beta that grows."""
+    matrix = draw.normal(generator, dim, dim)
+    low, high = draw.between(generator, 0.3, 0.6), draw.between(generator, 4.0, 6.0)
+
+    def time(t: float) -> float:
+        if isinstance(t, Tensor) and t.numel() == 1:
+            t = t.item()
+        if not isinstance(t, int | float):
+            raise Wrong("`score` and `beta` take one number as the time.", "Pass `t` or `s` as it is.")
+        return float(t)
+
+    def score(x: Tensor, t: float) -> Tensor:
+        if not isinstance(x, Tensor) or x.shape != (batch, dim):
+            raise Wrong(
+                f"`score` got {tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__} as its points, "
+                f"expected {(batch, dim)}.",
+                "`score(x, t)`: first the points, then the time.",
+            )
+        return -torch.tanh(x @ matrix) * (1 + 2 * time(t)) - 0.4 * x
+
+    return score, lambda t: low + (high - low) * time(t) ** 2
+
+
+@exercise("diffusion.heun_step", call="heun_step(score, x, beta, t, s)")
+def heun_step(answer: Callable, generator: Generator) -> None:
+    batch, dim = 5, 3
+    score, beta = _field(generator, batch, dim)
+    x = draw.away_from_zero(generator, batch, dim)
+    earlier, later = draw.between(generator, 0.42, 0.5), draw.between(generator, 0.6, 0.68)
+    for name, t, s in (
+        ("your x_s", later, earlier),
+        ("your x_s for s > t", earlier, later),
+    ):
+        h = s - t
+
+        def velocity(x: Tensor, t: float, half: float = 0.5, pull: float = 1.0, keep: float = 1.0) -> Tensor:
+            return -half * beta(t) * (keep * x + pull * score(x, t))
+
+        def heun(h: float = h, t: float = t, s: float = s, **terms: float) -> Tensor:
+            first = velocity(x, t, **terms)
+            return x + h * (first + velocity(x + h * first, s, **terms)) / 2
+
+        def mean_slope(second: Tensor, t: float = t, h: float = h) -> Tensor:
+            return x + h * (velocity(x, t) + second) / 2
+
+        first = velocity(x, t)
+        euler = x + h * first
+        middle = velocity(x + h / 2 * first, (t + s) / 2)
+        plan = "first = v(x, t); second = v(x + (s − t) first, s); x + (s − t) (first + second) / 2."
+        value = repeatable(answer, score, x, beta, t, s, hint="The ODE has no noise.")
+        close(
+            tensor(value, (batch, dim), name=name),
+            heun(),
+            [
+                Mistake(euler, "This is Euler's step: the slope at the end of the step is missing.", plan),
+                Mistake(
+                    heun(h=-h), "You step away from s: the size of the step is s − t, negative on the way back.", plan
+                ),
+                Mistake(
+                    mean_slope(velocity(x + h * first, t)),
+                    "The second slope is taken at time t; it belongs to time s.",
+                    plan,
+                ),
+                Mistake(
+                    mean_slope(velocity(x, s)),
+                    "The second slope is taken at x; it belongs where Euler's step ends.",
+                    plan,
+                ),
+                Mistake(
+                    x + h * velocity(euler, s), "You follow the second slope alone; take the mean of both.", plan
+                ),
+                Mistake(
+                    x + h * (first + velocity(euler, s)), "The slopes are added; take their mean.", plan
+                ),
+                Mistake(
+                    euler + h * (first + velocity(euler, s)) / 2,
+                    "You go on from Euler's end; the mean slope starts at x.",
+                    plan,
+                ),
+                Mistake(
+                    euler + h * velocity(euler, s),
+                    "These are two Euler steps, one after the other.",
+                    plan,
+                ),
+                Mistake(x + h * middle, "This is the midpoint method; Heun's takes the slopes at both ends.", plan),
+                Mistake(
+                    mean_slope(velocity(x + h / 2 * first, s)), "Euler's step for the second slope is whole, not half.", plan
+                ),
+                Mistake(
+                    mean_slope(velocity(x - h * first, s)), "Euler's step for the second slope goes the wrong way.", plan
+                ),
+                Mistake(
+                    mean_slope(-0.5 * beta(t) * (euler + score(euler, s))),
+                    "β is taken at time t for both slopes.",
+                    "Each slope has the β of its own time.",
+                ),
+                Mistake(
+                    mean_slope(-0.5 * beta(s) * (euler + score(euler, t))),
+                    "The second score is taken at time t; it belongs to time s.",
+                    plan,
+                ),
+                Mistake(heun(half=1.0), "The ½ before β is missing.", "v = −½ β (x + score)."),
+                Mistake(heun(half=-0.5), "The velocity has the wrong sign.", "v = −½ β (x + score)."),
+                Mistake(heun(pull=2.0), "The score counts twice: that is the drift of the reverse SDE.", "No 2 here."),
+                Mistake(heun(pull=-1.0), "The score has the wrong sign.", "v = −½ β (x + score)."),
+                Mistake(heun(pull=0.0), "The score is missing.", "v = −½ β (x + score)."),
+                Mistake(heun(keep=0.0), "x is missing in the velocity.", "v = −½ β (x + score)."),
+                Mistake(
+                    x + (first + velocity(x + first, s)) / 2,
+                    "The size of the step is missing.",
+                    "Multiply the slopes with s − t.",
+                ),
+            ],
+            name=name,
+            hint=plan,
+        )
+
+
+@exercise("diffusion.reverse_sde_step", call="reverse_sde_step(score, x, beta, t, s, eta, noise)")
+def reverse_sde_step(answer: Callable, generator: Generator) -> None:
+    batch, dim = 5, 3
+    score, beta = _field(generator, batch, dim)
+    x, noise = draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
+    s, t = draw.between(generator, 0.42, 0.5), draw.between(generator, 0.6, 0.68)
+    for eta in (draw.between(generator, 1.4, 1.8), draw.between(generator, 0.5, 0.7), 0.0):
+        b, pull, passed = beta(t), score(x, t), t - s
+
+        def step(
+            pulled: float = 1 + eta**2,
+            spread: float = eta * math.sqrt(b * passed),
+            b: float = b,
+            pull: Tensor = pull,
+            keep: float = 1.0,
+        ) -> Tensor:
+            return x + 0.5 * b * passed * (keep * x + pulled * pull) + spread * noise
+
+        name = f"your x_s for η = {eta:.2f}"
+        value = repeatable(answer, score, x, beta, t, s, eta, noise, hint="Use `noise`, which is given.")
+        equation = "dx = −½ β (x + (1 + η²) score) dt + η √β dw, with dt = s − t < 0."
+        variance = "The noise of the time t − s has the variance η² β (t − s): multiply with its root."
+        mistakes = [
+            Mistake(
+                x - 0.5 * b * passed * (x + (1 + eta**2) * pull) + eta * math.sqrt(b * passed) * noise,
+                "The drift goes forwards in time: dt = s − t is negative.",
+                equation,
+            ),
+            Mistake(step(pulled=1.0), "The pull along the score lacks 1 + η²: noise is added and not made good.", equation),
+            Mistake(step(pulled=2.0), "Your pull is that of η = 1 for every η.", "1 + η²."),
+            Mistake(step(pulled=1 + eta), "η is to be squared in the pull: 1 + η².", equation),
+            Mistake(step(pulled=eta**2), "The pull is 1 + η²: at η = 0 the score is still there.", equation),
+            Mistake(step(pulled=(1 + eta**2) / 2), "The pull is 1 + η², without a half.", equation),
+            Mistake(step(pulled=1 + eta**2 / 2), "The pull is 1 + η², without a half.", equation),
+            Mistake(step(pulled=(1 + eta) ** 2), "The pull is 1 + η², not (1 + η)².", equation),
+            Mistake(step(spread=0.0), "The noise is missing.", variance),
+            Mistake(step(spread=eta * math.sqrt(b) * passed), "The noise grows with √(t − s), not with t − s.", variance),
+            Mistake(step(spread=eta * math.sqrt(b)), "The time is missing in the noise: √(t − s).", variance),
+            Mistake(step(spread=eta * b * passed), "Standard deviation of the noise: η √(β (t − s)).", variance),
+            Mistake(step(spread=eta * b * math.sqrt(passed)), "The noise grows with √β, not with β.", variance),
+            Mistake(step(spread=eta * math.sqrt(passed)), "β is missing in the noise.", variance),
+            Mistake(step(spread=eta**2 * math.sqrt(b * passed)), "The noise grows with η, not with η².", variance),
+            Mistake(step(spread=math.sqrt(b * passed)), "η is missing before the noise.", variance),
+            Mistake(step(spread=math.sqrt(eta * b * passed)), "The noise grows with η, not with √η.", variance),
+            Mistake(step(spread=-eta * math.sqrt(b * passed)), "The noise is taken away; add it.", variance),
+            Mistake(
+                step(spread=eta * math.sqrt(2 * b * passed)), "The variance of the noise is η² β (t − s), without a 2.", variance
+            ),
+            Mistake(step(b=2 * b), "The ½ before β in the drift is missing.", equation),
+            Mistake(step(pull=-pull), "The score has the wrong sign.", equation),
+            Mistake(step(keep=0.0), "x is missing in the drift.", equation),
+            Mistake(step(keep=1 + eta**2), "Only the score is multiplied with 1 + η², not x.", equation),
+            Mistake(step(keep=-1.0), "x has the wrong sign in the drift.", equation),
+            Mistake(
+                step(b=beta(s), spread=eta * math.sqrt(beta(s) * passed)),
+                "β is taken at time s; both coefficients belong to the beginning, t.",
+                equation,
+            ),
+            Mistake(step(pull=score(x, s)), "The score is taken at time s; it belongs to the beginning, t.", equation),
+            Mistake(step() - x, "This is the change; add it to x.", equation),
+        ]
+        truth = step()
+        told = [one for one in mistakes if not torch.allclose(one.value, truth)]
+        close(tensor(value, (batch, dim), name=name), truth, told, name=name, hint=equation)
+
+
+@exercise("diffusion.inpaint", call="inpaint(denoise, x, known, alphas, sigmas, noise)")
+def inpaint(answer: Callable, generator: Generator) -> None:
+    batch, dim, steps = 3, 5, 6
+    alphas, sigmas = levels(generator, steps, 0.1, 0.95)
+    alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
+    x, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, steps + 1, batch, dim)
+    known = torch.tensor([True, False, False, True, False])[draw.order(generator, dim)]
+    mixing = draw.normal(generator, dim, dim) / dim**0.5
+
+    def denoise(z: Tensor, t: int) -> Tensor:
+        """A guess in which every entry listens to all others."""
+        if not isinstance(z, Tensor) or z.shape != (batch, dim):
+            raise Wrong("`denoise` takes rows (B, D), known and unknown entries.", "Give it z, all of it.")
+        t = int(t)
+        if not 1 <= t <= steps:
+            raise Wrong(f"You ask `denoise` about level {t}; the levels are T = {steps} down to 1.", "`range(T, 0, -1)`.")
+        return torch.tanh(z @ mixing) + 0.2 * z / (1 + t)
+
+    def walk(
+        placed: Callable[[int], Tensor] | None = lambda t: alphas[t] * x + sigmas[t] * noise[t],
+        start: Tensor = noise[-1],
+        known: Tensor = known,
+        guessed: bool = False,
+        after: bool = False,
+        last: bool = True,
+        fresh: bool = False,
+        skip_first: bool = False,
+    ) -> Tensor:
+        z = start
+        for t in range(steps, 0, -1):
+            if placed is not None and not after and not (skip_first and t == steps):
+                z = torch.where(known, placed(t), z)
+            guess = denoise(z, t)
+            implied = noise[t - 1] if fresh else (z - alphas[t] * guess) / sigmas[t]
+            if guessed:
+                guess = torch.where(known, x, guess)
+            z = alphas[t - 1] * guess + sigmas[t - 1] * implied
+            if after and placed is not None:
+                z = torch.where(known, placed(t - 1), z)
+        return torch.where(known, x, z) if last else z
+
+    outside = torch.where(known, x, x + draw.away_from_zero(generator, batch, dim))
+    truth = walk()
+    value = tensor(
+        repeatable(answer, denoise, x, known, alphas, sigmas, noise),
+        (batch, dim),
+        name="your rows",
+        shapes=[
+            Mistake((batch, int((~known).sum())), "only the unknown entries", "Put them among the known ones."),
+            Mistake((batch, dim - int(known.sum())), "only the unknown entries", "Put them among the known ones."),
+        ],
+    )
+    plan = "In each round: put the known entries in, with their noise; ask for the guess; step."
+    close(
+        value,
+        truth,
+        [
+            Mistake(
+                walk(None), "You paste the known entries in at the end: the others were made without them.", plan
+            ),
+            Mistake(walk(None, last=False), "The known entries are not used at all.", plan),
+            Mistake(
+                walk(last=False), "At the end the known entries are a guess; they should be those of x.", "One more paste."
+            ),
+            Mistake(
+                walk(lambda t: x),
+                "The known entries are put in without noise: the model expects α_t x + σ_t ε.",
+                plan,
+            ),
+            Mistake(
+                walk(lambda t: alphas[t] * x), "The known entries shrink, but get no noise: α_t x + σ_t ε.", plan
+            ),
+            Mistake(
+                walk(lambda t: x + sigmas[t] * noise[t]), "The known entries get noise, but do not shrink: α_t x.", plan
+            ),
+            Mistake(
+                walk(lambda t: alphas[t] * x + sigmas[t] * noise[-1]),
+                "You put the same noise in at every level; level t has its own, `noise[t]`.",
+                plan,
+            ),
+            Mistake(
+                walk(lambda t: alphas[t - 1] * x + sigmas[t - 1] * noise[t - 1]),
+                "The known entries come with the noise of level t − 1; the model is asked about level t.",
+                plan,
+            ),
+            Mistake(
+                walk(lambda t: alphas[t - 1] * x + sigmas[t - 1] * noise[t]),
+                "The known entries come with the noise of level t − 1; the model is asked about level t.",
+                plan,
+            ),
+            Mistake(
+                walk(lambda t: alphas[t] * x + sigmas[t] * noise[steps - t]),
+                "You use the noises in the opposite order: level t has `noise[t]`.",
+                plan,
+            ),
+            Mistake(
+                walk(lambda t: alphas[t] * x + sigmas[t] * noise[t - 1]),
+                "The noises are one level off: level t has `noise[t]`.",
+                plan,
+            ),
+            Mistake(
+                walk(after=True),
+                "The first round sees none of the known entries: put them in before you ask, not after.",
+                plan,
+            ),
+            Mistake(
+                walk(skip_first=True), "The first round sees none of the known entries: level T counts, too.", plan
+            ),
+            Mistake(
+                walk(guessed=True),
+                "You put the known entries into the guess as well; z is where they belong.",
+                plan,
+            ),
+            Mistake(
+                walk(None, guessed=True),
+                "You put the known entries into the guess; z is where they belong, with noise.",
+                plan,
+            ),
+            Mistake(
+                walk(known=~known), "Known and unknown are swapped.", "Where `known` is True, x is given."
+            ),
+            Mistake(
+                walk(fresh=True),
+                "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
+                "(z − α_t x̂_0) / σ_t.",
+            ),
+            Mistake(
+                walk(start=sigmas[-1] * noise[-1]), "z starts as `noise[T]` itself, not multiplied with σ_T.", plan
+            ),
+            Mistake(
+                walk(start=alphas[-1] * x + sigmas[-1] * noise[-1]),
+                "The unknown entries start from x, whose numbers mean nothing there.",
+                "Start with `noise[T]` alone.",
+            ),
+            Mistake(walk(start=noise[0]), "z starts with `noise[0]`; the walk begins at level T.", "`noise[-1]`."),
+            Mistake(
+                walk(start=torch.zeros_like(x)), "z starts at 0; it should start as noise.", "Start with `noise[T]`."
+            ),
+            Mistake(x, "You return x: the unknown entries are not filled in.", plan),
+        ],
+        name="your rows",
+        hint=plan,
+    )
+    again = tensor(answer(denoise, outside, known, alphas, sigmas, noise), (batch, dim), name="your rows")
+    if not torch.allclose(again, truth, rtol=1e-6, atol=1e-6):
+        raise Wrong(
+            "Your result changes with what stands in the unknown entries of x, which means nothing.",
+            "`torch.where(known, …, z)` keeps them out.",
+        )
