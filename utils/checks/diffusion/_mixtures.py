@@ -1,4 +1,4 @@
-"""Noised mixtures of round Gaussians, whose truth is known, and levels of noise: what the checks of chapter 15 share."""
+"""Noised mixtures of round Gaussians, whose truth is known, and levels of noise, for the checks of chapter 15."""
 
 from __future__ import annotations
 

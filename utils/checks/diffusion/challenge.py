@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -14,9 +15,10 @@ from utils.checks.diffusion._mixtures import Mixture, cosine_level
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import tensor
 
-# How near nine rows of ten come to the true end points, over eight mixtures: ten plain steps leave 0.13 to 0.24, five steps
-# of Heun's method with the best of three grids 0.04 to 0.07, DPM-Solver++ (2M) with the best of ten grids 0.04 to 0.05,
-# Adams-Bashforth of second or third order 0.016 to 0.026.
+# How near nine rows of ten come to the true end points, over twenty mixtures: ten plain steps leave 0.11 to 0.16; Heun's
+# method with five steps 0.02 to 0.04, if the best of six grids is taken for each mixture; DPM-Solver++ (2M) with the
+# best of twelve grids 0.034 to 0.046; Adams-Bashforth of second order on one grid 0.020 to 0.026, of third order 0.011
+# to 0.021.
 EVALUATIONS, GOAL, SHARE = 10, 0.03, 0.9
 
 
@@ -40,7 +42,7 @@ def _velocity(mixture: Mixture, x: Tensor, t: float) -> Tensor:
 def _true_end(mixture: Mixture, z: Tensor, steps: int = 150) -> Tensor:
     """The end points by the Runge–Kutta method of fourth order, and a plain last step."""
     x, times = z, (torch.linspace(1, 0.02, steps + 1, dtype=torch.float64) ** 1.5).tolist()
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         h, middle = s - t, (t + s) / 2
         first = _velocity(mixture, x, t)
         second = _velocity(mixture, x + h / 2 * first, middle)
@@ -65,9 +67,7 @@ def few_evaluations(answer: Callable, generator: Generator) -> str:
                 raise Wrong(f"You ask at t = {t:.3g}; times are between 0, data, and 1, noise.", "From 1 down to 0.")
             asked.append(t)
             if len(asked) > EVALUATIONS:
-                raise Wrong(
-                    f"You ask more than {EVALUATIONS} times.", "Count: Heun's method asks twice in each step."
-                )
+                raise Wrong(f"You ask more than {EVALUATIONS} times.", "Count: Heun's method asks twice in each step.")
             return mixture.denoised(x.detach().double(), *cosine_level(t))
 
         end = tensor(answer(denoise, z), z.shape, name="your end points")
@@ -77,17 +77,17 @@ def few_evaluations(answer: Callable, generator: Generator) -> str:
         says = f"Nine rows of ten end within {reached[-1]:.3f} of the truth; {goal}"
         if reached[-1] < GOAL:
             continue
-        right_set = torch.cdist(true, end).amin(1).quantile(SHARE).item() < 0.1
+        same_set = torch.cdist(true, end).amin(1).quantile(SHARE).item() < 0.25
         raise missed(
             f"{says}",
             (not asked, ". You never asked the denoiser.", "Start at z, t = 1, and ask for the guess of the data."),
             (
-                reached[-1] > 1 and max(asked) < 0.9,
+                reached[-1] > 1 and max(asked, default=1.0) < 0.9,
                 ". You never ask at a time near 1, where z is.",
                 "Time grows from data to noise: walk from t = 1 to t = 0.",
             ),
             (
-                reached[-1] > 0.6 and right_set,
+                reached[-1] > 0.6 and same_set,
                 ": they lie where data lie, but each row has an end of its own.",
                 "Follow the ODE from each z: add no noise, and keep the order of the rows.",
             ),
@@ -104,7 +104,7 @@ def few_evaluations(answer: Callable, generator: Generator) -> str:
             (
                 True,
                 ". Where do you ask?",
-                "Close together near the data, t = (1 − i/10)^p with p above 1; a method that remembers, one evaluation a step.",
+                "Closer together near the data: t = (1 − i/10)^p with p above 1. And remember the slopes.",
             ),
         )
     return f"nine rows of ten end within {max(reached):.3f} of the truth (the goal was {GOAL:g})."

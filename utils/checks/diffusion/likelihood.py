@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -49,7 +50,9 @@ def divergence(answer: Callable, generator: Generator) -> None:
             Mistake((samples, batch), "one number for each probe", "Average over the probes: the first axis."),
             Mistake((samples,), "you sum over the rows", "Sum over the features, average over the probes."),
             Mistake((batch, dim), "it is not summed over the features", "uᵀ J u is a sum over the features."),
-            Mistake((samples, batch, dim), "neither summed nor averaged", "Sum over the features, average over probes."),
+            Mistake(
+                (samples, batch, dim), "neither summed nor averaged", "Sum over the features, average over probes."
+            ),
         ],
     )
     product = "uᵀ J comes from `torch.autograd.grad(y, x, u)`; multiply it with u again and sum over the features."
@@ -70,7 +73,9 @@ def divergence(answer: Callable, generator: Generator) -> None:
                 "Only the diagonal of the Jacobian counts in your sum; uᵀ J u has all entries.",
                 product,
             ),
-            Mistake((y * probes).sum(2).mean(0), "You multiply f itself with u: there is no derivative in it.", product),
+            Mistake(
+                (y * probes).sum(2).mean(0), "You multiply f itself with u: there is no derivative in it.", product
+            ),
             Mistake((along * y).sum(2).mean(0), "You multiply uᵀ J with f, not with u.", product),
             Mistake((along * x).sum(2).mean(0), "You multiply uᵀ J with x, not with u.", product),
             Mistake(along.square().sum(2).mean(0), "You square uᵀ J; multiply it with u.", product),
@@ -142,7 +147,9 @@ def log_likelihood(answer: Callable, generator: Generator) -> None:
         meaning = "log p_0(x_0) = log N(x_1; 0, I) + ∫ div v dt, from t = 0 to t = 1."
         both = "In each step: the mean of two slopes for x, and of the divergences at the same two places."
         mistakes = [
-            Mistake(base - total, "The divergence has the wrong sign.", f"Where points come apart, they are thin. {meaning}"),
+            Mistake(
+                base - total, "The divergence has the wrong sign.", f"Where points come apart, they are thin. {meaning}"
+            ),
             Mistake(base, "The divergence is missing: this is log p of the end point.", meaning),
             Mistake(total, "log N(x_1; 0, I) is missing: this is the integral alone.", meaning),
             Mistake(_log_normal(x) + total, "The normal density is taken at x_0; it belongs to the end, x_1.", meaning),
@@ -225,7 +232,7 @@ def _walk(
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """The end point, the integral of the divergence, and its steps, taken rightly and in other ways."""
     rows: dict[str, list[Tensor]] = {}
-    for t, later in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+    for t, later in pairwise(times.tolist()):
         h, start = later - t, x
         first = velocity(start, t)
         moved = start + h * first

@@ -78,9 +78,7 @@ def noised(answer: Callable, generator: Generator) -> None:
                 "You multiply with variances: both roots are missing.",
                 "Standard deviations multiply the noise.",
             ),
-            Mistake(
-                jump(alpha, sigma**2), "You multiply the noise with its variance: the root is missing.", "Take σ."
-            ),
+            Mistake(jump(alpha, sigma**2), "You multiply the noise with its variance: the root is missing.", "Take σ."),
             Mistake(jump(alpha, 1 - alpha), "Your noise has the size 1 − α.", "Variances add up to 1: σ² = 1 − α²."),
             Mistake(
                 jump(alpha**2, 1 - alpha**2), "You multiply with variances: both roots are missing.", "Take roots."
@@ -131,9 +129,7 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
         to_mean = centers - x[:, None]  # (B, K, D)
         square = to_mean.square().sum(-1)
 
-        def pulled(
-            posterior: Tensor, by: Tensor = variance, pull: Tensor = to_mean
-        ) -> Tensor:
+        def pulled(posterior: Tensor, by: Tensor = variance, pull: Tensor = to_mean) -> Tensor:
             return ((posterior / by)[..., None] * pull).sum(1)
 
         def otherwise(centers: Tensor = centers, by: Tensor = variance, x: Tensor = x, weights: Tensor = weights):
@@ -209,7 +205,9 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
                 "α² s² + σ².",
             ),
             Mistake(
-                otherwise(by=alpha**2 * scales**2 + sigma), "The noise has the variance σ²: square sigma.", "α² s² + σ²."
+                otherwise(by=alpha**2 * scales**2 + sigma),
+                "The noise has the variance σ²: square sigma.",
+                "α² s² + σ².",
             ),
             Mistake(
                 otherwise(by=alpha**2 * scales**2),

@@ -50,7 +50,9 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(alpha_s * x_0 - sigma_s * noise, "The noise comes back with the wrong sign.", again),
                 Mistake(
-                    x - (sigma_t - sigma_s) * noise, "Only the noise changes; the signal grows, too, by α_s / α_t.", again
+                    x - (sigma_t - sigma_s) * noise,
+                    "Only the noise changes; the signal grows, too, by α_s / α_t.",
+                    again,
                 ),
                 Mistake(x / alpha_t * alpha_s, "You only scale x: the share of noise stays as it is.", again),
                 Mistake(
@@ -59,16 +61,12 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(
                     alpha_s * (x - sigma_t * noise) / alpha_t**2 + sigma_s * noise, "α_t is squared; it is not.", again
                 ),
-                Mistake(
-                    alpha_s * (x - noise) / alpha_t + sigma_s * noise, "σ_t is missing before the noise.", again
-                ),
+                Mistake(alpha_s * (x - noise) / alpha_t + sigma_s * noise, "σ_t is missing before the noise.", again),
                 Mistake(alpha_s * x_0 + noise, "σ_s is missing before the noise.", again),
                 Mistake(alpha_s * x_0 + sigma_s**2 * noise, "σ_s is squared; it is not.", again),
                 Mistake(alpha_s**2 * x_0 + sigma_s * noise, "α_s is squared; it is not.", again),
                 Mistake(sigma_s * x_0 + alpha_s * noise, "α_s and σ_s are swapped.", again),
-                Mistake(
-                    alpha_s * (x - alpha_t * noise) / sigma_t + sigma_s * noise, "α_t and σ_t are swapped.", again
-                ),
+                Mistake(alpha_s * (x - alpha_t * noise) / sigma_t + sigma_s * noise, "α_t and σ_t are swapped.", again),
                 Mistake(x, "You return x_t: no step was made.", again),
                 Mistake(
                     (ratio * sigma_s**2 * x + alpha_s * added * x_0) / sigma_t**2,
@@ -150,12 +148,8 @@ def heun_step(answer: Callable, generator: Generator) -> None:
                     "The second slope is taken at x; it belongs where Euler's step ends.",
                     plan,
                 ),
-                Mistake(
-                    x + h * velocity(euler, s), "You follow the second slope alone; take the mean of both.", plan
-                ),
-                Mistake(
-                    x + h * (first + velocity(euler, s)), "The slopes are added; take their mean.", plan
-                ),
+                Mistake(x + h * velocity(euler, s), "You follow the second slope alone; take the mean of both.", plan),
+                Mistake(x + h * (first + velocity(euler, s)), "The slopes are added; take their mean.", plan),
                 Mistake(
                     euler + h * (first + velocity(euler, s)) / 2,
                     "You go on from Euler's end; the mean slope starts at x.",
@@ -168,10 +162,14 @@ def heun_step(answer: Callable, generator: Generator) -> None:
                 ),
                 Mistake(x + h * middle, "This is the midpoint method; Heun's takes the slopes at both ends.", plan),
                 Mistake(
-                    mean_slope(velocity(x + h / 2 * first, s)), "Euler's step for the second slope is whole, not half.", plan
+                    mean_slope(velocity(x + h / 2 * first, s)),
+                    "Euler's step for the second slope is whole, not half.",
+                    plan,
                 ),
                 Mistake(
-                    mean_slope(velocity(x - h * first, s)), "Euler's step for the second slope goes the wrong way.", plan
+                    mean_slope(velocity(x - h * first, s)),
+                    "Euler's step for the second slope goes the wrong way.",
+                    plan,
                 ),
                 Mistake(
                     mean_slope(-0.5 * beta(t) * (euler + score(euler, s))),
@@ -215,6 +213,7 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
             b: float = b,
             pull: Tensor = pull,
             keep: float = 1.0,
+            passed: float = passed,
         ) -> Tensor:
             return x + 0.5 * b * passed * (keep * x + pulled * pull) + spread * noise
 
@@ -228,7 +227,9 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
                 "The drift goes forwards in time: dt = s − t is negative.",
                 equation,
             ),
-            Mistake(step(pulled=1.0), "The pull along the score lacks 1 + η²: noise is added and not made good.", equation),
+            Mistake(
+                step(pulled=1.0), "The pull along the score lacks 1 + η²: noise is added and not made good.", equation
+            ),
             Mistake(step(pulled=2.0), "Your pull is that of η = 1 for every η.", "1 + η²."),
             Mistake(step(pulled=1 + eta), "η is to be squared in the pull: 1 + η².", equation),
             Mistake(step(pulled=eta**2), "The pull is 1 + η²: at η = 0 the score is still there.", equation),
@@ -236,7 +237,9 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
             Mistake(step(pulled=1 + eta**2 / 2), "The pull is 1 + η², without a half.", equation),
             Mistake(step(pulled=(1 + eta) ** 2), "The pull is 1 + η², not (1 + η)².", equation),
             Mistake(step(spread=0.0), "The noise is missing.", variance),
-            Mistake(step(spread=eta * math.sqrt(b) * passed), "The noise grows with √(t − s), not with t − s.", variance),
+            Mistake(
+                step(spread=eta * math.sqrt(b) * passed), "The noise grows with √(t − s), not with t − s.", variance
+            ),
             Mistake(step(spread=eta * math.sqrt(b)), "The time is missing in the noise: √(t − s).", variance),
             Mistake(step(spread=eta * b * passed), "Standard deviation of the noise: η √(β (t − s)).", variance),
             Mistake(step(spread=eta * b * math.sqrt(passed)), "The noise grows with √β, not with β.", variance),
@@ -246,7 +249,9 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
             Mistake(step(spread=math.sqrt(eta * b * passed)), "The noise grows with η, not with √η.", variance),
             Mistake(step(spread=-eta * math.sqrt(b * passed)), "The noise is taken away; add it.", variance),
             Mistake(
-                step(spread=eta * math.sqrt(2 * b * passed)), "The variance of the noise is η² β (t − s), without a 2.", variance
+                step(spread=eta * math.sqrt(2 * b * passed)),
+                "The variance of the noise is η² β (t − s), without a 2.",
+                variance,
             ),
             Mistake(step(b=2 * b), "The ½ before β in the drift is missing.", equation),
             Mistake(step(pull=-pull), "The score has the wrong sign.", equation),
@@ -281,7 +286,9 @@ def inpaint(answer: Callable, generator: Generator) -> None:
             raise Wrong("`denoise` takes rows (B, D), known and unknown entries.", "Give it z, all of it.")
         t = int(t)
         if not 1 <= t <= steps:
-            raise Wrong(f"You ask `denoise` about level {t}; the levels are T = {steps} down to 1.", "`range(T, 0, -1)`.")
+            raise Wrong(
+                f"You ask `denoise` about level {t}; the levels are T = {steps} down to 1.", "`range(T, 0, -1)`."
+            )
         return torch.tanh(z @ mixing) + 0.2 * z / (1 + t)
 
     def walk(
@@ -323,21 +330,19 @@ def inpaint(answer: Callable, generator: Generator) -> None:
         value,
         truth,
         [
-            Mistake(
-                walk(None), "You paste the known entries in at the end: the others were made without them.", plan
-            ),
+            Mistake(walk(None), "You paste the known entries in at the end: the others were made without them.", plan),
             Mistake(walk(None, last=False), "The known entries are not used at all.", plan),
             Mistake(
-                walk(last=False), "At the end the known entries are a guess; they should be those of x.", "One more paste."
+                walk(last=False),
+                "At the end the known entries are a guess; they should be those of x.",
+                "One more paste.",
             ),
             Mistake(
                 walk(lambda t: x),
                 "The known entries are put in without noise: the model expects α_t x + σ_t ε.",
                 plan,
             ),
-            Mistake(
-                walk(lambda t: alphas[t] * x), "The known entries shrink, but get no noise: α_t x + σ_t ε.", plan
-            ),
+            Mistake(walk(lambda t: alphas[t] * x), "The known entries shrink, but get no noise: α_t x + σ_t ε.", plan),
             Mistake(
                 walk(lambda t: x + sigmas[t] * noise[t]), "The known entries get noise, but do not shrink: α_t x.", plan
             ),
@@ -384,9 +389,7 @@ def inpaint(answer: Callable, generator: Generator) -> None:
                 "You put the known entries into the guess; z is where they belong, with noise.",
                 plan,
             ),
-            Mistake(
-                walk(known=~known), "Known and unknown are swapped.", "Where `known` is True, x is given."
-            ),
+            Mistake(walk(known=~known), "Known and unknown are swapped.", "Where `known` is True, x is given."),
             Mistake(
                 walk(fresh=True),
                 "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
