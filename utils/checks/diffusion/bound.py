@@ -43,11 +43,48 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
         found_mean = tensor(found[0], (batch, dim), name=names[0], not_finite=at_zero)
         found_variance = number(found[1], names[1], not_finite=at_zero)
         hint = "Of two Gaussians that are multiplied, precisions add up, and means are weighed with them."
+        of_ratios = {
+            "α_t / α_s is how much of x_s is left in x_t; you take α_t alone.": a_t,
+            "α_t / α_s is turned over.": alpha_s / a_t,
+            "You multiply α_t with α_s; it is α_t / α_s that is left of x_s.": a_t * alpha_s,
+        }
         pull, keep = alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2
+
+        def with_ratio(ratio: float, alpha_s: float = alpha_s, sigma_s: float = sigma_s) -> tuple[float, float, float]:
+            """The weights of x_0 and x_t, and the variance."""
+            added = s_t**2 - (ratio * sigma_s) ** 2
+            return alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2, added * sigma_s**2 / s_t**2
+
         close(
             found_mean,
             mean,
             [
+                *(
+                    Mistake(with_ratio(r)[0] * x_0 + with_ratio(r)[1] * x_t, says, hint)
+                    for says, r in of_ratios.items()
+                ),
+                Mistake(pull * x_0, "x_t is missing in the mean.", hint),
+                Mistake(keep * x_t, "x_0 is missing in the mean.", hint),
+                Mistake(
+                    pull * x_0 + ratio * sigma_s / s_t**2 * x_t, "σ_s should be squared in the weight of x_t.", hint
+                ),
+                Mistake(pull * x_0 + ratio / s_t**2 * x_t, "σ_s² is missing in the weight of x_t.", hint),
+                Mistake(
+                    alpha_s / s_t**2 * x_0 + keep * x_t,
+                    "The variance of x_t, given x_s, is missing in the weight of x_0.",
+                    hint,
+                ),
+                Mistake(pull * x_0 - keep * x_t, "x_t has the wrong sign.", hint),
+                Mistake(
+                    alpha_s * (s_t**2 + (ratio * sigma_s) ** 2) / s_t**2 * x_0 + keep * x_t,
+                    "The variance of x_t, given x_s, is a difference, not a sum.",
+                    hint,
+                ),
+                Mistake(
+                    alpha_s * x_0 + keep * x_t,
+                    "The variance of x_t, given x_s, is less than σ_t²: what x_s brought is not new.",
+                    hint,
+                ),
                 Mistake(pull * x_t + keep * x_0, "The weights of x_0 and x_t are swapped.", hint),
                 Mistake(
                     added / s_t**2 * x_0 + keep * x_t,
@@ -115,6 +152,10 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
             hint=hint,
         )
         spread = [
+            *(Mistake(with_ratio(r)[2], says, hint) for says, r in of_ratios.items()),
+            Mistake(sigma_s**2 / s_t**2, "The variance of x_t, given x_s, is missing.", hint),
+            Mistake(added / s_t**2 * sigma_s, "σ_s should be squared.", hint),
+            Mistake(added / s_t * sigma_s**2, "σ_t should be squared.", hint),
             Mistake(variance**0.5, "This is the standard deviation; the variance is asked for.", "Do not take a root."),
             Mistake(
                 added,

@@ -143,6 +143,7 @@ def log_likelihood(answer: Callable, generator: Generator) -> None:
         even = torch.linspace(0, 1, len(times), dtype=torch.float64)
         even_end, even_total, _ = _walk(velocity, spread, x, even)
         euler_end, euler_total, _ = _walk(velocity, spread, x, times, euler=True)
+        twice_end, twice_total, _ = _walk(velocity, spread, x, times, step=2.0)
         truth = base + total
         meaning = "log p_0(x_0) = log N(x_1; 0, I) + ∫ div v dt, from t = 0 to t = 1."
         both = "In each step: the mean of two slopes for x, and of the divergences at the same two places."
@@ -175,6 +176,10 @@ def log_likelihood(answer: Callable, generator: Generator) -> None:
                 "The second divergence is taken after the corrected step; it belongs where Euler's step ends.",
                 both,
             ),
+            Mistake(_log_normal(x) + along["never_moved"].sum(0), "x never moves: put the end of each step in.", both),
+            Mistake(base + along["second"].sum(0) / 2, "The first divergence is missing in the mean.", both),
+            Mistake(base + along["first"].sum(0) / 2, "The second divergence is missing in the mean.", both),
+            Mistake(_log_normal(twice_end) + twice_total, "The slopes of x are added; take their mean.", both),
             Mistake(_log_normal(euler_end) + total, "x takes Euler's steps; the divergence Heun's.", both),
             Mistake(base + 2 * total, "The divergences are added; take their mean.", both),
             Mistake(
@@ -228,15 +233,16 @@ def _log_normal(x: Tensor) -> Tensor:
 
 
 def _walk(
-    velocity: Callable, spread: Callable, x: Tensor, times: Tensor, euler: bool = False
+    velocity: Callable, spread: Callable, x: Tensor, times: Tensor, euler: bool = False, step: float = 1.0
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """The end point, the integral of the divergence, and its steps, taken rightly and in other ways."""
     rows: dict[str, list[Tensor]] = {}
+    begin = x
     for t, later in pairwise(times.tolist()):
         h, start = later - t, x
         first = velocity(start, t)
         moved = start + h * first
-        x = moved if euler else start + h * (first + velocity(moved, later)) / 2
+        x = moved if euler else start + step * h * (first + velocity(moved, later)) / 2
         here, there = spread(start, t), spread(moved, later)
         sums = [_jacobians(lambda x, t=t: velocity(x, t), start), _jacobians(lambda x, t=later: velocity(x, t), moved)]
         for key, value in {
@@ -246,6 +252,7 @@ def _walk(
             "here": (here + spread(moved, t)) / 2,
             "still": (here + spread(start, later)) / 2,
             "corrected": (here + spread(x, later)) / 2,
+            "never_moved": (spread(begin, t) + spread(begin + h * velocity(begin, t), later)) / 2,
             "one_output": (sums[0] + sums[1]).sum((1, 2)) / 2,
         }.items():
             rows.setdefault(key, []).append(h * value)

@@ -90,6 +90,8 @@ def noised(answer: Callable, generator: Generator) -> None:
                 "α² is the product of 1 − β.",
             ),
             Mistake(jump(alpha, 0 * sigma), "The noise is missing.", "Add σ ε."),
+            Mistake(jump(0 * alpha, sigma), "The image is missing: this is noise alone.", "Add α x."),
+            Mistake(jump(alpha, 0 * sigma + 1), "The noise is not scaled: σ is missing.", "Multiply it with σ."),
             Mistake(jump(0 * alpha + 1, sigma), "The image is not shrunk.", "Multiply it with α."),
             Mistake(jump(alpha, -sigma), "The noise has the wrong sign.", "Add σ ε."),
             Mistake(
@@ -140,20 +142,16 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
         posterior = log_joint.softmax(1)
         safe = (log_joint - log_joint.max()).exp()  # one maximum for all rows
         level = f"at α = {alpha:.2f}, σ = {sigma:.2f}"
+        result = answer(x, weights, means, scales, alpha, sigma)
         value = tensor(
-            answer(x, weights, means, scales, alpha, sigma),
+            result,
             (batch, dim),
             name=f"your score {level}",
             shapes=[
                 Mistake((batch, n, dim), "one pull for each component", "Average them with the responsibilities."),
                 Mistake((batch,), "one number a row", "The score is a vector: a gradient in x."),
             ],
-            not_finite=(
-                "Your score is not finite: far from all components the densities underflow and you divide 0 by 0."
-                if sigma
-                else f"Your score is not finite {level}: do you divide by σ?",
-                "Stay in logarithms: responsibilities are a `softmax` of log w_k + log N over the components.",
-            ),
+            not_finite=_not_finite(result, sigma),
         )
         mistakes = [
             Mistake(-truth, "The sign is wrong: a score points to where the density is high.", "(α μ − x) / v."),
@@ -253,6 +251,19 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
             ),
         ]
         close(value, truth, mistakes, name=f"your score {level}")
+
+
+def _not_finite(score: object, sigma: float) -> tuple[str, str] | None:
+    """Why it is not, where the rows near the components tell."""
+    near = [0, 1, 3, 4, 6]
+    if isinstance(score, Tensor) and len(score) == 7 and score[near].isfinite().all():
+        return (
+            "Your score is not finite: far from all components the densities underflow and you divide 0 by 0.",
+            "Stay in logarithms: responsibilities are a `softmax` of log w_k + log N over the components.",
+        )
+    if sigma == 0:
+        return "At σ = 0 your score is not finite: do you divide by σ?", "Divide by the components' variances."
+    return None
 
 
 @exercise("diffusion.tweedie", call="tweedie(score, x, alpha, sigma)")

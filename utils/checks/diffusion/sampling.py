@@ -1,4 +1,4 @@
-"""Checks of chapter 15: steps back to the data (DDIM, Heun, the reverse SDE), and inpainting."""
+"""Checks of chapter 15: steps back to the data (DDIM, Heun, the reverse SDE)."""
 
 from __future__ import annotations
 
@@ -67,6 +67,13 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s**2 * x_0 + sigma_s * noise, "α_s is squared; it is not.", again),
                 Mistake(sigma_s * x_0 + alpha_s * noise, "α_s and σ_s are swapped.", again),
                 Mistake(alpha_s * (x - alpha_t * noise) / sigma_t + sigma_s * noise, "α_t and σ_t are swapped.", again),
+                Mistake(
+                    alpha_s * alpha_t * (x - sigma_t * noise) + sigma_s * noise,
+                    "You multiply with α_t where you must divide.",
+                    again,
+                ),
+                Mistake(sigma_s * noise, "The guess of x_0 is missing.", again),
+                Mistake(alpha_s * x / alpha_t + sigma_s * noise, "The noise in x_t is not taken away before.", again),
                 Mistake(x, "You return x_t: no step was made.", again),
                 Mistake(
                     (ratio * sigma_s**2 * x + alpha_s * added * x_0) / sigma_t**2,
@@ -181,6 +188,17 @@ def heun_step(answer: Callable, generator: Generator) -> None:
                     "The second score is taken at time t; it belongs to time s.",
                     plan,
                 ),
+                Mistake(heun() - x, "This is the change; add it to x.", plan),
+                Mistake(2 * x - heun(), "The change has the wrong sign.", plan),
+                Mistake(mean_slope(0 * first), "The second slope is missing in the mean.", plan),
+                Mistake(x + h * velocity(euler, s) / 2, "The first slope is missing in the mean.", plan),
+                Mistake(x + h * (first - velocity(euler, s)) / 2, "The slopes are subtracted; take their mean.", plan),
+                Mistake(mean_slope(velocity(x + first, s)), "Euler's step for the second slope lacks s − t.", plan),
+                Mistake(
+                    mean_slope(velocity(h * first, s)),
+                    "The second slope is taken at the change, not at x + change.",
+                    plan,
+                ),
                 Mistake(heun(half=1.0), "The ½ before β is missing.", "v = −½ β (x + score)."),
                 Mistake(heun(half=-0.5), "The velocity has the wrong sign.", "v = −½ β (x + score)."),
                 Mistake(heun(pull=2.0), "The score counts twice: that is the drift of the reverse SDE.", "No 2 here."),
@@ -269,152 +287,3 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
         truth = step()
         told = [one for one in mistakes if not torch.allclose(one.value, truth)]
         close(tensor(value, (batch, dim), name=name), truth, told, name=name, hint=equation)
-
-
-@exercise("diffusion.inpaint", call="inpaint(denoise, x, known, alphas, sigmas, noise)")
-def inpaint(answer: Callable, generator: Generator) -> None:
-    batch, dim, steps = 3, 5, 6
-    alphas, sigmas = levels(generator, steps, 0.1, 0.95)
-    alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
-    x, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, steps + 1, batch, dim)
-    known = torch.tensor([True, False, False, True, False])[draw.order(generator, dim)]
-    mixing = draw.normal(generator, dim, dim) / dim**0.5
-
-    def denoise(z: Tensor, t: int) -> Tensor:
-        """A guess in which every entry listens to all others."""
-        if not isinstance(z, Tensor) or z.shape != (batch, dim):
-            raise Wrong("`denoise` takes rows (B, D), known and unknown entries.", "Give it z, all of it.")
-        t = int(t)
-        if not 1 <= t <= steps:
-            raise Wrong(
-                f"You ask `denoise` about level {t}; the levels are T = {steps} down to 1.", "`range(T, 0, -1)`."
-            )
-        return torch.tanh(z @ mixing) + 0.2 * z / (1 + t)
-
-    def walk(
-        placed: Callable[[int], Tensor] | None = lambda t: alphas[t] * x + sigmas[t] * noise[t],
-        start: Tensor = noise[-1],
-        known: Tensor = known,
-        guessed: bool = False,
-        after: bool = False,
-        last: bool = True,
-        fresh: bool = False,
-        skip_first: bool = False,
-    ) -> Tensor:
-        z = start
-        for t in range(steps, 0, -1):
-            if placed is not None and not after and not (skip_first and t == steps):
-                z = torch.where(known, placed(t), z)
-            guess = denoise(z, t)
-            implied = noise[t - 1] if fresh else (z - alphas[t] * guess) / sigmas[t]
-            if guessed:
-                guess = torch.where(known, x, guess)
-            z = alphas[t - 1] * guess + sigmas[t - 1] * implied
-            if after and placed is not None:
-                z = torch.where(known, placed(t - 1), z)
-        return torch.where(known, x, z) if last else z
-
-    outside = torch.where(known, x, x + draw.away_from_zero(generator, batch, dim))
-    truth = walk()
-    value = tensor(
-        repeatable(answer, denoise, x, known, alphas, sigmas, noise),
-        (batch, dim),
-        name="your rows",
-        shapes=[
-            Mistake((batch, int((~known).sum())), "only the unknown entries", "Put them among the known ones."),
-            Mistake((batch, dim - int(known.sum())), "only the unknown entries", "Put them among the known ones."),
-        ],
-    )
-    plan = "In each round: put the known entries in, with their noise; ask for the guess; step."
-    close(
-        value,
-        truth,
-        [
-            Mistake(walk(None), "You paste the known entries in at the end: the others were made without them.", plan),
-            Mistake(walk(None, last=False), "The known entries are not used at all.", plan),
-            Mistake(
-                walk(last=False),
-                "At the end the known entries are a guess; they should be those of x.",
-                "One more paste.",
-            ),
-            Mistake(
-                walk(lambda t: x),
-                "The known entries are put in without noise: the model expects α_t x + σ_t ε.",
-                plan,
-            ),
-            Mistake(walk(lambda t: alphas[t] * x), "The known entries shrink, but get no noise: α_t x + σ_t ε.", plan),
-            Mistake(
-                walk(lambda t: x + sigmas[t] * noise[t]), "The known entries get noise, but do not shrink: α_t x.", plan
-            ),
-            Mistake(
-                walk(lambda t: alphas[t] * x + sigmas[t] * noise[-1]),
-                "You put the same noise in at every level; level t has its own, `noise[t]`.",
-                plan,
-            ),
-            Mistake(
-                walk(lambda t: alphas[t - 1] * x + sigmas[t - 1] * noise[t - 1]),
-                "The known entries come with the noise of level t − 1; the model is asked about level t.",
-                plan,
-            ),
-            Mistake(
-                walk(lambda t: alphas[t - 1] * x + sigmas[t - 1] * noise[t]),
-                "The known entries come with the noise of level t − 1; the model is asked about level t.",
-                plan,
-            ),
-            Mistake(
-                walk(lambda t: alphas[t] * x + sigmas[t] * noise[steps - t]),
-                "You use the noises in the opposite order: level t has `noise[t]`.",
-                plan,
-            ),
-            Mistake(
-                walk(lambda t: alphas[t] * x + sigmas[t] * noise[t - 1]),
-                "The noises are one level off: level t has `noise[t]`.",
-                plan,
-            ),
-            Mistake(
-                walk(after=True),
-                "The first round sees none of the known entries: put them in before you ask, not after.",
-                plan,
-            ),
-            Mistake(
-                walk(skip_first=True), "The first round sees none of the known entries: level T counts, too.", plan
-            ),
-            Mistake(
-                walk(guessed=True),
-                "You put the known entries into the guess as well; z is where they belong.",
-                plan,
-            ),
-            Mistake(
-                walk(None, guessed=True),
-                "You put the known entries into the guess; z is where they belong, with noise.",
-                plan,
-            ),
-            Mistake(walk(known=~known), "Known and unknown are swapped.", "Where `known` is True, x is given."),
-            Mistake(
-                walk(fresh=True),
-                "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
-                "(z − α_t x̂_0) / σ_t.",
-            ),
-            Mistake(
-                walk(start=sigmas[-1] * noise[-1]), "z starts as `noise[T]` itself, not multiplied with σ_T.", plan
-            ),
-            Mistake(
-                walk(start=alphas[-1] * x + sigmas[-1] * noise[-1]),
-                "The unknown entries start from x, whose numbers mean nothing there.",
-                "Start with `noise[T]` alone.",
-            ),
-            Mistake(walk(start=noise[0]), "z starts with `noise[0]`; the walk begins at level T.", "`noise[-1]`."),
-            Mistake(
-                walk(start=torch.zeros_like(x)), "z starts at 0; it should start as noise.", "Start with `noise[T]`."
-            ),
-            Mistake(x, "You return x: the unknown entries are not filled in.", plan),
-        ],
-        name="your rows",
-        hint=plan,
-    )
-    again = tensor(answer(denoise, outside, known, alphas, sigmas, noise), (batch, dim), name="your rows")
-    if not torch.allclose(again, truth, rtol=1e-6, atol=1e-6):
-        raise Wrong(
-            "Your result changes with what stands in the unknown entries of x, which means nothing.",
-            "`torch.where(known, …, z)` keeps them out.",
-        )

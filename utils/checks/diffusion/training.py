@@ -169,6 +169,10 @@ def simple_loss(answer: Callable, generator: Generator) -> None:
         [
             Mistake(loss(model(x, t)), "The model sees the clean image: the noise is not to be seen.", shown),
             Mistake(loss(model(noise, t)), "The model sees the noise itself.", shown),
+            Mistake(loss(model(jump(0 * alpha, sigma), t)), "The image is missing in x_t.", shown),
+            Mistake(loss(model(jump(alpha, 0 * sigma), t)), "The noise is missing in x_t.", shown),
+            Mistake(loss(said, 0 * noise), "You compare with nothing: this is the size of the guess.", "Subtract ε."),
+            Mistake(loss(said, -noise), "You add the noise to the guess; subtract it.", "The error is ε̂ − ε."),
             Mistake(loss(model(jump(sigma, alpha), t)), "α and σ are swapped in x_t.", shown),
             Mistake(loss(model(jump(alpha**2, sigma), t)), "α is squared in x_t.", shown),
             Mistake(loss(model(jump(alpha.sqrt(), sigma), t)), "You take a root of α; α_t is none of a square.", shown),
