@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Exercises 15: Diffusion: noise, and the way back
 #
-# You will noise data in one jump, find the score of a noised mixture, derive Tweedie's formula, write the loss and the bound
+# You will noise data in one jump, find the score of a noised mixture, derive Tweedie's formulas, write the loss and the bound
 # that diffusion models are trained with, walk back from noise to data in four ways, compute an exact likelihood on the way,
 # and follow a flow with ten evaluations.
 #
@@ -186,14 +186,16 @@ def show_score(mixture_score: Callable) -> None:
 show_score(mixture_score)
 
 # %% [markdown]
-# ## 15.3 Tweedie's formula: derivation and code (core)
+# ## 15.3 Tweedie's formula, and a second one: derivation and code (core)
 #
-# You see $x = \alpha x_0 + \sigma \epsilon$ and want the best guess of $x_0$ in squared error, the posterior mean
-# $\mathbb{E}[x_0 \mid x]$. It seems that you need the distribution of the data. The score of the *noised* data is enough.
+# You see $x = \alpha x_0 + \sigma \epsilon$ and want to know $x_0$: the best guess in squared error, which is the posterior mean
+# $\mathbb{E}[x_0 \mid x]$, and how far it may be off, the posterior covariance. It seems that you need the distribution of the data.
+# The first two derivatives of the log-density of the *noised* data are enough.
 #
-# **Derive** $\mathbb{E}[x_0 \mid x]$ as a function of $x$, $\alpha$, $\sigma$ and $\nabla_x \log p(x)$. Begin with
-# $p(x) = \int q(x \mid x_0) \, p(x_0) \, dx_0$ and $q(x \mid x_0) = \mathcal{N}(x; \alpha x_0, \sigma^2 I)$, and take the gradient
-# under the integral. Write your derivation in the cell below.
+# **Derive** $\mathbb{E}[x_0 \mid x]$ from the score $\nabla \log p(x)$, and $\mathrm{Cov}[x_0 \mid x]$ from the matrix
+# $H = \nabla^2 \log p(x)$ of second derivatives. Begin with $p(x) = \int q(x \mid x_0) \, p(x_0) \, dx_0$ and
+# $q(x \mid x_0) = \mathcal{N}(x; \alpha x_0, \sigma^2 I)$, and take the gradient under the integral. For the second one, differentiate
+# what you found for the mean once more: how does $p(x_0 \mid x)$ change with $x$? Write your derivation in the cell below.
 
 # %% [markdown]
 # *Your derivation:*
@@ -201,28 +203,46 @@ show_score(mixture_score)
 # %% [markdown] tags=["solution"]
 # **Worked derivation.** Of a Gaussian, $\nabla_x \, q(x \mid x_0) = q(x \mid x_0) \, (\alpha x_0 - x) / \sigma^2$. Under the integral,
 #
-# $$\nabla_x \, p(x) = \int \frac{\alpha x_0 - x}{\sigma^2} \, q(x \mid x_0) \, p(x_0) \, dx_0 .$$
+# $$\nabla p(x) = \int \frac{\alpha x_0 - x}{\sigma^2} \, q(x \mid x_0) \, p(x_0) \, dx_0 .$$
 #
-# Divide by $p(x)$. On the left stands $\nabla_x p(x) / p(x) = \nabla_x \log p(x)$; on the right Bayes' rule,
-# $q(x \mid x_0) \, p(x_0) / p(x) = p(x_0 \mid x)$, makes an expectation of the integral:
+# Divide by $p(x)$. On the left stands the score; on the right Bayes' rule, $q(x \mid x_0) \, p(x_0) / p(x) = p(x_0 \mid x)$, makes an
+# expectation of the integral:
 #
-# $$\nabla_x \log p(x) = \frac{\alpha \, \mathbb{E}[x_0 \mid x] - x}{\sigma^2}
+# $$\nabla \log p(x) = \frac{\alpha \, \mathbb{E}[x_0 \mid x] - x}{\sigma^2}
 # \qquad \Longrightarrow \qquad
-# \mathbb{E}[x_0 \mid x] = \frac{x + \sigma^2 \, \nabla_x \log p(x)}{\alpha} .$$
+# \mathbb{E}[x_0 \mid x] = \frac{x + \sigma^2 \, \nabla \log p(x)}{\alpha} .$$
 #
-# The distribution of the data has left the formula. Whoever can remove noise, in squared error, knows the score, and the other
-# way round: that is why a denoiser is all that a diffusion model has to learn.
+# For the second formula, $\log p(x_0 \mid x) = \log q(x \mid x_0) + \log p(x_0) - \log p(x)$ has the gradient
+# $\frac{\alpha x_0 - x}{\sigma^2} - \frac{\alpha \mathbb{E}[x_0 \mid x] - x}{\sigma^2} = \frac{\alpha}{\sigma^2} (x_0 - \mathbb{E}[x_0 \mid x])$
+# in $x$. So
+#
+# $$\frac{\partial}{\partial x} \mathbb{E}[x_0 \mid x] = \int x_0 \, p(x_0 \mid x) \, \frac{\alpha}{\sigma^2} \bigl(x_0 - \mathbb{E}[x_0 \mid x]\bigr)^\top dx_0
+# = \frac{\alpha}{\sigma^2} \, \mathrm{Cov}[x_0 \mid x] .$$
+#
+# The first formula says that the same derivative is $(I + \sigma^2 H) / \alpha$. Together:
+#
+# $$\mathrm{Cov}[x_0 \mid x] = \frac{\sigma^2}{\alpha^2} \, \bigl(I + \sigma^2 H\bigr).$$
+#
+# The distribution of the data has left both formulas. Whoever can remove noise, in squared error, knows the score, and the other way round:
+# that is why a denoiser is all that a diffusion model has to learn. Its derivative even says how sure it may be.
 
 # %% [markdown]
-# Now **in code**. `score` and `x` are `(B, D)`; `alpha` and `sigma` are `(B,)`, a level of noise for each row, and positive. In
-# this exercise $\alpha^2 + \sigma^2$ need not be 1. Return the posterior mean, `(B, D)`.
+# Now **in code**. `score` $\nabla \log p(x)$ and `x` are `(B, D)`, `hessian` $H$ is `(B, D, D)`; `alpha` and `sigma` are `(B,)`, a level of
+# noise for each row, and positive. In this exercise $\alpha^2 + \sigma^2$ need not be 1. Return the posterior mean, `(B, D)`, and the
+# posterior covariance, `(B, D, D)`.
 
 
-# %% exercise={"id": "diffusion.tweedie", "tier": "core", "minutes": 20, "points": 3}
-def tweedie(score: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """E[x_0 | x] from the score of the noised data at x: (B, D)."""
+# %% exercise={"id": "diffusion.tweedie", "tier": "core", "minutes": 25, "points": 3}
+def tweedie(
+    score: Tensor, hessian: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor
+) -> tuple[Tensor, Tensor]:
+    """E[x_0 | x], (B, D), and Cov[x_0 | x], (B, D, D), from derivatives of log p(x)."""
     ### BEGIN SOLUTION
-    return (x + sigma[:, None] ** 2 * score) / alpha[:, None]
+    alpha, variance = alpha[:, None], sigma[:, None] ** 2
+    mean = (x + variance * score) / alpha
+    identity = torch.eye(x.shape[1], dtype=x.dtype)
+    covariance = identity + variance[..., None] * hessian
+    return mean, (variance / alpha**2)[..., None] * covariance
     ### END SOLUTION
 
 
@@ -230,14 +250,15 @@ def tweedie(score: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
 check("diffusion.tweedie", tweedie)
 
 # %% [markdown]
-# ## 15.4 Noise, data or velocity: three ways to say the same (core)
+# ## 15.4 Noise, data or a mixture: three ways to say the same (core)
 #
-# A network may be asked for the noise $\epsilon$, for the data $x_0$, or for $v = \alpha \epsilon - \sigma x_0$. With $x_t$ at
+# A network may be asked for the noise $\epsilon$, for the data $x_0$, or for $u = \alpha \epsilon - \sigma x_0$. With $x_t$ at
 # hand, each of them tells the other two. Not equally well: where nearly all is noise, a small error of $\epsilon$ is a large
-# one of $x_0$, and where nearly nothing is, the other way round. $v$ has no such place.
+# one of $x_0$, and where nearly nothing is, the other way round. $u$ has no such place. (Papers call it
+# $v$, the letter that here is the velocity of the flow.)
 #
-# `output` and `x` ($= x_t$) are `(B, D)`; `kind` is `"noise"`, `"x0"` or `"v"`; `alpha` and `sigma` are `(B,)` with
-# $\alpha^2 + \sigma^2 = 1$. Return what the output says of $x_0$ and of the noise, `(B, D)` each. For `"v"` this must work at both
+# `output` and `x` ($= x_t$) are `(B, D)`; `kind` is `"noise"`, `"x0"` or `"u"`; `alpha` and `sigma` are `(B,)` with
+# $\alpha^2 + \sigma^2 = 1$. Return what the output says of $x_0$ and of the noise, `(B, D)` each. For `"u"` this must work at both
 # ends, too: at $\sigma = 0$ and at $\alpha = 0$.
 
 
@@ -463,15 +484,15 @@ check("diffusion.heun_step", heun_step)
 # ## 15.10 As much noise as you like (extend)
 #
 # On the way back one may stir. Noise spreads the points, and a stronger pull along the score brings them together again, by just
-# as much: for every $\eta \ge 0$ the equation
+# as much: for every $\lambda \ge 0$ the equation
 #
-# $$dx = -\tfrac12 \, \beta(t) \, \bigl(x + (1 + \eta^2) \, \nabla_x \log p_t(x)\bigr) \, dt + \eta \sqrt{\beta(t)} \, d\bar w$$
+# $$dx = -\tfrac12 \, \beta(t) \, \bigl(x + (1 + \lambda^2) \, \nabla_x \log p_t(x)\bigr) \, dt + \lambda \sqrt{\beta(t)} \, d\bar w$$
 #
-# run **backwards** in time has the same distributions $p_t$. With $\eta = 0$ it is the ODE, with $\eta = 1$ the reverse SDE
+# run **backwards** in time has the same distributions $p_t$. With $\lambda = 0$ it is the ODE, with $\lambda = 1$ the reverse SDE
 # of Anderson. The Euler–Maruyama method takes both coefficients at the beginning of a step from $t$ to $s < t$; then
 # $dt = s - t$ is negative, and the noise has the variance of the time that passes.
 #
-# `score`, `beta`, `x`, `t` and `s` are as in 15.9, `eta` is $\eta$, `noise` `(B, D)` is standard normal. Return the point at time
+# `score`, `beta`, `x`, `t` and `s` are as in 15.9, `level` is $\lambda$, `noise` `(B, D)` is standard normal. Return the point at time
 # `s`, `(B, D)`.
 
 
@@ -482,13 +503,13 @@ def reverse_sde_step(
     beta: Callable[[float], float],
     t: float,
     s: float,
-    eta: float,
+    level: float,
     noise: Tensor,
 ) -> Tensor:
-    """One Euler–Maruyama step back in time with noise level eta: (B, D)."""
+    """One Euler–Maruyama step back in time with noise level λ: (B, D)."""
     ### BEGIN SOLUTION
-    drift = -0.5 * beta(t) * (x + (1 + eta**2) * score(x, t))
-    return x + (s - t) * drift + eta * math.sqrt(beta(t) * (t - s)) * noise
+    drift = -0.5 * beta(t) * (x + (1 + level**2) * score(x, t))
+    return x + (s - t) * drift + level * math.sqrt(beta(t) * (t - s)) * noise
     ### END SOLUTION
 
 
@@ -516,19 +537,19 @@ def show_noise_levels(reverse_sde_step: Callable, steps: int = 200) -> None:
     line = torch.linspace(-2, 3, 300, dtype=torch.float64)
     marginal = MixtureSameFamily(Categorical(shares), Normal(centers[:, 0], widths))
     _, panels = plt.subplots(2, 3, figsize=(9, 4.6), sharey="row")
-    for column, eta in enumerate((0.0, 1.0, 2.0)):
+    for column, level in enumerate((0.0, 1.0, 2.0)):
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(4000, 2, generator=generator, dtype=torch.float64)
         path = [x[:6, 0]]
         for t, s in pairwise(times):
             noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            x = reverse_sde_step(score, x, constant_rate, t, s, eta, noise)
+            x = reverse_sde_step(score, x, constant_rate, t, s, level, noise)
             path.append(x[:6, 0])
         above, below = panels[:, column]
         above.plot(times, torch.stack(path).numpy(), linewidth=1)
         above.set_xscale("log")
         above.invert_xaxis()
-        above.set_title(f"η = {eta:g}")
+        above.set_title(f"λ = {level:g}")
         below.hist(x[:, 0].numpy(), bins=60, density=True, color="0.8")
         below.plot(line, marginal.log_prob(line).exp())
         below.set_xlabel("first coordinate")
@@ -616,15 +637,15 @@ show_inpainting(inpaint)
 # ## 15.12 A divergence from a few probes (extend)
 #
 # How much a field $f$ spreads the points around $x$ is its divergence, the trace of its Jacobian matrix $J$. The exact trace needs
-# one backward pass for each of the $D$ features. Hutchinson's estimate needs one for each probe: for a random vector $u$ with
-# $\mathbb{E}[u u^\top] = I$,
+# one backward pass for each of the $D$ features. Hutchinson's estimate needs one for each probe: for a random vector $z$ with
+# $\mathbb{E}[z z^\top] = I$,
 #
-# $$\operatorname{div} f(x) = \operatorname{tr} J = \mathbb{E}\bigl[u^\top J \, u\bigr],$$
+# $$\operatorname{div} f(x) = \operatorname{tr} J = \mathbb{E}\bigl[z^\top J \, z\bigr],$$
 #
-# and `torch.autograd.grad(y, x, u)` computes $u^\top J$ without ever making $J$.
+# and `torch.autograd.grad(y, x, z)` computes $z^\top J$ without ever making $J$.
 #
 # `f` takes `(B, D)` and returns `(B, D)`, each row from the same row; `x` is `(B, D)`; `probes` `(S, B, D)` holds $S$ vectors for each row.
-# Return the mean of $u^\top J u$ over the probes, `(B,)`.
+# Return the mean of $z^\top J z$ over the probes, `(B,)`.
 
 
 # %% exercise={"id": "diffusion.divergence", "tier": "extend", "minutes": 12, "points": 2}
@@ -633,7 +654,7 @@ def divergence(f: Callable[[Tensor], Tensor], x: Tensor, probes: Tensor) -> Tens
     ### BEGIN SOLUTION
     x = x.clone().requires_grad_()
     y = f(x)
-    rows = [torch.autograd.grad(y, x, u, retain_graph=True)[0] for u in probes]
+    rows = [torch.autograd.grad(y, x, z, retain_graph=True)[0] for z in probes]
     return (torch.stack(rows) * probes).sum(2).mean(0)
     ### END SOLUTION
 

@@ -46,20 +46,26 @@ def row_by_row_in_numpy(x, weights, means, scales, alpha, sigma):
 
 
 @right("diffusion.tweedie")
-def through_the_noise(score, x, alpha, sigma):
+def through_the_noise(score, hessian, x, alpha, sigma):
     noise = -sigma[:, None] * score
-    return (x - sigma[:, None] * noise) / alpha[:, None]
+    of_noise = torch.eye(x.shape[1]).double() + sigma[:, None, None].square() * hessian  # its covariance
+    ratio = (sigma / alpha)[:, None, None]
+    return (x - sigma[:, None] * noise) / alpha[:, None], ratio.square() * of_noise
 
 
 @right("diffusion.tweedie")
-def row_by_row(score, x, alpha, sigma):
-    return torch.stack([row / a + s * s / a * pull for pull, row, a, s in zip(score, x, alpha, sigma, strict=True)])
+def row_by_row(score, hessian, x, alpha, sigma):
+    means, covariances = [], []
+    for pull, bend, row, a, s in zip(score, hessian, x, alpha, sigma, strict=True):
+        means.append(row / a + s * s / a * pull)
+        covariances.append(torch.diag((s / a).square().repeat(len(row))) + s**4 / a**2 * bend)
+    return [torch.stack(means), torch.stack(covariances)]
 
 
 @right("diffusion.predictions")
 def by_rotation(output, kind, x, alpha, sigma):
     alpha, sigma = alpha.unsqueeze(1), sigma.unsqueeze(1)
-    if kind == "v":
+    if kind == "u":
         return [alpha * x - sigma * output, sigma * x + alpha * output]
     if kind == "x0":
         return [output, (x - alpha * output).div(sigma)]
@@ -69,7 +75,7 @@ def by_rotation(output, kind, x, alpha, sigma):
 @right("diffusion.predictions")
 def by_solving(output, kind, x, alpha, sigma):
     one, zero = torch.ones_like(alpha), torch.zeros_like(alpha)
-    second = {"noise": (zero, one), "x0": (one, zero), "v": (-sigma, alpha)}[kind]
+    second = {"noise": (zero, one), "x0": (one, zero), "u": (-sigma, alpha)}[kind]
     system = torch.stack([torch.stack([alpha, sigma], -1), torch.stack(second, -1)], 1)  # (B, 2, 2)
     found = torch.linalg.solve(system, torch.stack([x, output], 1))
     return found[:, 0], found[:, 1]
@@ -158,18 +164,18 @@ def in_a_loop(score, x, beta, t, s):
 
 
 @right("diffusion.reverse_sde_step")
-def ode_and_langevin(score, x, beta, t, s, eta, noise):
+def ode_and_langevin(score, x, beta, t, s, level, noise):
     passed = t - s
-    pull, rate = score(x, t), eta**2 * beta(t) * passed
+    pull, rate = score(x, t), level**2 * beta(t) * passed
     ode = passed * beta(t) / 2 * (x + pull)
     return x + ode + rate / 2 * pull + math.sqrt(rate) * noise
 
 
 @right("diffusion.reverse_sde_step")
-def as_a_gaussian(score, x, beta, t, s, eta, noise):
+def as_a_gaussian(score, x, beta, t, s, level, noise):
     step, rate = torch.tensor(t - s, dtype=x.dtype), torch.tensor(beta(t), dtype=x.dtype)
-    mean = x + step * rate * (x + (1 + eta * eta) * score(x, t)) / 2
-    return mean + (eta**2 * rate * step).sqrt() * noise
+    mean = x + step * rate * (x + (1 + level * level) * score(x, t)) / 2
+    return mean + (level**2 * rate * step).sqrt() * noise
 
 
 @right("diffusion.inpaint")

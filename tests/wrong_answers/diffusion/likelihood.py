@@ -10,13 +10,13 @@ from wrong_answers import wrong
 # --- diffusion.divergence --------------------------------------------------------------------------------------------
 
 
-def vector_jacobian(f, x, u):
+def vector_jacobian(f, x, z):
     x = x.clone().requires_grad_()
-    return torch.autograd.grad(f(x), x, u)[0]
+    return torch.autograd.grad(f(x), x, z)[0]
 
 
 def estimates(f, x, probes):
-    return torch.stack([(vector_jacobian(f, x, u) * u).sum(1) for u in probes])
+    return torch.stack([(vector_jacobian(f, x, z) * z).sum(1) for z in probes])
 
 
 @wrong("diffusion.divergence", says="You sum over the probes")
@@ -29,9 +29,9 @@ def not_averaged(f, x, probes):
     return estimates(f, x, probes)
 
 
-@wrong("diffusion.divergence", says="The second u is missing")
+@wrong("diffusion.divergence", says="The second z is missing")
 def second_probe_forgotten(f, x, probes):
-    return torch.stack([vector_jacobian(f, x, u).sum(1) for u in probes]).mean(0)
+    return torch.stack([vector_jacobian(f, x, z).sum(1) for z in probes]).mean(0)
 
 
 @wrong("diffusion.divergence", says="the exact trace")
@@ -46,8 +46,8 @@ def first_probe(f, x, probes):
 
 @wrong("diffusion.divergence", says="You use the last probe alone")
 def overwritten(f, x, probes):
-    for u in probes:
-        value = (vector_jacobian(f, x, u) * u).sum(1)
+    for z in probes:
+        value = (vector_jacobian(f, x, z) * z).sum(1)
     return value
 
 
@@ -56,19 +56,19 @@ def mean_probe(f, x, probes):
     return estimates(f, x, probes.mean(0, keepdim=True))[0]
 
 
-@wrong("diffusion.divergence", says="You square uᵀ J")
+@wrong("diffusion.divergence", says="You square zᵀ J")
 def squared(f, x, probes):
-    return torch.stack([vector_jacobian(f, x, u).square().sum(1) for u in probes]).mean(0)
+    return torch.stack([vector_jacobian(f, x, z).square().sum(1) for z in probes]).mean(0)
 
 
-@wrong("diffusion.divergence", says="the first u is missing")
+@wrong("diffusion.divergence", says="the first z is missing")
 def gradient_of_the_sum(f, x, probes):
     return (vector_jacobian(f, x, torch.ones_like(x)) * probes).sum(2).mean(0)
 
 
 @wrong("diffusion.divergence", says="You average over the features")
 def mean_over_features(f, x, probes):
-    return torch.stack([(vector_jacobian(f, x, u) * u).mean(1) for u in probes]).mean(0)
+    return torch.stack([(vector_jacobian(f, x, z) * z).mean(1) for z in probes]).mean(0)
 
 
 # --- diffusion.log_likelihood ----------------------------------------------------------------------------------------

@@ -223,51 +223,90 @@ def by_tweedie(x, weights, means, scales, alpha, sigma):
 # --- diffusion.tweedie -----------------------------------------------------------------------------------------------
 
 
+def moments(score, hessian, x, alpha, sigma, *, mean=None, covariance=None):
+    a, v, one = alpha[:, None], sigma[:, None] ** 2, torch.eye(x.shape[1], dtype=x.dtype)
+    first = (x + v * score) / a if mean is None else mean(a, v)
+    a, v = a[..., None], v[..., None]
+    return first, v / a**2 * (one + v * hessian) if covariance is None else covariance(a, v, one)
+
+
 @wrong("diffusion.tweedie", says="The score has the wrong sign")
-def minus(score, x, alpha, sigma):
-    return (x - sigma[:, None] ** 2 * score) / alpha[:, None]
+def minus(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: (x - v * score) / a)
 
 
 @wrong("diffusion.tweedie", says="σ should be squared")
-def sigma_not_squared(score, x, alpha, sigma):
-    return (x + sigma[:, None] * score) / alpha[:, None]
+def sigma_not_squared(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: (x + v.sqrt() * score) / a)
 
 
 @wrong("diffusion.tweedie", says="forgot to divide by α")
-def no_alpha(score, x, alpha, sigma):
-    return x + sigma[:, None] ** 2 * score
+def no_alpha(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: x + v * score)
 
 
 @wrong("diffusion.tweedie", says="where you must divide")
-def alpha_multiplied(score, x, alpha, sigma):
-    return (x + sigma[:, None] ** 2 * score) * alpha[:, None]
+def alpha_multiplied(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: (x + v * score) * a)
 
 
 @wrong("diffusion.tweedie", says="Only x is divided by α")
-def brackets_forgotten(score, x, alpha, sigma):
-    return x / alpha[:, None] + sigma[:, None] ** 2 * score
+def brackets_forgotten(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: x / a + v * score)
 
 
 @wrong("diffusion.tweedie", says="You take 1 − α² for σ²")
-def variance_preserving(score, x, alpha, sigma):
-    return (x + (1 - alpha[:, None] ** 2) * score) / alpha[:, None]
+def variance_preserving(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: (x + (1 - a**2) * score) / a)
 
 
 @wrong("diffusion.tweedie", says="This is the expected noise")
-def noise(score, x, alpha, sigma):
-    return -sigma[:, None] * score
+def noise(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: -v.sqrt() * score)
 
 
 @wrong("diffusion.tweedie", says="the first row's level for all")
-def first_level(score, x, alpha, sigma):
-    return (x + sigma[0] ** 2 * score) / alpha[0]
+def first_level(score, hessian, x, alpha, sigma):
+    return moments(score, hessian, x, alpha[:1].expand(len(x)), sigma[:1].expand(len(x)))
 
 
 @wrong("diffusion.tweedie", says="You divide by α²")
-def alpha_squared(score, x, alpha, sigma):
-    return (x + sigma[:, None] ** 2 * score) / alpha[:, None] ** 2
+def alpha_squared(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, mean=lambda a, v: (x + v * score) / a**2)
 
 
-@wrong("diffusion.tweedie", says="x itself is missing")
-def correction_alone(score, x, alpha, sigma):
-    return sigma[:, None] ** 2 * score / alpha[:, None]
+@wrong("diffusion.tweedie", says="This is the derivative of the mean in x")
+def slope_of_the_mean(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: (one + v * hessian) / a)
+
+
+@wrong("diffusion.tweedie", says="You add 1 to all entries")
+def one_for_identity(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: v / a**2 * (1 + v * hessian))
+
+
+@wrong("diffusion.tweedie", says="The identity is missing")
+def no_identity(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: v**2 / a**2 * hessian)
+
+
+@wrong("diffusion.tweedie", says="H has the wrong sign")
+def hessian_negated(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: v / a**2 * (one - v * hessian))
+
+
+@wrong("diffusion.tweedie", says="α should be squared")
+def one_alpha(score, hessian, x, *level):
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: v / a * (one + v * hessian))
+
+
+@wrong("diffusion.tweedie", says="products for second derivatives")
+def products_of_the_score(score, hessian, x, *level):
+    outer = score[:, :, None] * score[:, None, :]
+    return moments(score, hessian, x, *level, covariance=lambda a, v, one: v / a**2 * (one + v * outer))
+
+
+@wrong("diffusion.tweedie", says="the variances alone")
+def variances_alone(*inputs):
+    mean, covariance = moments(*inputs)
+    return mean, covariance.diagonal(dim1=1, dim2=2)

@@ -151,9 +151,9 @@ def variance_exploding(score, x, beta, t, s):
 # --- diffusion.reverse_sde_step --------------------------------------------------------------------------------------
 
 
-def sde(score, x, beta, t, s, eta, noise, *, pull=lambda eta: 1 + eta**2, spread=None, half=0.5, direction=1):
-    spread = eta * math.sqrt(beta(t) * (t - s)) if spread is None else spread
-    drift = -half * beta(t) * (x + pull(eta) * score(x, t))
+def sde(score, x, beta, t, s, level, noise, *, pull=lambda level: 1 + level**2, spread=None, half=0.5, direction=1):
+    spread = level * math.sqrt(beta(t) * (t - s)) if spread is None else spread
+    drift = -half * beta(t) * (x + pull(level) * score(x, t))
     return x + direction * (s - t) * drift + spread * noise
 
 
@@ -164,17 +164,17 @@ def drift_forwards(*inputs):
 
 @wrong("diffusion.reverse_sde_step", says="noise is added and not made good")
 def no_more_pull(*inputs):
-    return sde(*inputs, pull=lambda eta: 1)
+    return sde(*inputs, pull=lambda level: 1)
 
 
-@wrong("diffusion.reverse_sde_step", says="that of η = 1 for every η")
+@wrong("diffusion.reverse_sde_step", says="that of λ = 1 for every λ")
 def always_anderson(*inputs):
-    return sde(*inputs, pull=lambda eta: 2)
+    return sde(*inputs, pull=lambda level: 2)
 
 
-@wrong("diffusion.reverse_sde_step", says="η is to be squared in the pull")
-def eta_not_squared(*inputs):
-    return sde(*inputs, pull=lambda eta: 1 + eta)
+@wrong("diffusion.reverse_sde_step", says="λ is to be squared in the pull")
+def level_not_squared(*inputs):
+    return sde(*inputs, pull=lambda level: 1 + level)
 
 
 @wrong("diffusion.reverse_sde_step", says="The noise is missing")
@@ -183,23 +183,23 @@ def no_noise(*inputs):
 
 
 @wrong("diffusion.reverse_sde_step", says="not with t − s")
-def noise_times_time(score, x, beta, t, s, eta, noise):
-    return sde(score, x, beta, t, s, eta, noise, spread=eta * math.sqrt(beta(t)) * (t - s))
+def noise_times_time(score, x, beta, t, s, level, noise):
+    return sde(score, x, beta, t, s, level, noise, spread=level * math.sqrt(beta(t)) * (t - s))
 
 
 @wrong("diffusion.reverse_sde_step", says="The time is missing in the noise")
-def noise_without_time(score, x, beta, t, s, eta, noise):
-    return sde(score, x, beta, t, s, eta, noise, spread=eta * math.sqrt(beta(t)))
+def noise_without_time(score, x, beta, t, s, level, noise):
+    return sde(score, x, beta, t, s, level, noise, spread=level * math.sqrt(beta(t)))
 
 
-@wrong("diffusion.reverse_sde_step", says="The noise grows with η, not with η²")
-def noise_with_eta_squared(score, x, beta, t, s, eta, noise):
-    return sde(score, x, beta, t, s, eta, noise, spread=eta**2 * math.sqrt(beta(t) * (t - s)))
+@wrong("diffusion.reverse_sde_step", says="The noise grows with λ, not with λ²")
+def noise_with_level_squared(score, x, beta, t, s, level, noise):
+    return sde(score, x, beta, t, s, level, noise, spread=level**2 * math.sqrt(beta(t) * (t - s)))
 
 
-@wrong("diffusion.reverse_sde_step", says="η is missing before the noise")
-def noise_without_eta(score, x, beta, t, s, eta, noise):
-    return sde(score, x, beta, t, s, eta, noise, spread=math.sqrt(beta(t) * (t - s)))
+@wrong("diffusion.reverse_sde_step", says="λ is missing before the noise")
+def noise_without_level(score, x, beta, t, s, level, noise):
+    return sde(score, x, beta, t, s, level, noise, spread=math.sqrt(beta(t) * (t - s)))
 
 
 @wrong("diffusion.reverse_sde_step", says="The ½ before β in the drift is missing")
@@ -208,11 +208,11 @@ def no_half_in_the_drift(*inputs):
 
 
 @wrong("diffusion.reverse_sde_step", says="draws random numbers of its own")
-def own_noise(score, x, beta, t, s, eta, noise):
-    return sde(score, x, beta, t, s, eta, torch.randn_like(x))
+def own_noise(score, x, beta, t, s, level, noise):
+    return sde(score, x, beta, t, s, level, torch.randn_like(x))
 
 
 @wrong("diffusion.reverse_sde_step", says="both coefficients belong to the beginning")
-def beta_of_the_end(score, x, beta, t, s, eta, noise):
+def beta_of_the_end(score, x, beta, t, s, level, noise):
     rate = beta(s)
-    return sde(score, x, lambda _: rate, t, s, eta, noise)
+    return sde(score, x, lambda _: rate, t, s, level, noise)

@@ -12,19 +12,19 @@ def both(output, kind, x, alpha, sigma, **ways):
     usual = {
         "noise": lambda: ((x - s * output) / a, output),
         "x0": lambda: (output, (x - a * output) / s),
-        "v": lambda: (a * x - s * output, s * x + a * output),
+        "u": lambda: (a * x - s * output, s * x + a * output),
     }
     return ways[kind](output, x, a, s) if kind in ways else usual[kind]()
 
 
-@wrong("diffusion.predictions", says="v enters x_0 with the wrong sign")
-def sign_of_v(*inputs):
-    return both(*inputs, v=lambda v, x, a, s: (a * x + s * v, s * x - a * v))
+@wrong("diffusion.predictions", says="u enters x_0 with the wrong sign")
+def sign_of_u(*inputs):
+    return both(*inputs, u=lambda u, x, a, s: (a * x + s * u, s * x - a * u))
 
 
-@wrong("diffusion.predictions", says="v enters the noise with the wrong sign")
-def sign_of_v_in_the_noise(*inputs):
-    return both(*inputs, v=lambda v, x, a, s: (a * x - s * v, s * x - a * v))
+@wrong("diffusion.predictions", says="u enters the noise with the wrong sign")
+def sign_of_u_in_the_noise(*inputs):
+    return both(*inputs, u=lambda u, x, a, s: (a * x - s * u, s * x - a * u))
 
 
 @wrong("diffusion.predictions", says="You return the noise first")
@@ -33,12 +33,12 @@ def noise_first(*inputs):
 
 
 @wrong("diffusion.predictions", says="not finite where α or σ is 0")
-def v_by_division(*inputs):
-    def through_the_noise(v, x, a, s):
-        noise = (a * v + s * x) / (a**2 + s**2)
+def u_by_division(*inputs):
+    def through_the_noise(u, x, a, s):
+        noise = (a * u + s * x) / (a**2 + s**2)
         return (x - s * noise) / a, noise
 
-    return both(*inputs, v=through_the_noise)
+    return both(*inputs, u=through_the_noise)
 
 
 @wrong("diffusion.predictions", says="You forgot to divide by α")

@@ -31,6 +31,15 @@ class Mixture(NamedTuple):
         of_each = self.means + gain * (x[:, None] - alpha * self.means)  # (B, K, D)
         return (self.log_joint(x, alpha, sigma).softmax(1)[..., None] * of_each).sum(1)
 
+    def posterior_covariance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Cov[x_0 | α x_0 + σ ε = x], within the components and between them: (D,) -> (D, D)."""
+        variance = alpha**2 * self.scales.square() + sigma**2
+        gain = (alpha * self.scales.square() / variance)[:, None]
+        of_each = self.means + gain * (x - alpha * self.means)  # (K, D)
+        weight = self.log_joint(x[None], alpha, sigma)[0].softmax(0)
+        within = (weight * self.scales.square() * sigma**2 / variance).sum() * torch.eye(len(x), dtype=x.dtype)
+        return within + torch.cov(of_each.T, correction=0, aweights=weight)
+
 
 def cosine_level(t: float) -> tuple[float, float]:
     """α and σ of the cosine path, from data at t = 0 to noise at t = 1."""

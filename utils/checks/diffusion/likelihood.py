@@ -38,7 +38,7 @@ def divergence(answer: Callable, generator: Generator) -> None:
         return torch.tanh(_rows(x, dim) @ matrix) + 0.3 * x.square()
 
     jacobian, y = _jacobians(f, x), f(x)
-    along = torch.einsum("sbi,bij->sbj", probes, jacobian)  # uᵀ J
+    along = torch.einsum("sbi,bij->sbj", probes, jacobian)  # zᵀ J
     each = (along * probes).sum(2)
     trace = jacobian.diagonal(dim1=1, dim2=2)
     value = tensor(
@@ -49,20 +49,20 @@ def divergence(answer: Callable, generator: Generator) -> None:
             Mistake((), "one number for all rows", "Each row has its own divergence."),
             Mistake((samples, batch), "one number for each probe", "Average over the probes: the first axis."),
             Mistake((samples,), "you sum over the rows", "Sum over the features, average over the probes."),
-            Mistake((batch, dim), "it is not summed over the features", "uᵀ J u is a sum over the features."),
+            Mistake((batch, dim), "it is not summed over the features", "zᵀ J z is a sum over the features."),
             Mistake(
                 (samples, batch, dim), "neither summed nor averaged", "Sum over the features, average over probes."
             ),
         ],
     )
-    product = "uᵀ J comes from `torch.autograd.grad(y, x, u)`; multiply it with u again and sum over the features."
+    product = "zᵀ J comes from `torch.autograd.grad(y, x, z)`; multiply it with z again and sum over the features."
     close(
         value,
         each.mean(0),
         [
             Mistake(each.sum(0), "You sum over the probes; take the mean.", product),
-            Mistake(along.sum(2).mean(0), "The second u is missing: this is the sum of uᵀ J.", product),
-            Mistake(each.mean(0) / dim, "You average over the features; uᵀ J u is a sum.", product),
+            Mistake(along.sum(2).mean(0), "The second z is missing: this is the sum of zᵀ J.", product),
+            Mistake(each.mean(0) / dim, "You average over the features; zᵀ J z is a sum.", product),
             Mistake(each[0], "You use the first probe alone.", "All of them: a mean over the first axis."),
             Mistake(each[-1], "You use the last probe alone.", "Collect the values of all probes."),
             Mistake(
@@ -70,15 +70,15 @@ def divergence(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 (trace * probes.square()).sum(2).mean(0),
-                "Only the diagonal of the Jacobian counts in your sum; uᵀ J u has all entries.",
+                "Only the diagonal of the Jacobian counts in your sum; zᵀ J z has all entries.",
                 product,
             ),
             Mistake(
-                (y * probes).sum(2).mean(0), "You multiply f itself with u: there is no derivative in it.", product
+                (y * probes).sum(2).mean(0), "You multiply f itself with z: there is no derivative in it.", product
             ),
-            Mistake((along * y).sum(2).mean(0), "You multiply uᵀ J with f, not with u.", product),
-            Mistake((along * x).sum(2).mean(0), "You multiply uᵀ J with x, not with u.", product),
-            Mistake(along.square().sum(2).mean(0), "You square uᵀ J; multiply it with u.", product),
+            Mistake((along * y).sum(2).mean(0), "You multiply zᵀ J with f, not with z.", product),
+            Mistake((along * x).sum(2).mean(0), "You multiply zᵀ J with x, not with z.", product),
+            Mistake(along.square().sum(2).mean(0), "You square zᵀ J; multiply it with z.", product),
             Mistake(
                 torch.einsum("bi,bij,bj->b", probes.mean(0), jacobian, probes.mean(0)),
                 "You average the probes first; average the values.",
@@ -86,18 +86,18 @@ def divergence(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(
                 torch.einsum("bij,sbj->sbi", jacobian.sum(1, keepdim=True).expand(-1, dim, -1), probes).mean((0, 2)),
-                "You differentiate the sum of all outputs: the first u is missing.",
+                "You differentiate the sum of all outputs: the first z is missing.",
                 product,
             ),
             Mistake(
                 each.mean(0) / probes.square().sum(2).mean(0) * dim,
                 "You divide by the length of the probes.",
-                "The mean of uᵀ J u, as it is.",
+                "The mean of zᵀ J z, as it is.",
             ),
             Mistake(
                 (each / probes.square().sum(2)).mean(0),
                 "You divide by the length of the probes.",
-                "The mean of uᵀ J u, as it is.",
+                "The mean of zᵀ J z, as it is.",
             ),
             Mistake(-each.mean(0), "The sign is wrong.", product),
         ],

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from utils.checks import draw
 from utils.checks.diffusion._mixtures import Mixture
 from utils.checks.engine import exercise
-from utils.checks.expect import Mistake, close, tensor
+from utils.checks.expect import Mistake, close, parts, tensor
 
 
 @exercise("diffusion.noised", call="noised(x, betas, t, noise)")
@@ -266,7 +266,7 @@ def _not_finite(score: object, sigma: float) -> tuple[str, str] | None:
     return None
 
 
-@exercise("diffusion.tweedie", call="tweedie(score, x, alpha, sigma)")
+@exercise("diffusion.tweedie", call="tweedie(score, hessian, x, alpha, sigma)")
 def tweedie(answer: Callable, generator: Generator) -> None:
     batch, n, dim = 6, 4, 3
     weights = draw.unequal_probabilities(generator, n)
@@ -275,14 +275,21 @@ def tweedie(answer: Callable, generator: Generator) -> None:
     alpha[1], sigma[1] = 3.1, 0.07  # no point of the circle
     x = 2 * draw.normal(generator, batch, dim)
     score, truth = torch.empty_like(x), torch.empty_like(x)
+    hessian, spread = torch.empty(batch, dim, dim, dtype=x.dtype), torch.empty(batch, dim, dim, dtype=x.dtype)
     for b, (a, s) in enumerate(zip(alpha.tolist(), sigma.tolist(), strict=True)):
-        leaf = x[b : b + 1].clone().requires_grad_()
-        (score[b : b + 1],) = torch.autograd.grad(mixture.log_joint(leaf, a, s).logsumexp(1).sum(), leaf)
-        truth[b : b + 1] = mixture.denoised(x[b : b + 1], a, s)
+
+        def log_p(row: Tensor, a: float = a, s: float = s) -> Tensor:
+            return mixture.log_joint(row[None], a, s).logsumexp(1)[0]
+
+        score[b] = torch.autograd.functional.jacobian(log_p, x[b])
+        hessian[b] = torch.autograd.functional.hessian(log_p, x[b])
+        truth[b], spread[b] = mixture.denoised(x[b : b + 1], a, s)[0], mixture.posterior_covariance(x[b], a, s)
+    names = ("your posterior mean", "your posterior covariance")
+    mean, covariance = parts(answer(score, hessian, x, alpha, sigma), names)
     a, s = alpha[:, None], sigma[:, None]
     follows = "The score is (α E[x_0 | x] − x) / σ²: solve for the mean."
     close(
-        tensor(answer(score, x, alpha, sigma), (batch, dim), name="your posterior mean"),
+        tensor(mean, (batch, dim), name=names[0]),
         truth,
         [
             Mistake((x - s**2 * score) / a, "The score has the wrong sign: it points to where data are.", follows),
@@ -307,6 +314,46 @@ def tweedie(answer: Callable, generator: Generator) -> None:
                 "Each row has its own: `alpha[:, None]`.",
             ),
         ],
-        name="your posterior mean",
+        name=names[0],
+        hint=follows,
+    )
+    a, v, one = alpha[:, None, None], sigma[:, None, None] ** 2, torch.eye(dim, dtype=x.dtype)
+    follows = "The derivative of the mean in x is (I + σ² H) / α, and it is α / σ² times the covariance."
+    shapes = [
+        Mistake((batch, dim), "the variances alone", "A matrix for each row."),
+        Mistake((dim, dim), "one matrix for all rows", "Each row has its own."),
+    ]
+    close(
+        tensor(covariance, (batch, dim, dim), name=names[1], shapes=shapes),
+        spread,
+        [
+            Mistake((one + v * hessian) / a, "This is the derivative of the mean in x; σ² / α times it.", follows),
+            Mistake(one + v * hessian, "The factor σ² / α² is missing.", follows),
+            Mistake(v * (one + v * hessian), "α² is missing in the denominator.", follows),
+            Mistake(
+                v / a * (one + v * hessian), "α should be squared: one α for the mean, one for its slope.", follows
+            ),
+            Mistake((one + v * hessian) / a**2, "σ² is missing before the bracket.", follows),
+            Mistake(v.sqrt() / a * (one + v * hessian), "The factor is to be squared: σ² / α².", follows),
+            Mistake(v / a**2 * (one - v * hessian), "H has the wrong sign.", "Where log p bends down, H is negative."),
+            Mistake(v / a**2 * (one + hessian), "σ² is missing before H.", follows),
+            Mistake(v / a**2 * (one + v.sqrt() * hessian), "σ before H should be squared.", follows),
+            Mistake(
+                v / a**2 * (1 + v * hessian), "You add 1 to all entries; I has it on the diagonal.", "`torch.eye`."
+            ),
+            Mistake(v**2 / a**2 * hessian, "The identity is missing.", follows),
+            Mistake(
+                v / a**2 * one.expand_as(spread), "H is missing: this is what a flat density would leave.", follows
+            ),
+            Mistake(
+                v / a**2 * (one + v * score[:, :, None] * score[:, None, :]),
+                "You take the score's products for second derivatives.",
+                "`hessian` holds ∇² log p.",
+            ),
+            Mistake(a**2 / v * torch.linalg.inv(one + v * hessian), "This is the inverse of the covariance.", follows),
+            Mistake(v / a**2 * (one + v * hessian * one), "Only the diagonal of H is in it.", "All of the matrix."),
+            Mistake(v[:1] / a[:1] ** 2 * (one + v[:1] * hessian), "You take the first row's level for all.", "By row."),
+        ],
+        name=names[1],
         hint=follows,
     )

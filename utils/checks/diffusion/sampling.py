@@ -216,18 +216,18 @@ def heun_step(answer: Callable, generator: Generator) -> None:
         )
 
 
-@exercise("diffusion.reverse_sde_step", call="reverse_sde_step(score, x, beta, t, s, eta, noise)")
+@exercise("diffusion.reverse_sde_step", call="reverse_sde_step(score, x, beta, t, s, level, noise)")
 def reverse_sde_step(answer: Callable, generator: Generator) -> None:
     batch, dim = 5, 3
     score, beta = _field(generator, batch, dim)
     x, noise = draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
     s, t = draw.between(generator, 0.42, 0.5), draw.between(generator, 0.6, 0.68)
-    for eta in (draw.between(generator, 1.4, 1.8), draw.between(generator, 0.5, 0.7), 0.0):
+    for level in (draw.between(generator, 1.4, 1.8), draw.between(generator, 0.5, 0.7), 0.0):
         b, pull, passed = beta(t), score(x, t), t - s
 
         def step(
-            pulled: float = 1 + eta**2,
-            spread: float = eta * math.sqrt(b * passed),
+            pulled: float = 1 + level**2,
+            spread: float = level * math.sqrt(b * passed),
             b: float = b,
             pull: Tensor = pull,
             keep: float = 1.0,
@@ -235,49 +235,49 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
         ) -> Tensor:
             return x + 0.5 * b * passed * (keep * x + pulled * pull) + spread * noise
 
-        name = f"your x_s for η = {eta:.2f}"
-        value = repeatable(answer, score, x, beta, t, s, eta, noise, hint="Use `noise`, which is given.")
-        equation = "dx = −½ β (x + (1 + η²) score) dt + η √β dw, with dt = s − t < 0."
-        variance = "The noise of the time t − s has the variance η² β (t − s): multiply with its root."
+        name = f"your x_s for λ = {level:.2f}"
+        value = repeatable(answer, score, x, beta, t, s, level, noise, hint="Use `noise`, which is given.")
+        equation = "dx = −½ β (x + (1 + λ²) score) dt + λ √β dw, with dt = s − t < 0."
+        variance = "The noise of the time t − s has the variance λ² β (t − s): multiply with its root."
         mistakes = [
             Mistake(
-                x - 0.5 * b * passed * (x + (1 + eta**2) * pull) + eta * math.sqrt(b * passed) * noise,
+                x - 0.5 * b * passed * (x + (1 + level**2) * pull) + level * math.sqrt(b * passed) * noise,
                 "The drift goes forwards in time: dt = s − t is negative.",
                 equation,
             ),
             Mistake(
-                step(pulled=1.0), "The pull along the score lacks 1 + η²: noise is added and not made good.", equation
+                step(pulled=1.0), "The pull along the score lacks 1 + λ²: noise is added and not made good.", equation
             ),
-            Mistake(step(pulled=2.0), "Your pull is that of η = 1 for every η.", "1 + η²."),
-            Mistake(step(pulled=1 + eta), "η is to be squared in the pull: 1 + η².", equation),
-            Mistake(step(pulled=eta**2), "The pull is 1 + η²: at η = 0 the score is still there.", equation),
-            Mistake(step(pulled=(1 + eta**2) / 2), "The pull is 1 + η², without a half.", equation),
-            Mistake(step(pulled=1 + eta**2 / 2), "The pull is 1 + η², without a half.", equation),
-            Mistake(step(pulled=(1 + eta) ** 2), "The pull is 1 + η², not (1 + η)².", equation),
+            Mistake(step(pulled=2.0), "Your pull is that of λ = 1 for every λ.", "1 + λ²."),
+            Mistake(step(pulled=1 + level), "λ is to be squared in the pull: 1 + λ².", equation),
+            Mistake(step(pulled=level**2), "The pull is 1 + λ²: at λ = 0 the score is still there.", equation),
+            Mistake(step(pulled=(1 + level**2) / 2), "The pull is 1 + λ², without a half.", equation),
+            Mistake(step(pulled=1 + level**2 / 2), "The pull is 1 + λ², without a half.", equation),
+            Mistake(step(pulled=(1 + level) ** 2), "The pull is 1 + λ², not (1 + λ)².", equation),
             Mistake(step(spread=0.0), "The noise is missing.", variance),
             Mistake(
-                step(spread=eta * math.sqrt(b) * passed), "The noise grows with √(t − s), not with t − s.", variance
+                step(spread=level * math.sqrt(b) * passed), "The noise grows with √(t − s), not with t − s.", variance
             ),
-            Mistake(step(spread=eta * math.sqrt(b)), "The time is missing in the noise: √(t − s).", variance),
-            Mistake(step(spread=eta * b * passed), "Standard deviation of the noise: η √(β (t − s)).", variance),
-            Mistake(step(spread=eta * b * math.sqrt(passed)), "The noise grows with √β, not with β.", variance),
-            Mistake(step(spread=eta * math.sqrt(passed)), "β is missing in the noise.", variance),
-            Mistake(step(spread=eta**2 * math.sqrt(b * passed)), "The noise grows with η, not with η².", variance),
-            Mistake(step(spread=math.sqrt(b * passed)), "η is missing before the noise.", variance),
-            Mistake(step(spread=math.sqrt(eta * b * passed)), "The noise grows with η, not with √η.", variance),
-            Mistake(step(spread=-eta * math.sqrt(b * passed)), "The noise is taken away; add it.", variance),
+            Mistake(step(spread=level * math.sqrt(b)), "The time is missing in the noise: √(t − s).", variance),
+            Mistake(step(spread=level * b * passed), "Standard deviation of the noise: λ √(β (t − s)).", variance),
+            Mistake(step(spread=level * b * math.sqrt(passed)), "The noise grows with √β, not with β.", variance),
+            Mistake(step(spread=level * math.sqrt(passed)), "β is missing in the noise.", variance),
+            Mistake(step(spread=level**2 * math.sqrt(b * passed)), "The noise grows with λ, not with λ².", variance),
+            Mistake(step(spread=math.sqrt(b * passed)), "λ is missing before the noise.", variance),
+            Mistake(step(spread=math.sqrt(level * b * passed)), "The noise grows with λ, not with √λ.", variance),
+            Mistake(step(spread=-level * math.sqrt(b * passed)), "The noise is taken away; add it.", variance),
             Mistake(
-                step(spread=eta * math.sqrt(2 * b * passed)),
-                "The variance of the noise is η² β (t − s), without a 2.",
+                step(spread=level * math.sqrt(2 * b * passed)),
+                "The variance of the noise is λ² β (t − s), without a 2.",
                 variance,
             ),
             Mistake(step(b=2 * b), "The ½ before β in the drift is missing.", equation),
             Mistake(step(pull=-pull), "The score has the wrong sign.", equation),
             Mistake(step(keep=0.0), "x is missing in the drift.", equation),
-            Mistake(step(keep=1 + eta**2), "Only the score is multiplied with 1 + η², not x.", equation),
+            Mistake(step(keep=1 + level**2), "Only the score is multiplied with 1 + λ², not x.", equation),
             Mistake(step(keep=-1.0), "x has the wrong sign in the drift.", equation),
             Mistake(
-                step(b=beta(s), spread=eta * math.sqrt(beta(s) * passed)),
+                step(b=beta(s), spread=level * math.sqrt(beta(s) * passed)),
                 "β is taken at time s; both coefficients belong to the beginning, t.",
                 equation,
             ),

@@ -22,7 +22,7 @@ def predictions(answer: Callable, generator: Generator) -> None:
     x_0, noise = draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
     ends = torch.tensor([1.0, 0.0], dtype=torch.float64)
 
-    for kind in ("v", "noise", "x0", "v at both ends"):
+    for kind in ("u", "noise", "x0", "u at both ends"):
         if "ends" in kind:
             alpha, sigma = ends, ends.flip(0)
             x_0, noise = x_0[:2], noise[:2]
@@ -33,8 +33,8 @@ def predictions(answer: Callable, generator: Generator) -> None:
         zero = ("", "")
         if "ends" in kind:
             zero = (
-                "For `v` your result is not finite where α or σ is 0: you divide by one of them.",
-                "Put x = α x_0 + σ ε and v = α ε − σ x_0 together so that α² + σ² = 1 appears.",
+                "For `u` your result is not finite where α or σ is 0: you divide by one of them.",
+                "Put x = α x_0 + σ ε and u = α ε − σ x_0 together so that α² + σ² = 1 appears.",
             )
         names = (f"your x_0 from {kind}", f"your noise from {kind}")
         found = [
@@ -43,7 +43,7 @@ def predictions(answer: Callable, generator: Generator) -> None:
         ]
         if torch.allclose(found[0], noise) and torch.allclose(found[1], x_0):
             raise Wrong("You return the noise first; x_0 comes first.", "Return x_0, then the noise.")
-        if kind == "v" and torch.allclose(found[0], x) and torch.allclose(found[1], output):
+        if kind == "u" and torch.allclose(found[0], x) and torch.allclose(found[1], output):
             raise Wrong("You return what you were given.", "Solve for x_0 and for the noise.")
         close(found[0], x_0, _of_data(kind, output, x, a, s), name=names[0])
         close(found[1], noise, _of_noise(kind, output, x, a, s), name=names[1])
@@ -56,7 +56,7 @@ def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list
     if kind == "noise":
         return [
             as_data,
-            Mistake(a * x - s * output, "You take this output for v.", "Look at `kind`."),
+            Mistake(a * x - s * output, "You take this output for u.", "Look at `kind`."),
             Mistake(x - s * output, "You forgot to divide by α: this is α x_0.", solve),
             Mistake((x - output) / a, "The noise in x is σ ε: σ is missing.", solve),
             Mistake((x - s**2 * output) / a, "The noise in x is σ ε, without a square.", solve),
@@ -70,16 +70,16 @@ def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list
             ),
         ]
     if kind == "x0":
-        return [as_noise, Mistake(a * x - s * output, "You take this output for v.", "Look at `kind`.")]
-    both = "α x − σ v = α² x_0 + α σ ε − σ α ε + σ² x_0 = x_0."
+        return [as_noise, Mistake(a * x - s * output, "You take this output for u.", "Look at `kind`.")]
+    both = "α x − σ u = α² x_0 + α σ ε − σ α ε + σ² x_0 = x_0."
     return [
         as_noise,
         as_data,
-        Mistake(a * x + s * output, "v enters x_0 with the wrong sign: x_0 = α x − σ v.", both),
+        Mistake(a * x + s * output, "u enters x_0 with the wrong sign: x_0 = α x − σ u.", both),
         Mistake(s * output - a * x, "Your x_0 has the wrong sign.", both),
-        Mistake(s * x - a * output, "α and σ are swapped: x_0 = α x − σ v.", both),
-        Mistake(a * x - output, "σ is missing before v: x_0 = α x − σ v.", both),
-        Mistake(x - s * output, "α is missing before x: x_0 = α x − σ v.", both),
+        Mistake(s * x - a * output, "α and σ are swapped: x_0 = α x − σ u.", both),
+        Mistake(a * x - output, "σ is missing before u: x_0 = α x − σ u.", both),
+        Mistake(x - s * output, "α is missing before x: x_0 = α x − σ u.", both),
         Mistake(s * x + a * output, "This is the noise; x_0 is asked for.", both),
         Mistake(a[0] * x - s[0] * output, "You take the first row's level for all.", "Each row has its own level."),
     ]
@@ -99,17 +99,17 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
             Mistake((x - s * output) / a, "α and σ are swapped.", solve),
             Mistake(x / s - a * output, "The data are to be divided by σ, too.", solve),
             Mistake(output, "You take this output for the noise.", "Look at `kind`."),
-            Mistake(s * x + a * output, "You take this output for v.", "Look at `kind`."),
+            Mistake(s * x + a * output, "You take this output for u.", "Look at `kind`."),
             Mistake(
                 (x - a[0] * output) / s[0], "You take the first row's level for all.", "Each row has its own level."
             ),
         ]
-    both = "σ x + α v = σ α x_0 + σ² ε + α² ε − α σ x_0 = ε."
+    both = "σ x + α u = σ α x_0 + σ² ε + α² ε − α σ x_0 = ε."
     return [
-        Mistake(s * x - a * output, "v enters the noise with the wrong sign: ε = σ x + α v.", both),
-        Mistake(a * x + s * output, "α and σ are swapped: ε = σ x + α v.", both),
-        Mistake(s * x + output, "α is missing before v: ε = σ x + α v.", both),
-        Mistake(x + a * output, "σ is missing before x: ε = σ x + α v.", both),
+        Mistake(s * x - a * output, "u enters the noise with the wrong sign: ε = σ x + α u.", both),
+        Mistake(a * x + s * output, "α and σ are swapped: ε = σ x + α u.", both),
+        Mistake(s * x + output, "α is missing before u: ε = σ x + α u.", both),
+        Mistake(x + a * output, "σ is missing before x: ε = σ x + α u.", both),
         Mistake(output, "You take this output for the noise.", "Look at `kind`."),
         Mistake(a * x - s * output, "This is x_0; the noise is asked for.", both),
         Mistake(x - a * (a * x - s * output), "You forgot to divide by σ: this is σ ε.", solve),
