@@ -173,13 +173,19 @@ def show_score(mixture_score: Callable) -> None:
     _, panels = plt.subplots(1, 4, figsize=(9, 2.6))
     for axes, t in zip(panels, (0.1, 0.3, 0.6, 0.95), strict=True):
         alpha, sigma = cosine_level(t)
-        plane(axes, noised_mixture(alpha, sigma).log_prob, (-2.8, -2.8), (2.8, 2.8), steps=80)
+        plane(
+            axes, noised_mixture(alpha, sigma).log_prob, (-2.8, -2.8), (2.8, 2.8), steps=80
+        )
         arrows = sigma * mixture_score(grid, shares, centers, widths, alpha, sigma)
-        axes.quiver(*grid.T.numpy(), *arrows.T.numpy(), color="0.25", width=0.006, pivot="tail")
+        axes.quiver(
+            *grid.T.numpy(), *arrows.T.numpy(), color="0.25", width=0.006, pivot="tail"
+        )
         axes.set_title(f"σ = {sigma:.2f}")
         axes.set_xticks([])
         axes.set_yticks([])
-    caption("With little noise each arrow points to the nearest component; with much noise all point to the center.")
+    caption(
+        "With little noise each arrow points to the nearest component; with much noise all point to the center."
+    )
 
 
 # %% tags=["solution"]
@@ -387,7 +393,9 @@ check("diffusion.ddim_step", ddim_step)
 # %%
 def show_steps(ddim_step: Callable) -> None:
     """Draw samples of the mixture that few and many steps make of the same noise."""
-    noise = torch.randn(600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.randn(
+        600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     _, panels = plt.subplots(1, 3, figsize=(9, 3))
     for axes, steps in zip(panels, (3, 6, 40), strict=True):
         x, times = noise, torch.linspace(0.98, 0, steps + 1).tolist()
@@ -399,7 +407,9 @@ def show_steps(ddim_step: Callable) -> None:
         axes.set_title(f"{steps} steps")
         axes.set_xticks([])
         axes.set_yticks([])
-    caption("Three steps leave the samples between the components; forty fill them as the density (blue) does.")
+    caption(
+        "Three steps leave the samples between the components; forty fill them as the density (blue) does."
+    )
 
 
 # %% tags=["solution"]
@@ -549,12 +559,15 @@ def show_noise_levels(reverse_sde_step: Callable, steps: int = 200) -> None:
         above.plot(times, torch.stack(path).numpy(), linewidth=1)
         above.set_xscale("log")
         above.invert_xaxis()
+        above.set_xlabel("t")
         above.set_title(f"λ = {level:g}")
         below.hist(x[:, 0].numpy(), bins=60, density=True, color="0.8")
         below.plot(line, marginal.log_prob(line).exp())
         below.set_xlabel("first coordinate")
     panels[0, 0].set_ylabel("paths back in time")
-    caption("Smooth or jagged paths, and at the end the same distribution: the curve is the data's own density.")
+    caption(
+        "Smooth or jagged paths, and at the end the same distribution: the curve is the data's own density."
+    )
 
 
 # %% tags=["solution"]
@@ -623,11 +636,15 @@ def show_inpainting(inpaint: Callable, given: float = -0.75, steps: int = 100) -
     points = torch.stack([torch.full_like(line, given), line], 1)
     density = noised_mixture(1.0, 0.0).log_prob(points).exp()
     density = density / torch.trapezoid(density, line)
-    plt.hist(filled.numpy(), bins=80, range=(-3, 3), density=True, color="0.8", label="filled in")
+    plt.hist(
+        filled.numpy(), bins=80, range=(-3, 3), density=True, color="0.8", label="filled in"
+    )
     plt.plot(line, density, label="exact, given the first coordinate")
     plt.xlabel("second coordinate")
     plt.legend()
-    caption("Both components are found, but in other proportions than the exact ones: replacement is an approximation.")
+    caption(
+        "Both components are found, but in other proportions than the exact ones: replacement is an approximation."
+    )
 
 
 # %% tags=["solution"]
@@ -736,7 +753,13 @@ def show_convergence(log_likelihood: Callable) -> None:
         biases.append((value - truth).mean().item())
     _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
     left.loglog(steps, errors, "o-", label="mean error of a point")
-    left.loglog(steps, [errors[-1] * (128 / n) ** 2 for n in steps], ":", color="0.5", label="slope −2")
+    left.loglog(
+        steps,
+        [errors[-1] * (128 / n) ** 2 for n in steps],
+        ":",
+        color="0.5",
+        label="slope −2",
+    )
     left.set_xlabel("steps")
     left.set_ylabel("nats")
     left.legend()
@@ -744,7 +767,9 @@ def show_convergence(log_likelihood: Callable) -> None:
     right.axhline(0, color="0.5", linewidth=1)
     right.set_xlabel("steps")
     right.set_ylabel("too high by, nats")
-    caption("Left: the error falls with the square of the steps. Right: few steps claim more nats than the truth has.")
+    caption(
+        "Left: the error falls with the square of the steps. Right: few steps claim more nats than the truth has."
+    )
 
 
 # %% tags=["solution"]
@@ -842,7 +867,9 @@ def show_end_points(follow_flow: Callable) -> None:
         axes.set_title(title)
         axes.set_xticks([])
         axes.set_yticks([])
-    caption("Black: the true end points. Each red line leads there from where the method ends: on the right none is seen.")
+    caption(
+        "Black: the true end points. Each orange line leads there from where the method ends; on the right none can be seen."
+    )
 
 
 # %% tags=["solution"]
