@@ -345,6 +345,34 @@ def classes_in_the_order_of_data(x_labeled, y_labeled, x_unlabeled):
     return lambda x: classes[torch.arange(len(x)) % len(classes)]
 
 
+# --- diffusion.few_evaluations: ten questions, each about every point once -------------------------------------------
+
+
+@trick("diffusion.few_evaluations", says="as many points as z has")
+def twenty_questions_in_ten_calls(denoise, z):
+    return denoise(torch.cat([z, z]), 1.0)[: len(z)]
+
+
+@trick("diffusion.few_evaluations", says="You ask more than 10 times")
+def the_count_is_forgotten_after_an_error(denoise, z):
+    x = z
+    for i in range(200):
+        try:
+            x = denoise(x, 1 - i / 200)
+        except Exception:
+            continue
+    return denoise(x, 0.0)
+
+
+@trick("diffusion.few_evaluations", says="the truth")
+def draws_from_the_components_it_has_found(denoise, z):
+    """Points of the right shape in about the right places, but none where its own noise leads."""
+    x = 2 * z
+    for t in (0.5, 0.4, 0.3, 0.2, 0.1):
+        x = denoise(x, t)
+    return x + 0.15 * z.flip(0)
+
+
 @pytest.mark.parametrize(("id", "answer", "says"), TRICKS)
 def test_a_trick_is_refused(id, answer, says):
     verdict = run_check(id, answer)

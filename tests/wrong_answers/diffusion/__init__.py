@@ -1,0 +1,1 @@
+"""Wrong answers to the exercises of chapter 15, diffusion, in the files of the checks."""
