@@ -18,7 +18,7 @@
 #
 # **How it works.** Write the body of a function in the place of `raise NotImplementedError(...)`, run its cell, then run
 # the check below it. The check says *passed*, or names the mistake and gives a hint. Numbers are `float64`, tokens `int64`;
-# `B` is the number of texts, `T` of tokens, `C` of channels, `H` of heads, `D` of channels a head, `K` of tokens in the
+# `B` is the number of texts, `T` of tokens, `C` of channels, `H` of heads, `D` of channels a head, `V` of tokens in the
 # vocabulary. Every exercise stands alone: if you are stuck, go on with the next one.
 #
 # **Tiers.** *Core* builds the model, *extend* changes it, *challenge* reaches a number.
@@ -296,7 +296,7 @@ def show_rotation(rotate: Callable, dim: int = 64, length: int = 200) -> None:
         axes.set(title=f"base {base:,.0f}", xlabel="distance of the key")
     panels[0].set_ylabel("score / D")
     panels[0].legend()
-    caption("The score falls with the distance, and is the same wherever the query stands.")
+    caption("The score falls with the distance, in waves, and is the same wherever the query stands.")
 
 
 # %% tags=["solution"]
@@ -314,13 +314,13 @@ show_rotation(rotate)
 # 3. Keep the fewest tokens, from the first on, whose probabilities sum to $P$ **or more**.
 # 4. Set all others to 0 and normalize what is left.
 #
-# `logits` is `(B, K)`, `temperature` a positive number, `mass` is $P$, with $0 < P \le 1$: at least one token stays. Return
-# the probabilities, `(B, K)`, in the order of the vocabulary.
+# `logits` is `(B, V)`, `temperature` a positive number, `mass` is $P$, with $0 < P \le 1$: at least one token stays. Return
+# the probabilities, `(B, V)`, in the order of the vocabulary.
 
 
 # %% exercise={"id": "lm.nucleus", "tier": "core", "minutes": 15, "points": 2}
 def nucleus(logits: Tensor, temperature: float, mass: float) -> Tensor:
-    """Probabilities of the smallest likely set with this mass, all others 0: (B, K) -> (B, K)."""
+    """Probabilities of the smallest likely set with this mass, all others 0: (B, V) -> (B, V)."""
     ### BEGIN SOLUTION
     p = (logits / temperature).softmax(-1)
     ordered, token = p.sort(dim=-1, descending=True, stable=True)
@@ -372,18 +372,18 @@ show_nucleus(nucleus)
 # With $c(v, w)$ the number of places where $w$ follows $v$, and $N$ for a number of *different* pairs with $c > 0$,
 #
 # $$p(w \mid v) = \frac{\max(c(v, w) - d, 0)}{c(v, \cdot)} + \frac{d \, N(v, \cdot)}{c(v, \cdot)} \; p(w), \qquad
-# p(w) = \frac{\max(N(\cdot, w) - d, 0)}{N(\cdot, \cdot)} + \frac{d \; |\{w' : N(\cdot, w') > 0\}|}{N(\cdot, \cdot)} \cdot \frac1K .$$
+# p(w) = \frac{\max(N(\cdot, w) - d, 0)}{N(\cdot, \cdot)} + \frac{d \; |\{w' : N(\cdot, w') > 0\}|}{N(\cdot, \cdot)} \cdot \frac1V .$$
 #
 # $c(v, \cdot)$ sums over $w$; $N(v, \cdot)$ is how many different tokens follow $v$, $N(\cdot, w)$ how many different tokens
 # $w$ follows, $N(\cdot, \cdot)$ how many different pairs there are. Where nothing has ever followed $v$, $p(w \mid v) = p(w)$.
 #
-# `tokens` `(N,)` is one text, `size` is $K$, `discount` is $d$, between 0 and 1. Return the matrix with $p(w \mid v)$ in row $v$
-# and column $w$, `(K, K)`: all entries are positive, each row sums to 1.
+# `tokens` `(N,)` is one text, `size` is $V$, `discount` is $d$, between 0 and 1. Return the matrix with $p(w \mid v)$ in row $v$
+# and column $w$, `(V, V)`: all entries are positive, each row sums to 1.
 
 
 # %% exercise={"id": "lm.kneser_ney", "tier": "extend", "minutes": 25, "points": 3}
 def kneser_ney(tokens: Tensor, size: int, discount: float) -> Tensor:
-    """p(w | v) of interpolated Kneser–Ney on pairs: (N,) -> (K, K)."""
+    """p(w | v) of interpolated Kneser–Ney on pairs: (N,) -> (V, V)."""
     ### BEGIN SOLUTION
     pair = size * tokens[:-1] + tokens[1:]
     count = torch.bincount(pair, minlength=size**2).reshape(size, size).double()
@@ -481,13 +481,13 @@ check("lm.cached_step", cached_step)
 # what comes out is distributed as $p$, **exactly**: $q(x) \, a(x) + (1 - \sum_y q(y) a(y)) \, r(x) = p(x)$. The draft decides
 # the speed, never the text. The check enumerates this law.
 #
-# `p` and `q` are `(B, K)`, each row a distribution; entries may be 0. Where $q(x) = 0$, $x$ is never drafted: return $a(x) = 1$.
-# Where $p = q$ in a whole row, nothing is ever refused: return $r = p$ there. Return $a$ and $r$, both `(B, K)`.
+# `p` and `q` are `(B, V)`, each row a distribution; entries may be 0. Where $q(x) = 0$, $x$ is never drafted: return $a(x) = 1$.
+# Where $p = q$ in a whole row, nothing is ever refused: return $r = p$ there. Return $a$ and $r$, both `(B, V)`.
 
 
 # %% exercise={"id": "lm.speculative", "tier": "extend", "minutes": 15, "points": 2}
 def speculative(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Probability of accepting each drafted token, and the law of what replaces a refused one: (B, K) each."""
+    """Probability of accepting each drafted token, and the law of what replaces a refused one: (B, V) each."""
     ### BEGIN SOLUTION
     accept = torch.where(p < q, p / q, 1.0)
     excess = (p - q).clamp(min=0)
@@ -516,7 +516,7 @@ def show_speculation(speculative: Callable) -> None:
     panels[0].bar(token - 0.2, q, width=0.4, label="draft q")
     panels[0].bar(token + 0.2, p, width=0.4, label="target p")
     panels[1].bar(token, kept, label="accepted")
-    panels[1].bar(token, replaced, bottom=kept, label="replaced")
+    panels[1].bar(token, replaced, bottom=kept, color="C2", label="replaced")
     panels[1].plot(token, p, "k_", ms=22, mew=2, label="target p")
     panels[0].set_ylabel("probability")
     for axes in panels:

@@ -100,6 +100,14 @@ def larger_ids(logits, temperature, mass):
     return normalized(p * cut(p, mass)).flip(-1)
 
 
+@wrong("lm.nucleus", says="Of many equally likely tokens")
+def not_stable(logits, temperature, mass):
+    p = (logits / temperature).softmax(-1)
+    ordered, token = p.sort(-1, descending=True)
+    kept = torch.where(ordered.cumsum(-1) - ordered < mass, ordered, 0.0)
+    return normalized(torch.zeros_like(p).scatter(-1, token, kept))
+
+
 @wrong("lm.nucleus", says="With logits of ±900")
 def overflows(logits, temperature, mass):
     p = normalized((logits / temperature).exp())

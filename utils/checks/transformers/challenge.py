@@ -132,8 +132,8 @@ def _told(reached: Tensor, law: float, x_train: Tensor, x_test: Tensor, language
             (
                 names > 0.5,
                 f". A letter of a name that is said again costs {names:.2f} bits, and could cost none.",
-                "It takes two layers: one sees how long ago @ was, the next looks up that letter of the name. Do the "
-                "tokens have positions?",
+                "Two layers make it easy: one sees how long ago @ was, the next looks up that letter of the name. "
+                "Do the tokens have positions?",
             ),
             (
                 True,

@@ -203,7 +203,7 @@ def _counted(answer: Callable, value: Tensor, truth: Tensor, n: int, window: int
 
 
 def pair_counts(tokens: Tensor, size: int) -> Tensor:
-    """How often token w follows token v: (K, K)."""
+    """How often token w follows token v: (V, V)."""
     counts = torch.zeros(size, size, dtype=torch.float64)
     one = torch.ones(len(tokens) - 1, dtype=torch.float64)
     return counts.index_put((tokens[:-1], tokens[1:]), one, accumulate=True)
@@ -217,7 +217,7 @@ def interpolated(counts: Tensor, discount: float, lower: Tensor) -> Tensor:
 
 
 def kneser_ney_pairs(counts: Tensor, discount: float) -> Tensor:
-    """p(w | v) from counts of pairs: (K, K)."""
+    """p(w | v) from counts of pairs: (V, V)."""
     uniform = torch.full((len(counts),), 1 / len(counts), dtype=torch.float64)
     return interpolated(counts, discount, interpolated((counts > 0).double().sum(0), discount, uniform))
 

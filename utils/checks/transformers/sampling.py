@@ -174,6 +174,14 @@ def _equals(answer: Callable, generator: Generator) -> None:
             name="your probabilities of equal tokens",
             hint="Of equal ones, the smaller id first; stop where the sum reaches P.",
         )
+    # So many that a sort which is not told to keep the order of equals does not.
+    many = 2**14
+    value = tensor(answer(torch.zeros(1, many, dtype=torch.float64), 1.0, 0.25), (1, many), name="your probabilities")
+    if (value[0, many // 4 :] > 0).any():
+        raise Wrong(
+            "Of many equally likely tokens you do not keep those with the smaller ids.",
+            "A stable sort leaves equals in their order: `stable=True`.",
+        )
 
 
 # --- lm.speculative --------------------------------------------------------------------------------------------------
