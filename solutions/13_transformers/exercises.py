@@ -414,18 +414,17 @@ def show_rivers(kneser_ney: Callable) -> None:
     _, panels = plt.subplots(1, 2, figsize=(9, 4.2))
     for axes, discount in zip(panels, (0.05, 0.75), strict=True):
         p = kneser_ney(tokens, len(symbols), discount)
+        names, token, generator = "", 0, torch.Generator().manual_seed(3)
+        while names.count(" ") < 8:
+            token = int(torch.multinomial(p[token], 1, generator=generator))
+            names += symbols[token]
+        print(f"discount {discount}:", ", ".join(names.split()))
         axes.imshow(p.sqrt(), cmap="Greys", vmin=0, vmax=1)
         ticks = range(len(symbols))
         axes.set_xticks(ticks, symbols.replace(" ", "_"), fontsize=7)
         axes.set_yticks(ticks, symbols.replace(" ", "_"), fontsize=7)
         axes.set(title=f"discount {discount}", xlabel="next letter", ylabel="letter")
     caption("Darker is likelier (square root). A large discount fills the gaps, most in columns of letters that follow many.")
-    generator = torch.Generator().manual_seed(3)
-    names, token = "", 0
-    while names.count(" ") < 8:
-        token = int(torch.multinomial(p[token], 1, generator=generator))
-        names += symbols[token]
-    print("drawn:", ", ".join(name for name in names.split() if name))
 
 
 # %% tags=["solution"]
