@@ -69,14 +69,12 @@ def bpe_merge(
     pair = min(pair for pair, count in places.items() if count == best)
     merged = []
     for word in words:
-        out, i = [], 0
-        while i < len(word):
-            if (*word[i : i + 2],) == pair:
-                out.append(new)
-                i += 2
+        out = []
+        for token in word:
+            if out and (out[-1], token) == pair:
+                out[-1] = new
             else:
-                out.append(word[i])
-                i += 1
+                out.append(token)
         merged.append(out)
     return pair, merged
     ### END SOLUTION
@@ -173,12 +171,12 @@ def bits_per_character(
 ) -> Tensor:
     """−log₂ p of the text by sliding windows, divided by its characters: a number."""
     ### BEGIN SOLUTION
-    nats, counted, begin = 0.0, 0, 0
-    while counted < len(tokens):
+    nats, counted = 0.0, 0
+    last = max(len(tokens) - window, 0)  # a window that begins here or later reaches the end
+    for begin in range(0, last + stride, stride):
         log_p = model(tokens[begin : begin + window])
         nats = nats - log_p[counted - begin :].sum()
         counted = begin + len(log_p)
-        begin += stride
     return nats / (lengths.sum() * math.log(2))
     ### END SOLUTION
 
@@ -296,7 +294,9 @@ def show_rotation(rotate: Callable, dim: int = 64, length: int = 200) -> None:
         axes.set(title=f"base {base:,.0f}", xlabel="distance of the key")
     panels[0].set_ylabel("score / D")
     panels[0].legend()
-    caption("The score falls with the distance, in waves, and is the same wherever the query stands.")
+    caption(
+        "The score falls with the distance, in waves, and is the same wherever the query stands."
+    )
 
 
 # %% tags=["solution"]
@@ -356,7 +356,9 @@ def show_nucleus(nucleus: Callable) -> None:
     for axes in panels[:, 0]:
         axes.set_ylabel("probability")
     panels[0, 0].legend()
-    caption("Two tokens stay where the model is sure, many where it is not; a low temperature leaves fewer.")
+    caption(
+        "Two tokens stay where the model is sure, many where it is not; a low temperature leaves fewer."
+    )
 
 
 # %% tags=["solution"]
@@ -403,7 +405,7 @@ check("lm.kneser_ney", kneser_ney)
 
 # %% [markdown]
 # When your check has passed, call `show_rivers(kneser_ney)`: which letter follows which in the names of rivers, and names that
-# nobody has given to a river.
+# nobody has given to a river: a pair knows one letter, and one sees it.
 
 
 # %%
@@ -424,7 +426,9 @@ def show_rivers(kneser_ney: Callable) -> None:
         axes.set_xticks(ticks, symbols.replace(" ", "_"), fontsize=7)
         axes.set_yticks(ticks, symbols.replace(" ", "_"), fontsize=7)
         axes.set(title=f"discount {discount}", xlabel="next letter", ylabel="letter")
-    caption("Darker is likelier (square root). A large discount fills the gaps, most in columns of letters that follow many.")
+    caption(
+        "Darker is likelier (square root). A large discount fills the gaps, most in columns of letters that follow many."
+    )
 
 
 # %% tags=["solution"]
@@ -521,7 +525,9 @@ def show_speculation(speculative: Callable) -> None:
     for axes in panels:
         axes.set_xlabel("token")
         axes.legend()
-    caption("What is accepted lies below both; what replaces the refused fills up to the target.")
+    caption(
+        "What is accepted lies below both; what replaces the refused fills up to the target."
+    )
 
 
 # %% tags=["solution"]
@@ -585,7 +591,9 @@ def bits_a_character(log_prob: Tensor, x: Tensor) -> float:
     return -log_prob.gather(2, x[..., None]).mean().item() / math.log(2)
 
 
-print(f"the language itself: {bits_a_character(language.log_prob(x_new), x_new):.2f} bits per character")
+print(
+    f"the language itself: {bits_a_character(language.log_prob(x_new), x_new):.2f} bits per character"
+)
 share = torch.bincount(x_train.flatten()) / x_train.numel()
 print(f"symbols counted: {bits_a_character(share.log().expand(500, 40, -1), x_new):.2f}")
 
@@ -599,7 +607,9 @@ def train(x_train: Tensor) -> Callable[[Tensor], Tensor]:
     generator = torch.Generator().manual_seed(0)
 
     def matrix(*shape: int) -> Tensor:
-        return (shape[-1] ** -0.5 * torch.randn(shape, generator=generator)).requires_grad_()
+        return (
+            shape[-1] ** -0.5 * torch.randn(shape, generator=generator)
+        ).requires_grad_()
 
     embedding = matrix(symbols + 1, channels)  # one more: the begin of a line
     place, head = matrix(length, channels), matrix(symbols, channels)
@@ -656,14 +666,30 @@ def show_lines(train: Callable, n: int = 5) -> None:
         for given in (log_prob(x_new[:n]), language.log_prob(x_new[:n]))
     ]
     figure, panels = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True)
-    for axes, bits, title in zip(panels, each, ("your model", "the law of the language"), strict=True):
+    for axes, bits, title in zip(
+        panels, each, ("your model", "the law of the language"), strict=True
+    ):
         picture = axes.imshow(bits, cmap="Blues", vmin=0, vmax=6, aspect="auto")
-        for (row, column), cost in zip(torch.cartesian_prod(torch.arange(n), torch.arange(40)), bits.flatten(), strict=True):
+        for (row, column), cost in zip(
+            torch.cartesian_prod(torch.arange(n), torch.arange(40)),
+            bits.flatten(),
+            strict=True,
+        ):
             color = "white" if cost > 3 else "black"
-            axes.text(column, row, SYMBOLS[x_new[row, column]], ha="center", va="center", fontsize=8, color=color)
+            axes.text(
+                column,
+                row,
+                SYMBOLS[x_new[row, column]],
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=color,
+            )
         axes.set(title=title, yticks=[], xticks=[])
     figure.colorbar(picture, ax=panels, label="bits")
-    caption("Dark symbols are expensive: the name at the beginning, never the name after @.")
+    caption(
+        "Dark symbols are expensive: the name at the beginning, never the name after @."
+    )
 
 
 # %% tags=["solution"]

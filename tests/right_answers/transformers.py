@@ -34,12 +34,11 @@ def by_numpy(words, counts, new):
     a, b = (int(i) for i in np.unravel_index(table.argmax(), table.shape))
     merged = []
     for word in words:
-        out = []
-        for token in word:
-            if out and out[-1] == a and token == b:
-                out[-1] = new
-            else:
-                out.append(token)
+        out, i = [], 0
+        while i < len(word):
+            fits = word[i : i + 2] == [a, b]
+            out.append(new if fits else word[i])
+            i += 1 + fits
         merged.append(out)
     return (a, b), merged
 
@@ -248,7 +247,7 @@ def by_a_recurrent_network(x_train):
     embedding, cell, head = nn.Embedding(14, 32), nn.GRU(32, 128, batch_first=True), nn.Linear(128, 13)
     parameters = [*embedding.parameters(), *cell.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=6e-3)
-    steps = 450
+    steps = 400
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=steps, pct_start=0.1)
 
     def network(x):
