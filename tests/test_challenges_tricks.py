@@ -15,6 +15,7 @@ from utils.checks import run_check
 from utils.checks.challenges import ask, turned_digits
 from utils.checks.verdicts import Wrong
 from utils.data import load
+from utils.languages import NameLanguage
 from utils.series import load_series
 from utils.toys import spirals
 
@@ -371,6 +372,32 @@ def draws_from_the_components_it_has_found(denoise, z):
     for t in (0.5, 0.4, 0.3, 0.2, 0.1):
         x = denoise(x, t)
     return x + 0.15 * z.flip(0)
+
+
+# --- lm.train: symbol by symbol --------------------------------------------------------------------------------------
+
+
+@trick("lm.train", says="nothing honest can be better")
+def looks_the_test_lines_up(x_train):
+    """With the notebook's seed; a graded one differs. A line is found by its beginning: no looking ahead."""
+    generator = torch.Generator().manual_seed(0)
+    language = NameLanguage.drawn(generator)
+    _, lines = (language.sample(n, generator) for n in (2000, 500))
+    following = {tuple(line[:t]): line[t] for line in lines.tolist() for t in range(3, len(line))}
+
+    def log_prob(x):
+        p = torch.full((*x.shape, 13), 0.01, dtype=torch.float64)
+        for line, row in zip(x.tolist(), p, strict=True):
+            for t in range(len(line)):
+                row[t, following.get(tuple(line[:t]), 0)] = 1 - 12 * 0.01
+        return p.log()
+
+    return log_prob
+
+
+@trick("lm.train", says="it knows what it should predict")
+def the_line_itself_for_many_rows(x_train):
+    return lambda x: (9.0 * torch.nn.functional.one_hot(x, 13)).log_softmax(-1)
 
 
 @pytest.mark.parametrize(("id", "answer", "says"), TRICKS)
