@@ -1,0 +1,1 @@
+"""Checks of chapter 7, vector quantization, one file a group of exercises."""
