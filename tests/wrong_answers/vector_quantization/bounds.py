@@ -145,6 +145,11 @@ def as_if_a_loss(log_joint, codes, alternatives):
     return swept(log_joint, codes, alternatives, higher=torch.lt)[:2]
 
 
+@wrong("vq.search", says="only as good as what you have")
+def keeps_equals(log_joint, codes, alternatives):
+    return swept(log_joint, codes, alternatives, higher=torch.ge)[:2]
+
+
 @wrong("vq.search", says="for all images at once")
 def one_decision(log_joint, codes, alternatives):
     return swept(log_joint, codes, alternatives, per_image=False)[:2]

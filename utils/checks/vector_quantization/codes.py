@@ -107,7 +107,7 @@ def nearest_code(answer: Callable, generator: Generator) -> None:
         name=name,
         hint="Compute Σ (z_d − e_d)² to every code for one place by hand.",
     )
-    # Ties: z lies in the middle between codes, or two codes are the same. (Their mean is 0, so that no rounding decides.)
+    # Ties: z lies between codes, or two codes are the same. The mean of the codes is 0, so that no rounding decides.
     ends = torch.tensor([[2.0, 0, 0], [-2, 0, 0], [0, 2, 0], [0, -2, 0], [2, 0, 0], [-2, 0, 0]]).double()
     middles = torch.tensor([[0.0, 0, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0], [2, 0, 0]]).double()
     value = ask(middles.T[None, :, :, None], ends)[0, :, 0]
@@ -158,6 +158,7 @@ def fsq(answer: Callable, generator: Generator) -> None:
     values = tensor(raw[0], (n, dim), name="your values")
     codes = tensor(raw[1], (n,), torch.int64, "your codes", shapes=shapes)
     true = 2 * digits / top - 1
+    passed = "u + (round(u) − u).detach(): forward the digit, backward u."
     down, tanh = 2 * u.floor() / top - 1, (z.detach().tanh() + 1) / 2
     close(
         values,
@@ -165,6 +166,10 @@ def fsq(answer: Callable, generator: Generator) -> None:
         [
             Mistake(digits, "You return the digits where the values belong.", "v = 2 q / (L − 1) − 1."),
             Mistake(2 * u / top - 1, "Your values are not rounded.", "Going forward, the value is the level."),
+            *(
+                Mistake(2 * mixed / top - 1, "Your way around the rounding has another value than the digit.", passed)
+                for mixed in (2 * u - digits, digits - u, 2 * u + digits, u + digits)
+            ),
             Mistake(down, "You round down.", "To the nearest whole number: `round`."),
             Mistake(2 * u.ceil() / top - 1, "You round up.", "To the nearest whole number: `round`."),
             Mistake(
@@ -372,6 +377,7 @@ def residual(answer: Callable, generator: Generator) -> None:
             Mistake(chosen.mean(0), "This is the mean over the stages, not the sum.", "Stages add up."),
             Mistake(chosen[:-1].sum(0), "The last stage is missing in your sum.", "Sum over all stages."),
             Mistake(chosen[1:].sum(0), "The first stage is missing in your sum.", "Sum over all stages."),
+            Mistake(2 * z - total, "You add what is left to z.", "The sum of the chosen codes: z − r."),
             Mistake(z, "You return z itself: what is left after the last stage is not described.", "The sum of codes."),
             Mistake(-total, "The sign of your sum is wrong.", "z − r, where r is what is left."),
             Mistake(chosen.cumsum(0).sum(0), "You add up sums that run on.", "Each chosen code counts once."),

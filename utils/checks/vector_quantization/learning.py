@@ -32,6 +32,7 @@ def straight_through(answer: Callable, generator: Generator) -> None:
             Mistake((value + code) / 2, "You return the middle of both.", "The value is `chosen`."),
             Mistake(code - value, "You return the step from z to the code alone.", "Add it to z."),
             Mistake(value - code, "You return z minus the code.", "The value is `chosen`."),
+            Mistake(2 * value + code, "You add code and z to z.", "The step is chosen − z."),
         ],
         hint="z plus what quantization changes: z + (chosen − z).",
     )
@@ -73,27 +74,37 @@ def quantizer_loss(answer: Callable, generator: Generator) -> None:
     if isinstance(raw, Tensor) and raw.shape == (n,):
         raise Wrong("Your loss has one number for each vector, expected one for all.", "Average over the vectors.")
     loss = number(raw, "your loss")
-    true = (1 + beta) * each.mean()
-
-    def values(factor: float, says: str, hint: str) -> list[Mistake]:
-        """A mistake in the two losses, with the mistakes in their means that go with it."""
-        return [Mistake(factor * each.mean(), says, hint)]
+    mean = each.mean()
+    true = (1 + beta) * mean
+    terms = [
+        (mean / dim, "averages over the D entries", "Sum over D, mean over N."),
+        (step.sum(1).mean(), "lacks the square", "(z − e)², summed."),
+        (-step.sum(1).mean(), "lacks the square", "(z − e)², summed."),
+        (each.sqrt().mean(), "is a length, not its square", "Without `sqrt`."),
+        ((z + chosen).detach().square().sum(1).mean(), "adds e to z", "The difference, z − e."),
+        (z.detach().square().sum(1).mean(), "forgets e", "The difference, z − e."),
+        (chosen.detach().square().sum(1).mean(), "forgets z", "The difference, z − e."),
+    ]
 
     close(
         loss,
         true,
         [
-            *values(-(1 + beta), "The sign is wrong.", "A loss is a distance here: never negative."),
-            *values(1.0, "Only one of the two losses counts.", "Add the codebook loss and β times the commitment."),
-            *values(beta, "The codebook loss is missing.", "Both squares: one moves the code, one the encoder."),
-            *values(2.0, "β is missing.", "The commitment counts β times."),
-            *values(
-                2 * beta, "β weighs both losses; it belongs to the commitment alone.", "ℓ = codebook + β commitment."
+            Mistake(-(1 + beta) * mean, "The sign is wrong.", "A loss is a distance here: never negative."),
+            Mistake(mean, "Only one of the two losses counts.", "Add the codebook loss and β times the commitment."),
+            Mistake(beta * mean, "The codebook loss is missing.", "Both squares: one moves the code, one the encoder."),
+            Mistake(2 * mean, "β is missing.", "The commitment counts β times."),
+            Mistake(
+                2 * beta * mean,
+                "β weighs both losses; it belongs to the commitment alone.",
+                "ℓ = codebook + β commitment.",
             ),
-            *values(1 - beta, "You subtract the commitment.", "Add it, β times."),
-            *values(1 + 1 / beta, "You divide by β.", "Multiply."),
-            *values(1 + beta**2, "You square β.", "β times the squared distance."),
-            *values((1 + beta) / 2, "There is a ½ too many.", "ℓ has none."),
+            Mistake((1 - beta) * mean, "You subtract the commitment.", "Add it, β times."),
+            Mistake((1 + 1 / beta) * mean, "You divide by β.", "Multiply."),
+            Mistake((1 + beta**2) * mean, "You square β.", "β times the squared distance."),
+            Mistake((1 + beta) / 2 * mean, "There is a ½ too many.", "ℓ has none."),
+            *(Mistake(one + beta * mean, f"Your codebook loss {says}.", hint) for one, says, hint in terms),
+            *(Mistake(mean + beta * one, f"Your commitment {says}.", hint) for one, says, hint in terms),
             Mistake(true / dim, "You average over the D entries, too: `mse_loss` does.", "Sum over D, mean over N."),
             Mistake(true * n, "You sum over the vectors.", "Mean over N."),
             Mistake(true * n / dim, "You sum over the vectors and average over the entries.", "The other way round."),

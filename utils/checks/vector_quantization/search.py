@@ -29,6 +29,7 @@ MISTAKES = [
         "You compare with the value of the grid that you began with, not with the best so far.",
         "Update the value as soon as one is better.",
     ),
+    (dict(ties=True), "You keep an alternative that is only as good as what you have.", "Higher: `>`, not `>=`."),
     (dict(first=True), "You stop at a place after the first gain.", "Try all its alternatives."),
     (dict(always=True), "You keep every alternative, better or not.", "Only what is higher."),
     (dict(stay=True), "You return to the first grid at each place.", "Keep what was gained so far."),
@@ -48,6 +49,7 @@ def _sweep(
     tried: list[list[int]],
     *,
     lower: bool = False,
+    ties: bool = False,
     alone: str = "",
     against_start: bool = False,
     first: bool = False,
@@ -70,7 +72,7 @@ def _sweep(
                 gains.append((table[by_itself].item(), code))
                 continue
             gain = table[trial] - table[origin if against_start else best]
-            if always or (gain < 0 if lower else gain > 0):
+            if always or (gain < 0 if lower else gain > 0 or (ties and gain == 0)):
                 best = trial
                 if first:
                     break
@@ -90,6 +92,8 @@ def _problem(generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         tried = torch.randint(CODES, (batch, PLACES, TRIED), generator=generator)
         tried[:, :, 1] = torch.where(draw.uniform(generator, batch, PLACES) < 0.5, start, tried[:, :, 1])
         tried[:, 1, 3] = tried[:, 1, 0]  # an alternative that comes twice
+        for i, (code, *others) in enumerate(start.tolist()):  # one that is as good as the start
+            table[(i, tried[i, 0, 0], *others)] = table[(i, code, *others)]
         problem = table, start, tried
         if all(_bests(*problem) != _bests(*problem, **how) for how, *_ in MISTAKES):
             return problem
