@@ -530,17 +530,18 @@ check("vq.search", search)
 
 # %%
 generator = torch.Generator().manual_seed(0)
-left, codebooks = digits.x_train.double(), []
-for _ in range(4):
-    codebooks.append(k_means(left, 16, generator))
-    left = left - codebooks[-1][torch.cdist(left, codebooks[-1]).argmin(1)]
-baseline = torch.stack(codebooks)  # (4, 16, 64)
 x_test = digits.x_test.double()
-given = residual(x_test, baseline)[1]
-print(f"residual k-means: squared error {(x_test - given).square().sum(1).mean():.3f}")
+left, left_of_test = digits.x_train.double(), x_test
+for _ in range(4):
+    codebook = k_means(left, 16, generator)
+    left, left_of_test = (
+        x - codebook[torch.cdist(x, codebook).argmin(1)] for x in (left, left_of_test)
+    )
+print(f"residual k-means: squared error {left_of_test.square().sum(1).mean():.3f}")
 
 # %% jupyter={"source_hidden": true}
-rows = torch.cat([x_test[:14], given[:14].clamp(0, 1)]).reshape(-1, 8, 8)
+given = (x_test - left_of_test).clamp(0, 1)
+rows = torch.cat([x_test[:14], given[:14]]).reshape(-1, 8, 8)
 images(rows, columns=14, rows=["original", "16 bits"])
 caption("Digits, and what the baseline makes of them with sixteen bits each.")
 
