@@ -206,7 +206,9 @@ def show_walk(ema_update: Callable, nearest_code: Callable, n_steps: int = 60) -
     axes.plot(*path[-1].T, "k*", markersize=10, label="end")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     axes.set_title("Codes on their way")
-    caption("Four codes reach a cluster; one ends between two, and one in the middle is chosen by nobody: it is dead.")
+    caption(
+        "Four codes reach a cluster; one ends between two, and one in the middle is chosen by nobody: it is dead."
+    )
 
 
 # %% tags=["solution"]
@@ -386,7 +388,9 @@ def show_levels(fsq: Callable) -> None:
     right.plot(line, 2 * line.sigmoid() - 1, ":", color="gray", label="not rounded")
     right.set(title="Values of one number", xlabel="$z$", ylabel="$v$")
     right.legend()
-    caption("Left: a grid of cells; the code grows by 1 to the right, by 5 upwards. Right: the staircases.")
+    caption(
+        "Left: a grid of cells; the code grows by 1 to the right, by 5 upwards. Right: the staircases."
+    )
 
 
 # %% tags=["solution"]
@@ -605,9 +609,7 @@ def train_codebooks(x_train: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]
     half = pictures.square().sum(1) / 2
 
     def encode(x: Tensor) -> Tensor:
-        nearest = [
-            (half - part @ pictures.T).argmin(1) for part in x.float().split(100)
-        ]
+        nearest = [(half - part @ pictures.T).argmin(1) for part in x.float().split(100)]
         return everything[torch.cat(nearest)]
 
     return books, encode
