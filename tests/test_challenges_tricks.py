@@ -259,6 +259,37 @@ def decodes_the_nearest_code_it_kept(x_train):
     return encode, decode
 
 
+# --- vq.compress: four codes an image ---------------------------------------------------------------------------------
+
+
+@trick("vq.compress", says="the goal is")
+def writes_what_it_is_asked_into_the_codebooks(x_train):
+    books = x_train[:64].reshape(4, 16, 64).clone()
+
+    def encode(x):
+        books[0], books[1:] = x[:16], 0.0
+        return torch.zeros(len(x), 4, dtype=torch.int64)
+
+    return books, encode
+
+
+@trick("vq.compress", says="a code is one of 0 to 15")
+def more_bits_than_sixteen(x_train):
+    books = torch.zeros(4, 16, 64, dtype=torch.float64)
+    return books, lambda x: (1e9 * x[:, :4]).long()
+
+
+@trick("vq.compress", says="or on when")
+def codes_that_count_the_questions(x_train):
+    asked = []
+
+    def encode(x):
+        asked.append(len(x))
+        return torch.full((len(x), 4), min(len(asked), 15))
+
+    return x_train[:64].reshape(4, 16, 64).clone(), encode
+
+
 # --- series.sunspots: the years to come ------------------------------------------------------------------------------
 
 
