@@ -54,7 +54,9 @@ class NoisyMixture(Field):
         weights, means, scales = numbers("weights", weights), numbers("means", means), numbers("scales", scales)
         if means.ndim != 2 or weights.shape != means.shape[:1] or scales.shape not in (weights.shape, means.shape):
             shapes = f"{tuple(weights.shape)}, {tuple(means.shape)} and {tuple(scales.shape)}"
-            raise ValueError(f"weights, means and scales have shapes {shapes}: expected (K,), (K, D) and (K,) or (K, D)")
+            raise ValueError(
+                f"weights, means and scales have shapes {shapes}: expected (K,), (K, D) and (K,) or (K, D)"
+            )
         if not (weights > 0).all() or not (scales > 0).all():
             raise ValueError("expected weights and scales above 0")
         self.schedule = schedule or Cosine()
@@ -73,7 +75,7 @@ class NoisyMixture(Field):
         """log p_t(x) `(B,)`, in nats: of the data at t = 0, of noisy data later."""
         return self._components(x, t)[2].logsumexp(1)
 
-    def posterior(self, x: Tensor, t: Time) -> Tensor:
+    def predict_proba(self, x: Tensor, t: Time = 0.0) -> Tensor:
         """p(component | x_t = x), `(B, K)`."""
         return self._components(x, t)[2].softmax(1)
 

@@ -22,8 +22,8 @@ METHODS = ("ddim", "ddpm", *STEPS)
 class Diffusion(Field):
     """Data from noise: x_t = α x_0 + σ ε, and a network that predicts from x_t how the two go over into each other.
 
-    The network learns E[α ε − σ x_0 | x_t] (for other schedules: `Coefficients.target`) by least squares. From it follow
-    E[x_0 | x_t], E[ε | x_t], the score and the velocity of the probability flow, and so samples and densities.
+    The network learns E[α ε − σ x_0 | x_t] (for other schedules: `Coefficients.target`) by least squares. From it
+    follow E[x_0 | x_t], E[ε | x_t], the score and the velocity of the probability flow, and so samples and densities.
 
     Args:
         network: (x `(B, ...)`, t `(B,)`), or with `n_classes` (x, t, y `(B,)`), → the shape of x.
@@ -54,26 +54,38 @@ class Diffusion(Field):
         return self.schedule.at(t, x).parts(x, self.predict(x, t, y))
 
     def loss(
-        self, x: Tensor, y: Tensor | None = None, *, t: Tensor | None = None, generator: Generator | None = None
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        t: Tensor | None = None,
+        focus: float = 0.0,
+        generator: Generator | None = None,
     ) -> Tensor:
-        """Squared error of the prediction, mean over the numbers of each example: `(B,)`.
+        """Squared error of the prediction, mean over the numbers of each example: `(B,)`, at times t `(B,)`.
 
-        Times are drawn uniformly, and evenly within a batch, unless they are given, `(B,)`.
+        Without t they are drawn, evenly within a batch: uniformly, or with `focus` > 0 so that log σ/α ~ N(0, focus²).
+        That leaves out times near 0 and 1, where samples are hardly decided; densities need them.
         """
         options = {"generator": generator, "dtype": x.dtype, "device": x.device}
         if t is None:  # one in each of B equal parts: less noise in the gradient than B independent draws
             t = (torch.arange(len(x), device=x.device) + torch.rand(len(x), **options)) / len(x)
+            if focus:
+                t = self.schedule.time_of((focus * torch.special.ndtri(t.clamp(1e-6, 1 - 1e-6))).exp())
         noise, c = torch.randn(x.shape, **options), self.schedule.at(t, x)
         error = self.predict(c.alpha * x + c.sigma * noise, t, y) - c.target(Estimate(x, noise))
         return error.square().flatten(1).mean(1)
 
-    def fit(self, x: Tensor, y: Tensor | None = None, *, drop_labels: float = 0.1, **options) -> Self:
+    def fit(
+        self, x: Tensor, y: Tensor | None = None, *, drop_labels: float = 0.1, focus: float = 0.0, **options
+    ) -> Self:
         """Minimize the loss on the rows of `x`; `history_` has the means of each epoch. Returns the model itself.
 
         Args:
             x: examples `(N, ...)`, best of variance about 1.
             y: labels `(N,)` of a conditional model.
             drop_labels: the share of labels that is hidden, so that the model can do without.
+            focus: see `loss`; 1 is good for samples of images.
             options: of `utils.training.Trainer`, such as epochs, batch_size, lr, ema, seed.
         """
 
@@ -82,7 +94,7 @@ class Diffusion(Field):
             if labels:
                 hidden = torch.rand(len(x), generator=training.generator, device=x.device) < drop_labels
                 labels = [labels[0].masked_fill(hidden, self.n_classes)]
-            return self.loss(x, *labels, generator=training.generator)
+            return self.loss(x, *labels, focus=focus, generator=training.generator)
 
         x = self._check(x)
         self._labels(len(x), y, x.device)
@@ -154,7 +166,9 @@ class Diffusion(Field):
 
     def _check(self, x: Tensor) -> Tensor:
         if tensor("x", x).shape[1:] != self.shape or not len(x):
-            raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, {', '.join(map(str, self.shape))}) with B > 0")
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}: expected (B, {', '.join(map(str, self.shape))}) with B > 0"
+            )
         return as_parameters("x", numbers("x", x), self)
 
 

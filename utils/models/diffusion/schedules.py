@@ -40,6 +40,10 @@ class Schedule:
     def sigma_rate(self, t: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def time_of(self, ratio: Tensor) -> Tensor:
+        """The time at which σ / α is `ratio`."""
+        raise NotImplementedError
+
     def at(self, t: Time, x: Tensor) -> Coefficients:
         """α, σ and what follows from them at time t, shaped and typed so that they multiply x."""
         t = torch.as_tensor(t, dtype=torch.float64, device=x.device)
@@ -118,6 +122,9 @@ class Cosine(Schedule):
     def sigma_rate(self, t: Tensor) -> Tensor:
         return math.pi / 2 * self.alpha(t)
 
+    def time_of(self, ratio: Tensor) -> Tensor:
+        return 2 / math.pi * torch.atan(ratio)
+
 
 @dataclass(frozen=True)
 class Straight(Schedule):
@@ -137,6 +144,9 @@ class Straight(Schedule):
 
     def sigma_rate(self, t: Tensor) -> Tensor:
         return torch.ones_like(t)
+
+    def time_of(self, ratio: Tensor) -> Tensor:
+        return ratio / (1 + ratio)
 
 
 @dataclass(frozen=True)
@@ -166,3 +176,7 @@ class LinearBeta(Schedule):
 
     def sigma_rate(self, t: Tensor) -> Tensor:
         return 0.5 * self._beta(t) * self.alpha(t).square() / self.sigma(t)
+
+    def time_of(self, ratio: Tensor) -> Tensor:
+        rise, area = self.last - self.first, torch.log1p(ratio.square())
+        return 2 * area / (self.first + (self.first**2 + 2 * rise * area).sqrt())

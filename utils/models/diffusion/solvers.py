@@ -5,6 +5,7 @@ All walk down a list of times, such as `schedule.times(20)`: from the first to t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -135,4 +136,4 @@ def _steps(times: Tensor) -> list[tuple[float, float]]:
     times = torch.as_tensor(times).tolist()
     if len(times) < 2:
         raise ValueError(f"times are {times}: expected at least two")
-    return list(zip(times[:-1], times[1:], strict=True))
+    return list(itertools.pairwise(times))
