@@ -594,7 +594,7 @@ model.fit(
     epochs=unet_epochs,
     focus=1.0,
     batch_size=batch_size,
-    lr=3e-3,
+    lr=6e-3,
     warmup=100,
     clip=1.0,
     ema=0.998,
