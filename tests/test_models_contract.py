@@ -24,6 +24,7 @@ from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, Neighbo
 from utils.models.bayesnets import BayesianNetwork
 from utils.models.boltzmann import RBM, MatrixFactorization, SoftmaxRBM
 from utils.models.classifiers import DigitClassifier, GenerativeClassifier
+from utils.models.diffusion import Diffusion, NoisyMixture, TimeMLP
 from utils.models.estimator import Estimator, NotFittedError
 from utils.models.flows import StandardNormal, UnitCube, real_nvp
 from utils.models.gans import GAN
@@ -114,6 +115,13 @@ EXAMPLES = {
     "BernoulliMixture": Example(
         lambda k: BernoulliMixture(k, generator=generator()), (bits(30, 5),), (2, 5), wrong=rows(5)
     ),
+    "Diffusion": Example(
+        lambda size: Diffusion(TimeMLP(3, (4 * size,)), (3,)),
+        (randn(12, 3),),
+        (2, 3),
+        options=TRAINED,
+        wrong=(lambda m: m.fit(randn(0, 3)), lambda m: m.log_prob(randn(4, 2)), lambda m: m.sample(2, steps=0)),
+    ),
     "DigitClassifier": Example(
         lambda size: DigitClassifier(),
         (bits(12, 784), torch.arange(12) % 10),
@@ -157,6 +165,12 @@ EXAMPLES = {
         options=TRAINED,
         sample={"steps": 7},
         wrong=(lambda m: m.fit(SERIES[None, :0]), lambda m: m.fit(SERIES), lambda m: m.log_prob(SERIES)),
+    ),
+    "NoisyMixture": Example(
+        lambda size: NoisyMixture(torch.ones(size), torch.arange(3.0 * size).view(size, 3), torch.ones(int(size))),
+        (randn(5, 3),),
+        (2, 3),
+        wrong=rows(3, labels=True),
     ),
     "PixelCNN": Example(lambda size: PixelCNN((size + 2, 6), 4, 2), **PIXELS),
     "RBM": Example(lambda size: RBM(size, epochs=2, generator=generator()), (bits(30, 5),), (2, 5), wrong=rows(5)),

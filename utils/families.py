@@ -102,6 +102,15 @@ FAMILIES = (
         "the best likelihoods",
         "slow samples, one order, no code",
     ),
+    Family(
+        "15",
+        "Diffusion",
+        "exact, by a solver",
+        "tens of evaluations",
+        "as large as x",
+        "varied and sharp samples, stable training, editing",
+        "slow samples, densities that only a fine solver gets right",
+    ),
 )
 HEAD = ("family", "log-likelihood", "samples", "latent", "good at", "bad at")
 
