@@ -220,7 +220,7 @@ TO_WRITE = {
     "test_some_outputs_of_its_solutions_are_compared": "1 cell with the tag nbval-check-output: give it to at least 5",
     "test_its_lesson_has_a_picture": "the lesson has 0 cells with the tag picture",
     "test_its_results_are_required_and_its_budget_is_kept": "chapter.toml requires no result",
-    "test_its_family_stands_in_the_table": "no row in the table of utils/families.py: add one",
+    "test_its_family_stands_in_the_table": "has no [family], a row of the table: add it",
     "test_at_least_three_wrong_answers_are_kept": "toy.log_prob has 1 wrong answers",
     "test_the_plan_takes_90_minutes": "sum to 15: make them 90",
     "test_every_mistake_is_one_that_a_check_names": "quote at least six",

@@ -41,9 +41,20 @@ SECOND_LESSON = """\
 seed = 0
 
 # %%
+from utils.families import families
 from utils.results import recorded
 
 print(recorded("01")["half"]["value"])
+families("01")
+"""
+FAMILY = """
+[family]
+name = "Halves"
+likelihood = "exact"
+samples = "at once"
+latent = "none"
+good = "halving"
+bad = "doubling"
 """
 SOLUTION = '''\
 # %%
@@ -103,6 +114,8 @@ def executed(repository, tmp_path_factory):
         (root / name).write_text(text)
     second = Register(root).find("02").lesson.with_suffix(".py")
     second.write_text(HEADER + SECOND_LESSON)
+    for chapter in Register(root).chapters:
+        append(root, f"chapters/{chapter.slug}/chapter.toml", FAMILY)
     (root / "requirements.lock").write_text(LOCK)
     (root / "data" / "numbers.csv").write_text("1\n")
     (root / "data" / "unused.csv").write_text("1\n")
@@ -166,7 +179,10 @@ def test_what_was_executed_with_it_stands_in_the_notebook(executed):
     assert not {"utils/models/tiny_other.py", "utils/checks/engine.py", "utils/tiny_numbers.py"} & tables.code.keys()
     assert list(tables.data) == ["data/numbers.csv", "data/weights.safetensors"]
     assert tables.packages.torch == "2.13.0" and "pgmpy" not in tables.packages
-    assert list(read(Register(executed).find("02").lesson).metadata.course.executed_with.results) == ["01 half"]
+    assert list(read(Register(executed).find("02").lesson).metadata.course.executed_with.results) == [
+        "01 families",
+        "01 half",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +250,16 @@ def test_only_the_recorded_values_that_a_lesson_read_count_for_it(small):
     assert recorded_as("half", 7.0) == {"second": ["01 half"]}
     lesson.write_text(text)
     assert stale(small) == {}
+
+
+def test_the_table_of_families_changes_with_the_rows_that_it_shows(small):
+    def other_row(number: str) -> dict:
+        file = Register(small).find(number).folder / "chapter.toml"
+        file.write_text(file.read_text().replace("doubling", "thirds"))
+        return stale(small)
+
+    assert other_row("02") == {}
+    assert other_row("01") == {"second": ["01 families"]}
 
 
 def test_a_file_that_has_gone_is_named(small):

@@ -98,7 +98,7 @@ record("integral", integral, kind="exact")
 # %% [markdown]
 # ## 8 · What this family is good and bad at
 #
-# TODO: add its row to `utils/families.py` and show the table with `families("13")`.
+# TODO: add its row, `[family]` in `chapter.toml`, and show the table with `families("13")`.
 
 # %% [markdown]
 # ## 9 · Remember

@@ -4,7 +4,7 @@ An executed notebook keeps four tables in its metadata, `course.executed_with`, 
 
 - code: its own cells, the files of `utils/` that it imports, directly or through others, and the checks that it calls;
 - data: the files of `data/` that it opened;
-- results: what it read of other chapters with `utils.results.recorded`;
+- results: what it read of other chapters with `utils.results.recorded`, or showed with `utils.families.families`;
 - packages: those of `COMPUTE` that it imported, in the versions of `requirements.lock`.
 
 Code is found in the sources; everything else was noted while the notebook ran (`watch.py`).
@@ -25,6 +25,7 @@ from utils.course.execute import recorded
 from utils.course.modules import Modules, called, digest, imports
 from utils.course.notebooks import read_shared
 from utils.course.register import Register
+from utils.course.watch import FAMILIES
 
 # The packages on whose version a number or a figure may depend: the name that is imported → that of the package.
 COMPUTE = {
@@ -128,6 +129,9 @@ class Fingerprints:
     def _result(self, name: str) -> str:
         """What a chapter holds now: `course sync` may have executed it a moment ago."""
         number, _, key = name.partition(" ")
+        if key == FAMILIES:
+            rows = {c.number: c.family for c in self.register.chapters if c.family and c.number <= number}
+            return digest(json.dumps(rows, sort_keys=True).encode())
         lessons = [c.lesson for c in self.register.chapters if c.number == number and c.lesson.exists()]
         values = [result for lesson in lessons for result in recorded(read_shared(lesson)) if result["key"] == key]
         return digest(json.dumps(values, sort_keys=True).encode()) if values else "missing"

@@ -17,7 +17,8 @@ from utils.checkout import NEEDED, ROOT, is_checkout
 from utils.course import CourseError
 
 REQUIRED = {"title", "promise", "minutes", "budget"}
-FIELDS = REQUIRED | {"needs", "results"}
+FIELDS = REQUIRED | {"needs", "results", "family"}
+FAMILY = {"name", "likelihood", "samples", "latent", "good", "bad"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Chapter:
 
     `part` is the part of the course it belongs to; `minutes` the time to read; `budget` the seconds a run may take on
     two cores; `needs` the chapters to read before; `results` maps the key of a recorded result to the interval
-    `(low, high)` it must lie in.
+    `(low, high)` it must lie in; `family` is the row of the table of families, empty where none is taught.
     """
 
     slug: str
@@ -38,6 +39,7 @@ class Chapter:
     root: Path = field(repr=False)
     needs: tuple[str, ...] = ()
     results: dict[str, tuple[float, float]] = field(default_factory=dict)
+    family: dict[str, str] = field(default_factory=dict)
 
     @property
     def number(self) -> str:
@@ -132,7 +134,7 @@ class Register:
         missing, unknown = sorted(REQUIRED - entry.keys()), sorted(entry.keys() - FIELDS)
         if missing or unknown:
             raise CourseError(f"{where}: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
-        kinds = {"title": str, "promise": str, "minutes": int, "needs": list, "results": dict}
+        kinds = {"title": str, "promise": str, "minutes": int, "needs": list, "results": dict, "family": dict}
         _of_type(entry, kinds | {"budget": (int, float)}, where)
         if entry["budget"] <= 0:
             raise CourseError(f"{where}: budget is {entry['budget']}; expected the seconds that a run may take")
@@ -144,9 +146,13 @@ class Register:
             if not interval or interval.keys() - {"low", "high"} or low > high:
                 raise CourseError(f"{where}: result {key!r} needs low and/or high, with low <= high")
             results[key] = (float(low), float(high))
+        family = entry.get("family", {})
+        if family and family.keys() != FAMILY:
+            raise CourseError(f"{where}: [family] has {', '.join(family)}; expected {', '.join(sorted(FAMILY))}")
+        _of_type(family, dict.fromkeys(family, str), f"{where}: [family]")
         fields = {name: entry[name] for name in REQUIRED}
         needs = tuple(entry.get("needs", ()))
-        return Chapter(slug=slug, part=part, root=self.root, needs=needs, results=results, **fields)
+        return Chapter(slug=slug, part=part, root=self.root, needs=needs, results=results, family=family, **fields)
 
     def find(self, name: str) -> Chapter:
         """The chapter called `name`: its number, its slug (with or without the number), or a unique beginning of it.

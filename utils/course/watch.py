@@ -13,7 +13,13 @@ import os
 import sys
 
 LOG = "COURSE_USED"
-EVENTS = {"open": "file", "import": "package", "utils.results.recorded": "result"}
+FAMILIES = "families"  # in place of the key of a result: the table up to this chapter
+EVENTS = {
+    "open": "file",
+    "import": "package",
+    "utils.results.recorded": "result",
+    "utils.families.shown": "result",
+}
 
 
 def load_ipython_extension(shell: object) -> None:
@@ -39,6 +45,8 @@ def load_ipython_extension(shell: object) -> None:
                     note(EVENTS[event], module.partition(".")[0])
                 case "utils.results.recorded", (number, key):
                     note(EVENTS[event], str(number), str(key))
+                case "utils.families.shown", (upto,):
+                    note(EVENTS[event], str(upto), FAMILIES)
         except Exception:
             return
 
