@@ -29,7 +29,7 @@ from utils.models.flows import StandardNormal, UnitCube, real_nvp
 from utils.models.gans import GAN
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.models.time_series import ARCH, Autoregression, GRUMemory, NeuralForecaster
-from utils.models.vae import VAE
+from utils.models.vae import VAE, VQVAE, CodePrior, VectorQuantizer
 from utils.nets import mlp
 from utils.ratings import Ratings
 
@@ -114,6 +114,17 @@ EXAMPLES = {
     "BernoulliMixture": Example(
         lambda k: BernoulliMixture(k, generator=generator()), (bits(30, 5),), (2, 5), wrong=rows(5)
     ),
+    "CodePrior": Example(
+        lambda size: CodePrior(size, (2, 3), 4, 1),
+        (bits(12, 2, 3).long(),),
+        (2, 2, 3),
+        options=TRAINED,
+        wrong=(
+            lambda m: m.log_prob(bits(0, 2, 3).long()),
+            lambda m: m.log_prob(bits(4, 3, 3).long()),
+            lambda m: m.fit(bits(4, 2, 3).long() + 7),
+        ),
+    ),
     "DigitClassifier": Example(
         lambda size: DigitClassifier(),
         (bits(12, 784), torch.arange(12) % 10),
@@ -175,6 +186,19 @@ EXAMPLES = {
         options=TRAINED,
         ask=lambda m: m.log_prob(bits(12, 5), n_samples=3, generator=generator()),
         wrong=(lambda m: m.fit(bits(0, 5)), lambda m: m.log_prob(bits(5)), lambda m: m.elbo(bits(0, 5))),
+    ),
+    "VQVAE": Example(
+        lambda size: VQVAE(
+            nn.Conv2d(1, 3, 2, 2),
+            nn.ConvTranspose2d(3, 1, 2, 2),
+            VectorQuantizer(size, 3),
+            CodePrior(size, (2, 3), 4, 1),
+        ),
+        (IMAGES,),
+        (2, 1, 4, 6),
+        options=TRAINED,
+        ask=lambda m: m.elbo(IMAGES),
+        wrong=(lambda m: m.fit(IMAGES[:0]), lambda m: m.elbo(IMAGES[:0]), lambda m: m.elbo(IMAGES[:, :, 0])),
     ),
 }
 

@@ -67,6 +67,15 @@ FAMILIES = (
         "blur, unused latents",
     ),
     Family(
+        "07",
+        "Discrete codes and their prior",
+        "bound",
+        "code by code, then at once",
+        "a grid of codes",
+        "short codes that any sequence model can learn",
+        "two stages, dead codes, a loose bound",
+    ),
+    Family(
         "08",
         "Generative adversarial network",
         "none",
