@@ -392,7 +392,7 @@ def test_the_dtype_is_that_of_the_data_or_a_stated_one(name, dtype):
         assert model.log_prob(data[0][None] if name == "Autoregression" else data[0]).dtype == expected
     if hasattr(model, "sample"):
         drawn = first(model.sample(2, generator(), **example.sample))
-        assert drawn.dtype == (torch.int64 if name == "BayesianNetwork" else expected)
+        assert drawn.dtype == (torch.int64 if name in ("BayesianNetwork", "CodePrior") else expected)
 
 
 @each_model
