@@ -168,23 +168,24 @@ caption(
 # The bound is in nats of the same binary images as those of chapters 4, 6 and 12. Papers seldom print it: they report an error of reconstruction, which leaves out the second bill.
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(9.6, 2.2))
+figure, ax = plt.subplots(figsize=(9.6, 2.4))
 boxes = {
     "x": Maps(0, 1, (1, 28, 28), "$x$"),
     "encoder": Box(1.15, 1, "encoder", "network"),
     "z": Maps(2.3, 1, (16, 7, 7), "$z$", "latent"),
     "nearest": Box(3.5, 1, "nearest\n$e_k$", "operation"),
-    "codebook": Box(3.5, -0.6, "codebook\n16 × 16", "latent"),
+    "straight": Box(3.5, 1.9, "its gradient: straight through, to $z$", "loss"),
+    "codebook": Box(3.5, 0, "codebook\n16 × 16", "latent"),
     "c": Maps(4.6, 1, (1, 7, 7), "codes $c$", "latent"),
     "decoder": Box(5.75, 1, "decoder", "network"),
     "p": Box(6.9, 1, "$p_\\theta(x\\,|\\,c)$"),
-    "prior": Box(4.6, -0.6, "prior $p(c)$", "network"),
+    "prior": Box(4.6, 0, "prior $p(c)$", "network"),
 }
 arrows = [
     ("x", "encoder"), ("encoder", "z"), ("z", "nearest"), ("codebook", "nearest"), ("nearest", "c"),
     ("c", "decoder"), ("decoder", "p"), ("prior", "c"),
 ]  # fmt: skip
-diagram(ax, boxes, arrows)
+diagram(ax, boxes, arrows, lines=[("straight", "nearest")])
 caption(
     "A VQ-VAE. In training the encoder and the nearest prototypes give the codes; to draw a new image, the prior does."
 )
@@ -769,7 +770,7 @@ families("07")
 # 4. Report the sum of both bills. Reconstruction alone says nothing about a model of images, and independent codes draw confetti.
 # 5. Count used codes over a data set; revive dead ones, or use FSQ. Draw codes anew when the pixels are.
 #
-# **Exercises**: `course start 07`, then open `work/07_vector_quantization/exercises.ipynb`.
+# **Exercises**: `course start 07`, then open `work/07_vector_quantization/exercises.ipynb`. You write each part of the quantizer yourself, derive the bound, quantize the rest again (residual quantization), search for cheaper codes, and, as a challenge, compress images to a budget of bits.
 #
 # **Further reading**
 # - A. van den Oord, O. Vinyals, K. Kavukcuoglu: *Neural discrete representation learning*, 2017, arXiv:1711.00937: the VQ-VAE, and moving averages in its appendix.
