@@ -55,6 +55,7 @@ class CodePrior(nn.Module):
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """log p(c) `(B,)`, exact, in nats."""
+        codes = self._check(codes)
         return -F.cross_entropy(self(codes), codes, reduction="none").sum((1, 2))
 
     @torch.no_grad()
@@ -95,9 +96,8 @@ class CodePrior(nn.Module):
         `options` are those of `utils.training.Trainer`. Returns the prior itself. Codes of images that are drawn anew
         at each step: `VQVAE.fit_prior`.
         """
-        self._check(codes)
-        self.history_ = Trainer(self, lambda codes, training: -self.log_prob(codes), **options).fit(codes, validation)
-        self.history_ = self.history_.history
+        trainer = Trainer(self, lambda codes, training: -self.log_prob(codes), **options)
+        self.history_ = trainer.fit(self._check(codes), validation).history
         return self
 
     def _check(self, codes: Tensor) -> Tensor:
