@@ -30,7 +30,7 @@ from utils.models.flows import StandardNormal, UnitCube, real_nvp
 from utils.models.gans import GAN
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.models.time_series import ARCH, Autoregression, GRUMemory, NeuralForecaster
-from utils.models.vae import VAE
+from utils.models.vae import VAE, VQVAE, CodePrior, VectorQuantizer
 from utils.nets import mlp
 from utils.ratings import Ratings
 
@@ -115,6 +115,17 @@ EXAMPLES = {
     "BernoulliMixture": Example(
         lambda k: BernoulliMixture(k, generator=generator()), (bits(30, 5),), (2, 5), wrong=rows(5)
     ),
+    "CodePrior": Example(
+        lambda size: CodePrior(size, (2, 3), 4, 1),
+        (bits(12, 2, 3).long(),),
+        (2, 2, 3),
+        options=TRAINED,
+        wrong=(
+            lambda m: m.log_prob(bits(0, 2, 3).long()),
+            lambda m: m.log_prob(bits(4, 3, 3).long()),
+            lambda m: m.fit(bits(4, 2, 3).long() + 7),
+        ),
+    ),
     "Diffusion": Example(
         lambda size: Diffusion(TimeMLP(3, (4 * size,)), (3,)),
         (randn(12, 3),),
@@ -189,6 +200,19 @@ EXAMPLES = {
         options=TRAINED,
         ask=lambda m: m.log_prob(bits(12, 5), n_samples=3, generator=generator()),
         wrong=(lambda m: m.fit(bits(0, 5)), lambda m: m.log_prob(bits(5)), lambda m: m.elbo(bits(0, 5))),
+    ),
+    "VQVAE": Example(
+        lambda size: VQVAE(
+            nn.Conv2d(1, 3, 2, 2),
+            nn.ConvTranspose2d(3, 1, 2, 2),
+            VectorQuantizer(size, 3),
+            CodePrior(size, (2, 3), 4, 1),
+        ),
+        (IMAGES,),
+        (2, 1, 4, 6),
+        options=TRAINED,
+        ask=lambda m: m.elbo(IMAGES),
+        wrong=(lambda m: m.fit(IMAGES[:0]), lambda m: m.elbo(IMAGES[:0]), lambda m: m.elbo(IMAGES[:, :, 0])),
     ),
 }
 
@@ -382,7 +406,7 @@ def test_the_dtype_is_that_of_the_data_or_a_stated_one(name, dtype):
         assert model.log_prob(data[0][None] if name == "Autoregression" else data[0]).dtype == expected
     if hasattr(model, "sample"):
         drawn = first(model.sample(2, generator(), **example.sample))
-        assert drawn.dtype == (torch.int64 if name == "BayesianNetwork" else expected)
+        assert drawn.dtype == (torch.int64 if name in ("BayesianNetwork", "CodePrior") else expected)
 
 
 @each_model
