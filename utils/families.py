@@ -102,6 +102,15 @@ FAMILIES = (
         "the best likelihoods",
         "slow samples, one order, no code",
     ),
+    Family(
+        "13",
+        "Transformer",
+        "exact",
+        "token by token",
+        "none",
+        "long memory, copying, text",
+        "hungry for text, quadratic attention",
+    ),
 )
 HEAD = ("family", "log-likelihood", "samples", "latent", "good at", "bad at")
 
