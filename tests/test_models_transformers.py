@@ -268,7 +268,7 @@ def test_it_learns_to_copy_what_no_counting_of_neighbors_could():
     half = randint(8, 600, 4)
     x = torch.cat([half, half], dim=1)
     model = GPT(8, width=32, layers=2, heads=2, context=8, generator=generator())
-    model.fit(x, epochs=10, batch_size=50, lr=1e-2, progress=False, device="cpu")
+    model.fit(x, epochs=10, batch_size=50, progress=False, device="cpu")
     nats = -model.token_log_prob(x).detach().mean(0)
     assert nats[:4].mean().item() == pytest.approx(math.log(8), abs=0.1)
     assert nats[4:].mean() < 0.2
@@ -316,9 +316,9 @@ def test_muon_is_that_of_pytorch_for_matrices_and_adam_for_the_rest():
 
     ours, theirs = parameters(), parameters()
     optimizers = [
-        Muon(ours[:2], ours[2:], lr=3e-3),
+        Muon(ours[:2], ours[2:], lr=0.02),
         torch.optim.Muon(theirs[:2], lr=0.02, weight_decay=0),
-        torch.optim.AdamW(theirs[2:], lr=3e-3, betas=(0.9, 0.95), weight_decay=0),
+        torch.optim.AdamW(theirs[2:], lr=0.02, betas=(0.9, 0.95), weight_decay=0),
     ]
     for step in range(6):
         for one, other in zip(ours, theirs, strict=True):

@@ -26,6 +26,11 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
+def norm(x: Tensor) -> Tensor:
+    """Scaled to unit mean square in its last dimension, without weights of its own."""
+    return F.rms_norm(x, x.shape[-1:])
+
+
 class Cache:
     """Keys and values of all places so far, of every layer; room for all of them is made once."""
 
@@ -41,7 +46,6 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.mix = nn.Linear(width, width, bias=False)
         self.up = nn.Linear(width, 4 * width, bias=False)
@@ -49,8 +53,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, memory: tuple[Tensor, Tensor] | None, at: int) -> Tensor:
         B, T, width = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, heads, T, D)
-        q, k = (rotate(F.rms_norm(u, u.shape[-1:]), cos, sin) for u in (q, k))
+        qkv = self.qkv(norm(x)).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (3, B, heads, T, D)
+        q, k = rotate(norm(qkv[:2]), cos, sin)
+        v = qkv[2]
         if memory is not None:
             keys, values = memory
             keys[:, :, at : at + T], values[:, :, at : at + T] = k, v
@@ -60,14 +65,14 @@ class Block(nn.Module):
             mask = torch.ones(T, at + T, dtype=torch.bool, device=x.device).tril(at)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=not at and T > 1)  # (B, heads, T, D)
         x = x + self.mix(y.transpose(1, 2).reshape(B, T, width))
-        return x + self.down(self.up(self.norm2(x)).relu().square())
+        return x + self.down(self.up(norm(x)).relu().square())
 
 
 class GPT(nn.Module):
     """p(x) = Π_t p(x_t | x_1 … x_{t−1}); a transformer says the log-odds of all tokens at all places at once.
 
     Before the first token stands a start symbol, number V, that is never predicted. Rotary positions, queries and keys
-    scaled to unit mean square, root-mean-square norms and squared ReLU, as in today's small language models.
+    scaled to unit mean square, norms without weights and squared ReLU, as in today's small language models.
 
     Args:
         vocabulary: V, how many tokens there are.
@@ -99,7 +104,7 @@ class GPT(nn.Module):
             raise ValueError(f"width is {width}: expected a multiple of 2 × {heads}, an even number for each head")
         self.embedding = nn.Embedding(vocabulary + 1, width)
         self.blocks = nn.ModuleList([Block(width, heads) for _ in range(layers)])
-        self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, vocabulary, bias=False)
+        self.head = nn.Linear(width, vocabulary, bias=False)
         half = width // heads // 2
         angle = torch.arange(context + 1, dtype=torch.float64)[:, None] * BASE ** -(torch.arange(half) / half)
         self.register_buffer("cos", angle.cos().float())
@@ -128,7 +133,7 @@ class GPT(nn.Module):
             x = block(x, cos, sin, memory, at)
         if cache is not None:
             cache.length += T
-        return self.head(self.norm(x))
+        return self.head(norm(x))
 
     def token_log_prob(self, x: Tensor, *, batch_size: int = 32) -> Tensor:
         """log p of each token given those before it in its row, in nats: rows `(B, T)`, or a text `(T,)` of any length.
@@ -152,14 +157,14 @@ class GPT(nn.Module):
         """log p of rows of tokens `(B, T)`, in nats: `(B,)`."""
         return self.token_log_prob(check_tokens("x", x, self.vocabulary, rows=True)).sum(1)
 
-    def fit(self, x: Tensor, *, lr: float = 3e-3, batch_size: int = 8, **options) -> Self:
+    def fit(self, x: Tensor, *, lr: float = 2e-2, batch_size: int = 8, **options) -> Self:
         """Maximize the likelihood of rows `(B, T)`, or of a text `(T,)`, cut into rows of `context` tokens.
 
         `history_` has the means of each epoch, in nats a token, and `step_losses_` the loss of each step: in a first
         epoch that of rows not seen before. Returns the model itself.
 
         Args:
-            lr, batch_size, options: of `utils.training.Trainer`; `lr` is Adam's, see `Muon`.
+            lr, batch_size, options: of `utils.training.Trainer`; the optimizer is `Muon`.
         """
         x = check_tokens("x", x, self.vocabulary)
         x = x.unfold(0, min(self.context, len(x)), self.context) if x.ndim == 1 else x
@@ -193,25 +198,20 @@ class GPT(nn.Module):
         """
         n, steps = whole("n", n), whole("steps", self.context if steps is None else steps)
         device = self.head.weight.device
-        read = torch.full((n, 1), self.vocabulary, device=device)
+        first = 1 if start is None else 1 + check_tokens("start", start, self.vocabulary).shape[-1]
+        read = torch.full((n, first + steps), self.vocabulary, device=device)
         if start is not None:
-            start = check_tokens("start", start, self.vocabulary).to(device)
-            read = torch.cat([read, start.expand(n, -1)], dim=1)
-        first, held = read.shape[1], None
-        for _ in range(steps):
+            read[:, 1:first] = start
+        half, held = max(1, self.context // 2), (None, -1)
+        for at in range(first, first + steps):
             # The window begins anew, behind a start symbol, whenever context / 2 tokens more have been drawn.
-            half = max(1, self.context // 2)
-            begin = max(0, -(-(read.shape[1] - self.context) // half)) * half
-            window = torch.cat([read[:, :1], read[:, begin + 1 :]], dim=1)
-            if not cache:
-                log_odds = self(window)
-            elif held is None or begin != held[1]:
-                held = Cache(self, n, self.context), begin
-                log_odds = self(window, held[0])
+            begin = max(0, -(-(at - self.context) // half)) * half
+            if cache and begin == held[1]:
+                log_odds = self(read[:, at - 1 : at], held[0])
             else:
-                log_odds = self(window[:, -1:], held[0])
-            token = draw(log_odds[:, -1], generator, **options)
-            read = torch.cat([read, token], dim=1)
+                held = (Cache(self, n, self.context), begin) if cache else held
+                log_odds = self(torch.cat([read[:, :1], read[:, begin + 1 : at]], dim=1), held[0])
+            read[:, at : at + 1] = draw(log_odds[:, -1], generator, **options)
         return read[:, first:]
 
     def _predict(self, x: Tensor) -> Tensor:

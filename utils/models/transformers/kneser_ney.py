@@ -16,8 +16,8 @@ from utils.validation import whole
 class KneserNey(Estimator):
     """p_n(w | c) = max(count(c w) − D(count(c w)), 0) / count(c) + (what was discounted / count(c)) p_{n−1}(w | c′).
 
-    c are the n − 1 tokens before w, and c′ is c without its first one. p_0 is uniform. For n below the order, count(c w)
-    is not how often c w occurs but **after how many different tokens**: "Francisco" is frequent, but follows one word
+    c are the n − 1 tokens before w, and c′ is c without its first one. p_0 is uniform. Below the order, count(c w) is
+    not how often c w occurs but **after how many different tokens**: "Francisco" is frequent, but follows one word
     alone. The discounts D(1), D(2), D(≥ 3) are estimated from how many n-grams occur once, twice, three and four times.
 
     Args:

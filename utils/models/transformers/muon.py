@@ -12,14 +12,13 @@ from torch.nn import Parameter
 class Muon(torch.optim.Optimizer):
     """Steps of equal length in all directions of a matrix: the momentum U S Vᵀ is replaced by about U Vᵀ.
 
-    Matrices W (m, n) with gradient G: M ← μ M + (1 − μ) G, then W ← W − η r √max(1, m / n) orthogonal(μ M + (1 − μ) G).
-    The other parameters, such as embeddings, take steps of Adam with the rate η.
+    Matrices W (m, n) with gradient G: M ← μ M + (1 − μ) G, then W ← W − η √max(1, m / n) orthogonal(μ M + (1 − μ) G).
+    The other parameters, such as embeddings, take steps of Adam with the same rate η.
 
     Args:
         matrices: weights of hidden layers, each of two dimensions.
         others: all other parameters.
         lr: η.
-        ratio: r, how much larger the rate of matrices is.
         momentum: μ.
 
     Sources: K. Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; D. Kingma, J. Ba, Adam: a
@@ -31,13 +30,12 @@ class Muon(torch.optim.Optimizer):
         matrices: Iterable[Parameter],
         others: Iterable[Parameter],
         *,
-        lr: float = 3e-3,
-        ratio: float = 20 / 3,
+        lr: float = 2e-2,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
     ):
         groups = [{"params": list(matrices), "matrix": True}, {"params": list(others), "matrix": False}]
-        super().__init__(groups, {"lr": lr, "ratio": ratio, "momentum": momentum, "betas": betas})
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": betas})
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -53,7 +51,7 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
         step = orthogonal(gradient.lerp(momentum, group["momentum"]))
         scale = max(1, weight.shape[0] / weight.shape[1]) ** 0.5
-        weight.sub_(step, alpha=group["lr"] * group["ratio"] * scale)
+        weight.sub_(step, alpha=group["lr"] * scale)
 
     def _adam(self, weight: Parameter, gradient: Tensor, state: dict, group: dict) -> None:
         if not state:
