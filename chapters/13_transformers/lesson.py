@@ -253,7 +253,7 @@ record("ppmd_bits_per_char", compressed_bits["PPMd"], unit="bits/char", kind="ex
 # - **Heads.** Several attentions side by side, each on its part of the coordinates, can look for several things.
 # - **Positions.** So far the order of the earlier tokens plays no part. **Rotary** positions turn the pairs of coordinates of $q$ and $k$ by angles that grow with the place. The product of two turned vectors depends on the *difference* of their places: "three back" is the same everywhere.
 # - **Residual stream.** Each layer *adds* what it found to the vector of its place. Information and gradients can pass by every layer untouched.
-# - **Norm.** What a layer reads is scaled to unit mean square, so that the size of the stream does not matter. (We do it for $q$ and $k$, too.)
+# - **Norm.** What a layer reads is shifted to mean 0 and scaled to variance 1, so that the size of the stream does not matter. (We do it for $q$ and $k$, too.)
 # - **MLP.** After each attention, every place thinks on its own: two matrices, with a squared ReLU between.
 
 # %% jupyter={"source_hidden": true}
@@ -320,8 +320,9 @@ def turn(x):
 
 
 def norm(x):
-    """Unit mean square."""
-    return x * (x.square().mean(-1, keepdim=True) + torch.finfo(x.dtype).eps).rsqrt()
+    """Mean 0 and variance 1."""
+    x = x - x.mean(-1, keepdim=True)
+    return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
 
 
 def transformer(read, weights, heads, masked=True, scaled=True, positions=True, maps=None):

@@ -27,8 +27,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def norm(x: Tensor) -> Tensor:
-    """Scaled to unit mean square in its last dimension, without weights of its own."""
-    return F.rms_norm(x, x.shape[-1:])
+    """Mean 0 and variance 1 in the last dimension, without weights of its own."""
+    return F.layer_norm(x, x.shape[-1:])
 
 
 class Cache:
@@ -71,8 +71,8 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """p(x) = Π_t p(x_t | x_1 … x_{t−1}); a transformer says the log-odds of all tokens at all places at once.
 
-    Before the first token stands a start symbol, number V, that is never predicted. Rotary positions, queries and keys
-    scaled to unit mean square, norms without weights and squared ReLU, as in today's small language models.
+    Before the first token stands a start symbol, number V, that is never predicted. Rotary positions, norms without
+    weights, also of queries and keys, and squared ReLU, as in today's small language models.
 
     Args:
         vocabulary: V, how many tokens there are.
