@@ -909,7 +909,7 @@ families("13")
 # 4. Check causality by autograd, probabilities by their sum, a model on a language whose entropy is known.
 # 5. Temperature, top-k and nucleus change what is drawn, not what is known. Measure repetition and copying.
 #
-# **Exercises**: `course start 13`, then open `work/13_transformers/exercises.ipynb`.
+# **Exercises**: `course start 13`, then open `work/13_transformers/exercises.ipynb`. You write a merge, bits per character, attention, its heads, rotary positions, the nucleus, Kneser and Ney's counting and a step with a cache. Then what this lesson left out: **speculative sampling**, in which a small model drafts and a large one corrects, so that the law is exactly that of the large one; and **low-rank adaptation**, which changes a matrix by a product of two thin ones. In the end you train a model of your own on a language whose entropy is known.
 #
 # **Further reading**
 # - C. Shannon: *Prediction and entropy of printed English*, 1951.
