@@ -30,6 +30,7 @@ from utils.models.flows import StandardNormal, UnitCube, real_nvp
 from utils.models.gans import GAN
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.models.time_series import ARCH, Autoregression, GRUMemory, NeuralForecaster
+from utils.models.transformers import GPT, KneserNey
 from utils.models.vae import VAE, VQVAE, CodePrior, VectorQuantizer
 from utils.nets import mlp
 from utils.ratings import Ratings
@@ -89,6 +90,13 @@ IMAGES, SERIES = bits(12, 1, 4, 6), randn(60).cumsum(0)
 PIXELS = {"data": (IMAGES,), "shape": (2, 1, 4, 6), "options": TRAINED, "wrong": rows(1, 4, 6)}
 PAIRS = torch.tensor([0, 3]), torch.tensor([1, 2])
 NO_PAIRS = torch.tensor([], dtype=torch.int64)
+TOKENS = torch.randint(5, (12, 7), generator=generator(3))
+NO_TOKENS = (
+    lambda m: m.log_prob(TOKENS[:0]),
+    lambda m: m.log_prob(TOKENS[0]),
+    lambda m: m.log_prob(TOKENS + 1),
+    lambda m: m.fit(TOKENS[:0]),
+)
 
 # One example for each public model: a new model joins by a line here.
 EXAMPLES = {
@@ -151,6 +159,13 @@ EXAMPLES = {
         ask=lambda m: m.sample(4, generator()),
         wrong=(lambda m: m.fit(randn(0, 3)), lambda m: m.fit(randn(5)), lambda m: m.fit(randn(5, 3, 1), **TRAINED)),
     ),
+    "GPT": Example(
+        lambda size: GPT(5, width=4 * size, layers=1, heads=2, context=7, generator=generator()),
+        (TOKENS,),
+        (2, 7),
+        options=TRAINED,
+        wrong=NO_TOKENS,
+    ),
     "GatedPixelCNN": Example(lambda size: GatedPixelCNN((size + 2, 6), 4, 2), **PIXELS),
     "GaussianMixture": Example(
         lambda k: GaussianMixture(k, generator=generator()), (randn(30, 3),), (2, 3), wrong=rows(3)
@@ -162,6 +177,7 @@ EXAMPLES = {
         wrong=(*rows(3, labels=True), lambda m: m.fit(randn(0, 3), NO_PAIRS), lambda m: m.fit(randn(4, 3), NO_PAIRS)),
     ),
     "ImageMADE": Example(lambda size: ImageMADE((size + 2, 6), (8,), generator=generator()), **PIXELS),
+    "KneserNey": Example(lambda size: KneserNey(size, 5), (TOKENS,), (2, 7), sample={"steps": 7}, wrong=NO_TOKENS),
     "MatrixFactorization": Example(
         lambda rank: MatrixFactorization(rank, sweeps=2, generator=generator()),
         (ratings(),),
@@ -257,7 +273,7 @@ each_estimator = pytest.mark.parametrize(
     "name", [n for n, kind in sorted(MODELS.items()) if issubclass(kind, Estimator)]
 )
 # Whatever the data have: the other models follow them, or, as modules, their own parameters.
-DTYPES = {"Autoregression": torch.float64, "BayesianNetwork": torch.float64, "RBM": torch.float32}
+DTYPES = dict.fromkeys(("Autoregression", "BayesianNetwork", "KneserNey"), torch.float64) | {"RBM": torch.float32}
 
 
 def equal(one, other) -> bool:
@@ -406,7 +422,8 @@ def test_the_dtype_is_that_of_the_data_or_a_stated_one(name, dtype):
         assert model.log_prob(data[0][None] if name == "Autoregression" else data[0]).dtype == expected
     if hasattr(model, "sample"):
         drawn = first(model.sample(2, generator(), **example.sample))
-        assert drawn.dtype == (torch.int64 if name in ("BayesianNetwork", "CodePrior") else expected)
+        whole = ("BayesianNetwork", "CodePrior", "GPT", "KneserNey")
+        assert drawn.dtype == (torch.int64 if name in whole else expected)
 
 
 @each_model

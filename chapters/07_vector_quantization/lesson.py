@@ -56,7 +56,9 @@ torch.manual_seed(seed)  # for the first weights of the networks
 gray = load("mnist")
 binary = gray.binarized()  # the test part is the course's fixed draw
 test = binary.x_test  # (10000, 1, 28, 28), zeros and ones
-part = binary.test_part(len(test))  # a fixed random order: of the first n each is as good as another
+part = binary.test_part(
+    len(test)
+)  # a fixed random order: of the first n each is as good as another
 shown = test[part[:8]]
 
 # %% [markdown]
@@ -100,7 +102,9 @@ assert all(after <= before + 1e-12 for before, after in itertools.pairwise(error
 # %%
 from sklearn.cluster import KMeans
 
-theirs = KMeans(n_codes, init=first.numpy(), n_init=1, max_iter=25, tol=0, algorithm="lloyd")
+theirs = KMeans(
+    n_codes, init=first.numpy(), n_init=1, max_iter=25, tol=0, algorithm="lloyd"
+)
 theirs.fit(squares.numpy())
 final = squared_distances(squares, prototypes).min(1).values.mean().item()
 difference = abs(theirs.inertia_ / len(squares) - final)
@@ -117,7 +121,9 @@ axes[1].imshow(torch.zeros(7, 7), vmin=0, vmax=1)
 for at, code in enumerate(codes[:49].tolist()):
     axes[1].text(at % 7, at // 7, str(code), ha="center", va="center", fontsize=9)
 axes[2].imshow(redrawn[0, 0], vmin=0, vmax=1)
-for ax, title in zip(axes, ("784 pixels", "49 codes", "redrawn from the codes"), strict=True):
+for ax, title in zip(
+    axes, ("784 pixels", "49 codes", "redrawn from the codes"), strict=True
+):
     ax.set(title=title, xticks=[], yticks=[])
     ax.spines[:].set_visible(True)
 caption(
@@ -235,7 +241,9 @@ def revive(averages, codebook: Tensor, z: Tensor) -> None:
 
 every = ((torch.arange(512)[:, None] >> torch.arange(9)) & 1).double()  # (512, 9)
 drawings = ["111101111", "010010010", "100010001", "111000111", "000010111"]
-true_prototypes = torch.tensor([[float(bit) for bit in drawing] for drawing in drawings]).double()
+true_prototypes = torch.tensor(
+    [[float(bit) for bit in drawing] for drawing in drawings]
+).double()
 true_weights = torch.tensor([0.35, 0.25, 0.2, 0.12, 0.08], dtype=torch.float64)
 flip = 0.03
 differ = (every[:, None] != true_prototypes).sum(2).double()  # (512, 5)
@@ -277,13 +285,24 @@ with torch.no_grad():
     exact = joint.logsumexp(1)
     bound = joint[torch.arange(512), own]
     posterior = (bound - exact).exp()  # p(c(x) | x)
-matched = (drawn.sigmoid().round()[:, None] == true_prototypes).all(2)  # (5 codes, 5 prototypes)
-tiny = {"entropy": entropy, "exact": -(truth @ exact).item(), "bound": -(truth @ bound).item()}
+matched = (drawn.sigmoid().round()[:, None] == true_prototypes).all(
+    2
+)  # (5 codes, 5 prototypes)
+tiny = {
+    "entropy": entropy,
+    "exact": -(truth @ exact).item(),
+    "bound": -(truth @ bound).item(),
+}
 gap = -(truth @ posterior.log()).item()
 with record_table():
     record("prototypes_recovered", matched.any(0).sum().item(), unit="of 5", kind="exact")
     for name, value in tiny.items():
-        record(f"tiny_{name}", value, unit="nats/image", kind="bound" if name == "bound" else "exact")
+        record(
+            f"tiny_{name}",
+            value,
+            unit="nats/image",
+            kind="bound" if name == "bound" else "exact",
+        )
     record("tiny_gap", gap, unit="nats/image", kind="exact")
 assert matched.sum() == 5 and matched.any(0).all()
 assert entropy <= tiny["exact"] <= tiny["bound"]
@@ -297,7 +316,9 @@ images(
     rows=["true prototypes", "decoded codes"],
     frames=True,
 )
-caption("The five prototypes, most frequent first, and what the decoder draws for each code, sorted by use.")
+caption(
+    "The five prototypes, most frequent first, and what the decoder draws for each code, sorted by use."
+)
 
 # %% [markdown]
 # ## 4 · Checks against known answers
@@ -319,7 +340,12 @@ assert (one.codebook[0] - far.mean(0)).abs().max() < 1e-8
 
 library = VectorQuantizer(5, 5, decay=0.9, commitment=0.25).double()
 library.load_state_dict(
-    {"codebook": codebook, "counts": averages[0], "sums": averages[1], "steps": torch.tensor(1000)}
+    {
+        "codebook": codebook,
+        "counts": averages[0],
+        "sums": averages[1],
+        "steps": torch.tensor(1000),
+    }
 )
 z = torch.randn(40, 5, generator=generator, dtype=torch.float64)
 ours, our_codes, our_distance = quantize(z, codebook)
@@ -358,7 +384,13 @@ assert straight_through_error < 1e-12 and (hard[0] == hard[1]).all()
 # %%
 from utils.metrics import frechet_distance
 from utils.models.classifiers import digit_classifier
-from utils.models.vae import VQVAE, CodePrior, FiniteScalarQuantizer, code_decoder, code_encoder
+from utils.models.vae import (
+    VQVAE,
+    CodePrior,
+    FiniteScalarQuantizer,
+    code_decoder,
+    code_encoder,
+)
 
 judge = digit_classifier()
 
@@ -370,7 +402,9 @@ def features(x: Tensor) -> Tensor:
 def build(quantizer, halvings: int = 2, channels: int = 32) -> VQVAE:
     """A VQ-VAE with 7 × 7 codes, or 4 × 4 with three halvings."""
     side = 7 if halvings == 2 else 4
-    parts = (make(quantizer.dim, halvings=halvings) for make in (code_encoder, code_decoder))
+    parts = (
+        make(quantizer.dim, halvings=halvings) for make in (code_encoder, code_decoder)
+    )
     return VQVAE(*parts, quantizer, CodePrior(quantizer.n_codes, (side, side), channels))
 
 
@@ -399,7 +433,9 @@ with torch.no_grad():
     floor = frechet_distance(real, features(gray.x_train[: len(test)]))
 torch.manual_seed(seed)
 vq = build(VectorQuantizer(n_codes, dim))
-vq.fit(gray.x_train[:train_images], binarize=True, epochs=1, batch_size=96, lr=3e-3, seed=seed)
+vq.fit(
+    gray.x_train[:train_images], binarize=True, epochs=1, batch_size=96, lr=3e-3, seed=seed
+)
 
 codes = encode(vq, test)  # (10000, 7, 7)
 rebuilt = decode(vq, codes)
@@ -473,7 +509,9 @@ assert abs(prior_sum - 1) < 1e-9
 drawn = tiny_prior.sample(20_000, generator)
 number = (drawn.flatten(1) * torch.tensor([27, 9, 3, 1])).sum(1)
 seen = torch.bincount(number, minlength=81) / 20_000
-assert (seen - probabilities).abs().sum() < 0.1, "samples have the probabilities of log_prob"
+assert (seen - probabilities).abs().sum() < 0.1, (
+    "samples have the probabilities of log_prob"
+)
 
 # %%
 vq.fit_prior(
@@ -503,7 +541,9 @@ independent = code_nats(codes, frequencies)
 vq_bound = (image_nats + page_nats).mean().item()
 iid_bound = (image_nats + independent).mean().item()
 
-iid_codes = torch.multinomial(frequencies, judged * 49, replacement=True, generator=generator)
+iid_codes = torch.multinomial(
+    frequencies, judged * 49, replacement=True, generator=generator
+)
 iid_drawn = decode(vq, iid_codes.view(judged, 7, 7))
 drawn = decode(vq, vq.prior.sample(judged, generator))
 iid_frechet, frechet = (frechet_distance(real, features(x)) for x in (iid_drawn, drawn))
@@ -577,7 +617,10 @@ def search(model: VQVAE, x: Tensor, tries: int = 3) -> Tensor:
             trial.flatten(1)[:, place] = near[:, place, rank]
             value = model.elbo(x, trial)
             better = value > best
-            codes, best = torch.where(better[:, None, None], trial, codes), best.maximum(value)
+            codes, best = (
+                torch.where(better[:, None, None], trial, codes),
+                best.maximum(value),
+            )
     return codes
 
 
@@ -591,22 +634,51 @@ spread = (own - found).std().item() / math.sqrt(searched)
 interval = {"low": gain - 2 * spread, "high": gain + 2 * spread}
 record("vq_search_gain", gain, unit="nats/image", kind="estimate", **interval)
 assert (found <= own + 1e-3).all()
-saved = [(two - one).mean().item() for one, two in ((before.code, after.code), (before.reconstruction, after.reconstruction))]
+saved = [
+    (two - one).mean().item()
+    for one, two in (
+        (before.code, after.code),
+        (before.reconstruction, after.reconstruction),
+    )
+]
 
 # %% jupyter={"source_hidden": true}
 vae_bound, pixel_exact = (
-    recorded(number)[key]["value"] for number, key in (("06", "vae_neg_elbo"), ("12", "pixelcnn_nll"))
+    recorded(number)[key]["value"]
+    for number, key in (("06", "vae_neg_elbo"), ("12", "pixelcnn_nll"))
 )
 figure, ax = plt.subplots(figsize=(8.4, 4.8))
 for total in range(80, 221, 20):
     ax.plot([0, total], [total, 0], color="0.88", linewidth=1, zorder=0)
-    ax.text(total - 24, 24, total, color="0.55", fontsize=8, ha="center", va="center", rotation=-32)
-for name, total, style in (("VAE, chapter 6", vae_bound, "--"), ("PixelCNN, chapter 12", pixel_exact, ":")):
+    ax.text(
+        total - 24,
+        24,
+        total,
+        color="0.55",
+        fontsize=8,
+        ha="center",
+        va="center",
+        rotation=-32,
+    )
+for name, total, style in (
+    ("VAE, chapter 6", vae_bound, "--"),
+    ("PixelCNN, chapter 12", pixel_exact, ":"),
+):
     ax.plot([0, total], [total, 0], style, color="0.3", label=f"{name}: {total:.1f}")
 for at, (name, (x_at, y_at)) in enumerate(plane.items()):
-    ax.plot(x_at, y_at, "*" if at == len(plane) - 1 else "o", color=PALETTE[at], markersize=9)
-    ax.annotate(f"{name}: {x_at + y_at:.0f}", (x_at, y_at), (8, 4), textcoords="offset points", fontsize=9)
-ax.plot(iid_bound - image_nats.mean(), image_nats.mean(), "X", color=PALETTE[5], markersize=8)
+    ax.plot(
+        x_at, y_at, "*" if at == len(plane) - 1 else "o", color=PALETTE[at], markersize=9
+    )
+    ax.annotate(
+        f"{name}: {x_at + y_at:.0f}",
+        (x_at, y_at),
+        (8, 4),
+        textcoords="offset points",
+        fontsize=9,
+    )
+ax.plot(
+    iid_bound - image_nats.mean(), image_nats.mean(), "X", color=PALETTE[5], markersize=8
+)
 ax.annotate(
     f"its codes, independent: {iid_bound:.0f}", (iid_bound - image_nats.mean(), image_nats.mean()), (8, 4),
     textcoords="offset points", fontsize=9,
@@ -614,7 +686,12 @@ ax.annotate(
 x_at, y_at = plane["this lesson's"]
 moved = (x_at - saved[0], y_at - saved[1])
 ax.annotate("", moved, (x_at, y_at), arrowprops={"arrowstyle": "-|>", "color": "black"})
-ax.set(xlim=(0, 215), ylim=(0, 15 + max(y_at for _, y_at in plane.values())), xlabel="code, nats/image", ylabel="reconstruction, nats/image")
+ax.set(
+    xlim=(0, 215),
+    ylim=(0, 15 + max(y_at for _, y_at in plane.values())),
+    xlabel="code, nats/image",
+    ylabel="reconstruction, nats/image",
+)
 ax.legend(loc="lower left", fontsize=9)
 caption(
     "The two bills. Along a gray line the bound is the same, and lower left is better. The arrow is the search over "
@@ -636,7 +713,10 @@ from sklearn.decomposition import PCA
 from utils.models.vae import mnist_vae
 
 pixels = some.flatten(1)  # (2000, 784)
-vae, pca = mnist_vae(), PCA(32, random_state=seed).fit(binary.x_train[:10_000].flatten(1).numpy())
+vae, pca = (
+    mnist_vae(),
+    PCA(32, random_state=seed).fit(binary.x_train[:10_000].flatten(1).numpy()),
+)
 mean, directions = torch.as_tensor(pca.mean_), torch.as_tensor(pca.components_)
 with torch.no_grad():
     vae_codes, log_variance = vae.encode(pixels)
@@ -647,7 +727,14 @@ coders = {
 }
 curves = {name: [] for name in ("VQ-VAE", *coders, "JPEG")}
 for name in ("K 4, 7 × 7", "K 64, 7 × 7", "K 16, 7 × 7"):
-    error = (decode(side[name], encode(side[name], some)) - some).square().flatten(1).sum(1).mean().item()
+    error = (
+        (decode(side[name], encode(side[name], some)) - some)
+        .square()
+        .flatten(1)
+        .sum(1)
+        .mean()
+        .item()
+    )
     curves["VQ-VAE"].append((plane[name][0] / math.log(2), error))
 vq_bits = page_nats[part[:2000]].mean().item() / math.log(2)
 vq_error = (rebuilt[part[:2000]] - some).square().flatten(1).sum(1).mean().item()
@@ -655,9 +742,13 @@ with torch.no_grad():
     for name, (code, width_of_one, back) in coders.items():
         for width in (0.5, 1.0, 2.0, 3.0, 4.0, 6.0):
             steps = (code / (width_of_one * width)).round()
-            counted = [column.unique(return_counts=True)[1] / len(column) for column in steps.T]
+            counted = [
+                column.unique(return_counts=True)[1] / len(column) for column in steps.T
+            ]
             bits = -sum((share * share.log2()).sum().item() for share in counted)
-            error = (back(steps * width_of_one * width) - pixels).square().sum(1).mean().item()
+            error = (
+                (back(steps * width_of_one * width) - pixels).square().sum(1).mean().item()
+            )
             curves[name].append((bits, error))
 sheet = some.view(40, 50, 28, 28).permute(0, 2, 1, 3).reshape(40 * 28, 50 * 28).numpy()
 picture = Image.fromarray((255 * sheet).astype(np.uint8))
@@ -668,7 +759,9 @@ def stored(**options) -> tuple[float, float]:
     file = io.BytesIO()
     (picture.convert("1") if options["format"] == "PNG" else picture).save(file, **options)
     again = np.asarray(Image.open(file).convert("L")) / 255
-    return 8 * len(file.getvalue()) / len(some), float(((again - sheet) ** 2).sum() / len(some))
+    return 8 * len(file.getvalue()) / len(some), float(
+        ((again - sheet) ** 2).sum() / len(some)
+    )
 
 
 curves["JPEG"] = [stored(format="JPEG", quality=quality) for quality in (1, 5, 10, 20, 40)]
@@ -685,8 +778,15 @@ assert png_error == 0 and vq_error < 1.15 * vae_error
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.6, 3.4))
 for (name, curve), marker in zip(curves.items(), "ovsD", strict=True):
-    ax.plot(*np.array(sorted(curve)).T, marker=marker, label=name, linestyle="" if name == "VQ-VAE" else "-")
-ax.plot(vq_bits, vq_error, "*", color=PALETTE[0], markersize=14, label="VQ-VAE, this lesson's")
+    ax.plot(
+        *np.array(sorted(curve)).T,
+        marker=marker,
+        label=name,
+        linestyle="" if name == "VQ-VAE" else "-",
+    )
+ax.plot(
+    vq_bits, vq_error, "*", color=PALETTE[0], markersize=14, label="VQ-VAE, this lesson's"
+)
 ax.axvline(png_bits, color="0.5", linestyle="--", label="PNG, without error")
 ax.set(xlabel="bits/image", ylabel="squared error/image", xlim=(0, 620), ylim=(0, 60))
 ax.legend(fontsize=8)
@@ -712,7 +812,12 @@ for name, revive_every in (("without_revival", None), ("with_revival", 20)):
     usage[name] = counted.sort(descending=True).values / counted.sum()
     few_used = encode(model, some[:4]).unique().numel() / 64
     with record_table(name.replace("_", " ")):
-        record(f"used_{name}", (counted > 0).double().mean().item(), unit="share of codes", kind="score")
+        record(
+            f"used_{name}",
+            (counted > 0).double().mean().item(),
+            unit="share of codes",
+            kind="score",
+        )
         record(f"used_{name}_four_images", few_used, unit="share of codes", kind="score")
         mean_nats = bernoulli_nats(some, decode(model, encode(model, some))).mean().item()
         record(f"reconstruction_{name}", mean_nats, unit="nats/image", kind="exact")
@@ -722,9 +827,13 @@ assert (usage["without_revival"] > 0).sum() < 0.8 * (usage["with_revival"] > 0).
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), sharey=True)
 for ax, (name, values), color in zip(axes, usage.items(), PALETTE, strict=False):
     ax.bar(range(64), values, color=color)
-    ax.set(title=name.replace("_", " "), xlabel="code, by use", yscale="log", ylim=(1e-5, 1))
+    ax.set(
+        title=name.replace("_", " "), xlabel="code, by use", yscale="log", ylim=(1e-5, 1)
+    )
 axes[0].set(ylabel="share of places")
-caption("How often each of 64 codes is used on 2,000 test images. Without revival many are never used.")
+caption(
+    "How often each of 64 codes is used on 2,000 test images. Without revival many are never used."
+)
 
 # %% [markdown]
 # ### Codes of one draw
@@ -744,7 +853,9 @@ for name in ("frozen", "redrawn"):
     else:
         twin.fit_prior(hundreds, binarize=True, **overfit)
     with torch.no_grad():
-        twins[name] = [-twin.prior.log_prob(c).mean().item() for c in (frozen, codes[part[:2000]])]
+        twins[name] = [
+            -twin.prior.log_prob(c).mean().item() for c in (frozen, codes[part[:2000]])
+        ]
 with record_table():
     for name, (seen, unseen) in twins.items():
         record(f"code_nats_{name}_training", seen, unit="nats/image", kind="exact")

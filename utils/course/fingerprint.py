@@ -32,7 +32,7 @@ COMPUTE = {
     name: {"sklearn": "scikit-learn", "PIL": "pillow", "opt_einsum": "opt-einsum"}.get(name, name)
     for name in (
         *("torch", "torchmetrics", "zuko", "numpy", "scipy", "pandas", "sklearn", "statsmodels", "patsy", "pgmpy"),
-        *("opt_einsum", "networkx", "matplotlib", "contourpy", "PIL"),
+        *("opt_einsum", "networkx", "matplotlib", "contourpy", "PIL", "tokenizers", "pyppmd", "zstandard"),
     )
 }
 CHECK_FUNCTIONS = {"check", "run_check"}
