@@ -24,6 +24,7 @@ from utils.models.autoregressive import FVSBN, GatedPixelCNN, ImageMADE, Neighbo
 from utils.models.bayesnets import BayesianNetwork
 from utils.models.boltzmann import RBM, MatrixFactorization, SoftmaxRBM
 from utils.models.classifiers import DigitClassifier, GenerativeClassifier
+from utils.models.codes import VQVAE, CodePrior, VectorQuantizer
 from utils.models.diffusion import Diffusion, NoisyMixture, TimeMLP
 from utils.models.estimator import Estimator, NotFittedError
 from utils.models.flows import StandardNormal, UnitCube, real_nvp
@@ -31,7 +32,7 @@ from utils.models.gans import GAN
 from utils.models.mixtures import BernoulliMixture, GaussianMixture
 from utils.models.time_series import ARCH, Autoregression, GRUMemory, NeuralForecaster
 from utils.models.transformers import GPT, KneserNey
-from utils.models.vae import VAE, VQVAE, CodePrior, VectorQuantizer
+from utils.models.vae import VAE
 from utils.nets import mlp
 from utils.ratings import Ratings
 

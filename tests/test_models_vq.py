@@ -10,7 +10,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from utils.models.vae import (
+from utils.models.codes import (
     VQVAE,
     CodePrior,
     FiniteScalarQuantizer,

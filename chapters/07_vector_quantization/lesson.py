@@ -326,7 +326,7 @@ caption(
 # **The nearest code** by brute force: the library multiplies the squares out, which is fast, and must find what differences find, also far away from 0. **A codebook of one** has nothing to choose: all codes are 0, and the moving average goes to the mean of the data. **The library** does our steps: its quantizer, given our codebook, gives our values, codes and gradients.
 
 # %%
-from utils.models.vae import VectorQuantizer, nearest
+from utils.models.codes import VectorQuantizer, nearest
 
 far = 1e6 + torch.randn(3000, 5, generator=generator, dtype=torch.float64)
 some = far[:200]
@@ -379,12 +379,12 @@ assert straight_through_error < 1e-12 and (hard[0] == hard[1]).all()
 # %% [markdown]
 # ## 5 · MNIST: a page of 49 codes
 #
-# Now the library's [`VQVAE`](../../utils/models/vae/vqvae.py), with a convolutional encoder and decoder and 16 codes at 7 × 7 places. Pixels are binarized anew in each batch. The codes are judged by what the decoder makes of them: the nats of the reconstruction, and the Fréchet distance of chapter 8's sort, between the course's classifier's features of all test images and of their reconstructions. Its scale is that of the features; the **floor**, real training images in place of reconstructions, says what is small.
+# Now the library's [`VQVAE`](../../utils/models/codes/vqvae.py), with a convolutional encoder and decoder and 16 codes at 7 × 7 places. Pixels are binarized anew in each batch. The codes are judged by what the decoder makes of them: the nats of the reconstruction, and the Fréchet distance of chapter 8's sort, between the course's classifier's features of all test images and of their reconstructions. Its scale is that of the features; the **floor**, real training images in place of reconstructions, says what is small.
 
 # %%
 from utils.metrics import frechet_distance
 from utils.models.classifiers import digit_classifier
-from utils.models.vae import (
+from utils.models.codes import (
     VQVAE,
     CodePrior,
     FiniteScalarQuantizer,

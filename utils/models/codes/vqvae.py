@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
 from utils.data import binarize as draw_binary
-from utils.models.vae.code_prior import CodePrior
-from utils.models.vae.quantize import FiniteScalarQuantizer, VectorQuantizer
+from utils.models.codes.prior import CodePrior
+from utils.models.codes.quantize import FiniteScalarQuantizer, VectorQuantizer
 from utils.training import Trainer
 from utils.validation import as_parameters, numbers, tensor, through, whole
 
