@@ -17,7 +17,7 @@
 #
 # | to read | to run | you need | afterwards you can |
 # |---|---|---|---|
-# | 65 minutes | under two minutes, two cores | chapters 4 and 6; what a convolution is | write a quantizer and pass a gradient through it; keep a codebook alive; derive what a one-hot posterior pays; train a prior over codes and draw from it; place a model in the plane of code and reconstruction |
+# | 70 minutes | under two minutes, two cores | chapters 4 and 6; what a convolution is | write a quantizer and pass a gradient through it; keep a codebook alive; derive what a one-hot posterior pays; train a prior over codes and draw from it; place a model in the plane of code and reconstruction |
 #
 # Symbols, signs and units are those of the [notation page](../../docs/style.md#notation).
 #
