@@ -32,7 +32,7 @@ def plain(denoise, z, times):
 EVEN = [1 - i / 10 for i in range(11)]
 
 
-@wrong("diffusion.few_evaluations", says="That is what plain steps reach")
+@wrong("diffusion.few_evaluations", says="That is about what plain steps reach")
 def ten_plain_steps(denoise, z):
     return plain(denoise, z, EVEN)
 

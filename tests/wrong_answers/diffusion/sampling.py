@@ -157,7 +157,7 @@ def sde(score, x, beta, t, s, level, noise, *, pull=lambda level: 1 + level**2, 
     return x + direction * (s - t) * drift + spread * noise
 
 
-@wrong("diffusion.reverse_sde_step", says="The drift goes forwards in time")
+@wrong("diffusion.reverse_sde_step", says="Your drift has the wrong sign")
 def drift_forwards(*inputs):
     return sde(*inputs, direction=-1)
 

@@ -38,7 +38,9 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
                 "Multiply numerator and denominator with σ_s².",
             )
         found_mean = tensor(found[0], (batch, dim), name=names[0], not_finite=at_zero)
-        repeatable(lambda *inputs, names=names: parts(answer(*inputs), names)[0], *inputs, hint="Nothing is drawn here.")
+        repeatable(
+            lambda *inputs, names=names: parts(answer(*inputs), names)[0], *inputs, hint="Nothing is drawn here."
+        )
         if isinstance(found[1], Tensor) and found[1].numel() > 1:
             raise Wrong(
                 f"Your variance should be one number, not shape {tuple(found[1].shape)}.",
@@ -60,7 +62,9 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
         }
         pull, keep = alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2
 
-        def with_ratio(ratio: float, alpha_s: float = alpha_s, sigma_s: float = sigma_s) -> tuple[float, float, float]:
+        def with_ratio(
+            ratio: float, alpha_s: float = alpha_s, sigma_s: float = sigma_s, s_t: float = s_t
+        ) -> tuple[float, float, float]:
             """The weights of x_0 and x_t, and the variance."""
             added = s_t**2 - (ratio * sigma_s) ** 2
             return alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2, added * sigma_s**2 / s_t**2
