@@ -426,7 +426,7 @@ show_steps(ddim_step)
 # + \sum_{t=1}^{T} \underbrace{\mathrm{KL}\bigl(q(x_{t-1} \mid x_t, x_0) \,\|\, q(x_{t-1} \mid x_t, \hat x_0)\bigr)}_{\text{step } t}
 # + \text{reconstruction}.$$
 #
-# As in the lesson, the chain ends at level 0 with a little noise left, so $x_0$ in the sum's first step is to be read as
+# The chain ends at level 0 with a little noise left, so $x_0$ in the sum's first step is to be read as
 # $z_0 = \alpha_0 x_0 + \sigma_0 \epsilon$, and the reconstruction is what is missing from there to the data, $-\log p(x_0 \mid z_0)$.
 # The model knows no $x_0$ and puts its guess $\hat x_0$ there. Both Gaussians have the same variance, so a step costs
 #
@@ -696,7 +696,7 @@ check("diffusion.divergence", divergence)
 # than the truth: the lesson shows it.
 #
 # `velocity(x, t)` takes `(B, D)` and a number and returns `(B, D)`, each row from the same row; `x` is `(B, D)`; `times` `(n + 1,)` grows
-# from 0 to 1, not evenly. Use exact divergences, by automatic differentiation. Return $\log p_0(x)$ in nats, `(B,)`.
+# from 0 to 1, not evenly. Use exact divergences, no estimates. Return $\log p_0(x)$ in nats, `(B,)`.
 
 
 # %% exercise={"id": "diffusion.log_likelihood", "tier": "extend", "minutes": 25, "points": 3}

@@ -17,7 +17,7 @@ from utils.checks.expect import Mistake, close, parts, repeatable, tensor
 def noised(answer: Callable, generator: Generator) -> None:
     batch, steps = 6, 9
     x, noise = 4 * draw.away_from_zero(generator, batch, 2, 3, 5), 2 * draw.normal(generator, batch, 2, 3, 5)
-    betas = 0.01 + 0.25 * draw.uniform(generator, steps).sort().values
+    betas = 0.08 + 0.25 * draw.uniform(generator, steps).sort().values  # their sum is above 1
     t = torch.tensor([4, 0, steps, 1, 7, 4])
     # Step by step: the variance of the noise, and what is left of the data.
     share, variance = [1.0], [0.0]

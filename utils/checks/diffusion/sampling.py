@@ -255,7 +255,7 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
         mistakes = [
             Mistake(
                 x - 0.5 * b * passed * (x + (1 + level**2) * pull) + level * math.sqrt(b * passed) * noise,
-                "Your drift has the wrong sign: its minus is missing, or dt = s − t, a negative number, is taken positive.",
+                "Your drift has the wrong sign: its minus is missing, or dt = s − t, which is negative, is not.",
                 equation,
             ),
             Mistake(
