@@ -156,6 +156,16 @@ def clipped_to_three(*inputs):
     return walk(*inputs, clip=3)
 
 
+@wrong("diffusion.inpaint", says="as they are at level t")
+def level_of_the_last_round(denoise, x, known, alphas, sigmas, noise):
+    z = noise[-1]
+    for t in range(len(alphas) - 1, 0, -1):
+        guess = denoise(z, t)
+        z = alphas[t - 1] * guess + sigmas[t - 1] * (z - alphas[t] * guess) / sigmas[t]
+        z = torch.where(known, alphas[t] * x + sigmas[t] * noise[t], z)
+    return torch.where(known, x, z)
+
+
 @wrong("diffusion.inpaint", says="one whole number as the level, not a tensor (3,)")
 def level_of_each_row(denoise, x, *rest):
     return walk(lambda z, t: denoise(z, torch.full((len(z),), t)), x, *rest)

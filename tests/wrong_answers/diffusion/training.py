@@ -96,6 +96,11 @@ def sigma_raised(*inputs):
     return both(*inputs, x0=lambda x_0, x, a, s: (x_0, (x - a * x_0) / s.clamp(min=0.05)))
 
 
+@wrong("diffusion.predictions", says="You divide by α; what stands before the noise")
+def divided_by_the_other(*inputs):
+    return both(*inputs, x0=lambda x_0, x, a, s: (x_0, (x - a * x_0) / a))
+
+
 @wrong("diffusion.predictions", says="u is divided by neither")
 def u_by_sigma_and_a_little(*inputs):
     def through_x_0(u, x, a, s):

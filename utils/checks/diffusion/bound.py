@@ -21,7 +21,7 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
     for level, (a_t, s_t), (alpha_s, sigma_s) in (
         ("", (a_middle, s_middle), (a_s, s_s)),
         (" with little noise", cosine_level(0.03), cosine_level(0.015)),
-        (" with much noise", cosine_level(0.993), (a_s, s_s)),
+        (" with much noise", cosine_level(0.998), (a_s, s_s)),
         (" at s = 0", (a_middle, s_middle), (1.0, 0.0)),
     ):
         x_0 = 4 * draw.away_from_zero(generator, batch, dim)

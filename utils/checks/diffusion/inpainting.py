@@ -16,7 +16,7 @@ from utils.checks.expect import Mistake, close, repeatable, tensor
 @exercise("diffusion.inpaint", call="inpaint(denoise, x, known, alphas, sigmas, noise)")
 def inpaint(answer: Callable, generator: Generator) -> None:
     batch, dim, steps = 3, 5, 6
-    alphas, sigmas = levels(generator, steps, 0.1, 0.95)
+    alphas, sigmas = levels(generator, steps, 0.02, 0.99)
     alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
     x, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, steps + 1, batch, dim)
     known = torch.tensor([True, False, False, True, False])[draw.order(generator, dim)]
@@ -154,6 +154,16 @@ def inpaint(answer: Callable, generator: Generator) -> None:
                 "(z − α_t x̂_0) / σ_t.",
             ),
             Mistake(
+                walk(implied_by=lambda z, guess, t: noise[t]),
+                "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
+                "(z − α_t x̂_0) / σ_t.",
+            ),
+            Mistake(
+                walk(lambda t: alphas[t + 1] * x + sigmas[t + 1] * noise[t + 1], after=True),
+                "After the step to level t − 1 you put the known entries in as they are at level t.",
+                plan,
+            ),
+            Mistake(
                 walk(start=sigmas[-1] * noise[-1]), "z starts as `noise[T]` itself, not multiplied with σ_T.", plan
             ),
             Mistake(
@@ -216,7 +226,6 @@ def inpaint(answer: Callable, generator: Generator) -> None:
                 "Where `known` is True, x is given.",
             ),
             *clipped(lambda c: walk(clip=c), "The guess"),
-            *clipped(lambda c: walk(last=False).clamp(-c, c).where(~known, x), "The end"),
             Mistake(x, "You return x: the unknown entries are not filled in.", plan),
         ],
         name="your rows",

@@ -128,6 +128,7 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
     mixture = Mixture(weights, means, scales)
     for alpha, sigma in (
         (draw.between(generator, 0.7, 0.9), draw.between(generator, 0.5, 0.65)),
+        (0.01, 0.9),
         (1.0, 0.0),
     ):
         centers, variance = alpha * means, alpha**2 * scales**2 + sigma**2
@@ -293,7 +294,7 @@ def tweedie(answer: Callable, generator: Generator) -> None:
     mixture = Mixture(weights, middle + 2 * draw.normal(generator, n, dim), 0.2 + draw.uniform(generator, n))
     alpha, sigma = 0.2 + draw.uniform(generator, batch), 0.2 + draw.uniform(generator, batch)
     alpha[1], sigma[1] = 3.1, 0.07  # no point of the circle
-    alpha[3], sigma[4] = 0.02, 0.02
+    alpha[3], sigma[4] = 0.08, 0.05
     x = alpha[:, None] * middle + 2 * draw.normal(generator, batch, dim)
     score, truth = torch.empty_like(x), torch.empty_like(x)
     hessian, spread = torch.empty(batch, dim, dim, dtype=x.dtype), torch.empty(batch, dim, dim, dtype=x.dtype)

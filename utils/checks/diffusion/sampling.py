@@ -22,7 +22,7 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
     for name, (alpha_t, sigma_t), (alpha_s, sigma_s) in (
         ("your x_s", (a_t, s_t), (a_s, s_s)),
         ("your x_s at s = 0", (a_t, s_t), (1.0, 0.0)),
-        ("your x_s from much noise", cosine_level(0.993), (a_s, s_s)),
+        ("your x_s from much noise", cosine_level(0.998), (a_s, s_s)),
         ("your x_s after a step towards noise", (a_s, s_s), (a_t, s_t)),
     ):
         x = alpha_t * x_0 + sigma_t * noise
@@ -43,7 +43,6 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s * x_0 + sigma_t * noise, "The noise comes back with σ_t; it should be σ_s.", again),
                 Mistake(alpha_s * x_0, "The noise does not come back: this is the mean of x_s, given x_0.", again),
                 Mistake(x_0 + sigma_s * noise, "The guess of x_0 is not multiplied with α_s.", again),
-                Mistake(alpha_t * x_0 + sigma_s * noise, "The guess is multiplied with α_t; it should be α_s.", again),
                 Mistake(
                     alpha_s * (x + sigma_t * noise) / alpha_t + sigma_s * noise,
                     "You add the noise where you must take it away.",
@@ -52,7 +51,7 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s * x_0 - sigma_s * noise, "The noise comes back with the wrong sign.", again),
                 Mistake(
                     x - (sigma_t - sigma_s) * noise,
-                    "Only the noise changes; the signal grows, too, by α_s / α_t.",
+                    "Only the noise changes; the guess should be multiplied with α_s, too, not with α_t.",
                     again,
                 ),
                 Mistake(x / alpha_t * alpha_s, "You only scale x: the share of noise stays as it is.", again),

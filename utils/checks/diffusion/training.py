@@ -21,7 +21,7 @@ def predictions(answer: Callable, generator: Generator) -> None:
     order = draw.order(generator, batch)
     alpha, sigma = alpha[order], sigma[order]
     x_0, noise = 4 * draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
-    tiny = math.sin(0.01), math.cos(0.01)
+    tiny = math.sin(0.004), math.cos(0.004)
     ends = torch.tensor([1.0, 0.0], dtype=torch.float64)
 
     for kind in ("u", "noise", "x0", "u at both ends"):
@@ -77,6 +77,7 @@ def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list
             Mistake(a * (x - s * output), "You multiply with α where you must divide.", solve),
             Mistake((x - s * output) / a**2, "You divide by α², not by α.", solve),
             Mistake((x - a * output) / s, "α and σ are swapped.", solve),
+            Mistake((x - s * output) / s, "You divide by σ; what stands before x_0 is α.", solve),
             Mistake(x / a - s * output, "The noise is to be divided by α, too.", solve),
             Mistake(
                 (x - s[0] * output) / a[0], "You take the first row's level for all.", "Each row has its own level."
@@ -111,6 +112,7 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
             Mistake((x - a * output) / s**2, "You divide by σ²: this is minus the score, not the noise.", solve),
             Mistake((a * output - x) / s, "Your noise has the wrong sign.", solve),
             Mistake((x - s * output) / a, "α and σ are swapped.", solve),
+            Mistake((x - a * output) / a, "You divide by α; what stands before the noise is σ.", solve),
             Mistake(x / s - a * output, "The data are to be divided by σ, too.", solve),
             Mistake(output, "You take this output for the noise.", "Look at `kind`."),
             Mistake(s * x + a * output, "You take this output for u.", "Look at `kind`."),
@@ -138,7 +140,7 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
 def simple_loss(answer: Callable, generator: Generator) -> None:
     batch, steps = 6, 8
     x, noise = 4 * draw.away_from_zero(generator, batch, 1, 3, 4), 2 * draw.normal(generator, batch, 1, 3, 4)
-    alphas, sigmas = levels(generator, steps)
+    alphas, sigmas = levels(generator, steps, 0.01, 0.995)
     alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
     t = torch.tensor([3, 0, steps, 1, 6, 3])
     weights = (2 + 4 * draw.uniform(generator, 2, 3, 4)).requires_grad_()
