@@ -67,7 +67,7 @@ def noisy_guess(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
     return alpha_s * x + sigma_s * noise
 
 
-@wrong("diffusion.ddim_step", says="Your x_s from much noise should be")
+@wrong("diffusion.ddim_step", says="never small; divide by α_t as it is")
 def alpha_raised(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
     return alpha_s * (x - sigma_t * noise) / max(alpha_t, 0.3) + sigma_s * noise
 
