@@ -76,6 +76,14 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s * x / alpha_t + sigma_s * noise, "The noise in x_t is not taken away before.", again),
                 Mistake(x, "You return x_t: no step was made.", again),
                 Mistake(alpha_s * x + sigma_s * noise, "You take x_t for the guess of x_0.", again),
+                *(
+                    Mistake(
+                        alpha_s * (x - sigma_t * noise) / max(alpha_t, least) + sigma_s * noise,
+                        "You divide by a number that is never small; divide by α_t as it is.",
+                        again,
+                    )
+                    for least in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
+                ),
                 *clipped(lambda c, a=alpha_s, s=sigma_s: a * x_0.clamp(-c, c) + s * noise, "The guess of x_0"),
                 *clipped(lambda c, a=alpha_s, s=sigma_s: (a * x_0 + s * noise).clamp(-c, c), "Your x_s"),
                 Mistake(
