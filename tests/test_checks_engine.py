@@ -175,6 +175,34 @@ def test_an_odd_tensor_is_a_verdict_without_a_stack_trace():
     assert verdict.status == "wrong" and "could not be used" in verdict.message
 
 
+class Liar(torch.Tensor):
+    """A tensor that claims to be equal to everything, and no distance away."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.allclose, torch.equal):
+            return True
+        result = super().__torch_function__(function, types, args, kwargs or {})
+        return 0 * result if getattr(function, "__name__", "") in ("sub", "__sub__", "__rsub__") else result
+
+
+@pytest.mark.parametrize(
+    ("id", "answer"),
+    [
+        (ID, lambda log_weights, log_prob: torch.zeros_like(log_prob).as_subclass(Liar)),
+        ("diffusion.few_evaluations", lambda denoise, z: (0 * denoise(z, 0.5)).as_subclass(Liar)),
+        ("diffusion.simple_loss", lambda model, x, t, *rest: (0 * model(x, t).flatten(1).sum(1)).as_subclass(Liar)),
+    ],
+)
+def test_a_tensor_whose_operations_lie_is_judged_by_its_numbers(id, answer):
+    assert run_check(id, answer).status == "wrong"
+
+
+def test_a_division_by_zero_gets_a_hint():
+    verdict = run_check(ID, lambda log_weights, log_prob: log_prob / (0 / 0))
+    assert verdict.status == "raised" and "may be 0" in verdict.hint
+
+
 # --- what a function can do to the process ---------------------------------------------------------------------------
 
 

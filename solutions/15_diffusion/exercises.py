@@ -294,7 +294,7 @@ check("diffusion.predictions", predictions)
 #
 # $$\ell = \frac{1}{CHW} \, \lVert \epsilon - \hat\epsilon_\theta(x_t, t) \rVert^2, \qquad x_t = \alpha_t x_0 + \sigma_t \epsilon .$$
 #
-# `model(x_t, t)` takes images `(B, C, H, W)` and their levels `(B,)`, `int64`, and returns a guess of the noise, `(B, C, H, W)`.
+# `model(x_t, t)` takes images `(B, C, H, W)` and their times, `t` `(B,)`, and returns a guess of the noise, `(B, C, H, W)`.
 # `x` and `noise` are `(B, C, H, W)`, `t` is `(B,)`, `int64`; `alphas` and `sigmas` hold $\alpha_t$ and $\sigma_t$ for
 # $t = 0, \dots, T$. Return the loss of each image, `(B,)`; the gradient must reach the model.
 
@@ -329,7 +329,8 @@ check("diffusion.simple_loss", simple_loss)
 # q(x_t \mid x_s) = \mathcal{N}\Bigl(\frac{\alpha_t}{\alpha_s} x_s, \; \Bigl(\sigma_t^2 - \frac{\alpha_t^2}{\alpha_s^2} \sigma_s^2\Bigr) I\Bigr).$$
 #
 # A sampler puts a guess into the place of $x_0$ and draws from it: that is a step of DDPM. Of two Gaussians that are multiplied, the precisions
-# (1 / variance) add up.
+# (1 / variance) add up. But where $\sigma_s = 0$ the first precision is infinite: multiply out first, until no $\sigma_s$ stands in a
+# denominator.
 #
 # `x_t` and `x_0` are `(B, D)`; the four levels are numbers, $s < t$, and $s$ may be 0, where $\alpha_s = 1$ and $\sigma_s = 0$. Return
 # the mean, `(B, D)`, and the variance, one number.
@@ -425,6 +426,8 @@ show_steps(ddim_step)
 # + \sum_{t=1}^{T} \underbrace{\mathrm{KL}\bigl(q(x_{t-1} \mid x_t, x_0) \,\|\, q(x_{t-1} \mid x_t, \hat x_0)\bigr)}_{\text{step } t}
 # + \text{reconstruction}.$$
 #
+# The chain ends at level 0 with a little noise left, so $x_0$ in the sum's first step is to be read as
+# $z_0 = \alpha_0 x_0 + \sigma_0 \epsilon$, and the reconstruction is what is missing from there to the data, $-\log p(x_0 \mid z_0)$.
 # The model knows no $x_0$ and puts its guess $\hat x_0$ there. Both Gaussians have the same variance, so a step costs
 #
 # $$\tfrac12 \, \bigl(\mathrm{SNR}_{t-1} - \mathrm{SNR}_t\bigr) \, \lVert x_0 - \hat x_0 \rVert^2, \qquad \mathrm{SNR}_t = \alpha_t^2 / \sigma_t^2 :$$
@@ -693,7 +696,7 @@ check("diffusion.divergence", divergence)
 # than the truth: the lesson shows it.
 #
 # `velocity(x, t)` takes `(B, D)` and a number and returns `(B, D)`, each row from the same row; `x` is `(B, D)`; `times` `(n + 1,)` grows
-# from 0 to 1, not evenly. Use exact divergences, by automatic differentiation. Return $\log p_0(x)$ in nats, `(B,)`.
+# from 0 to 1, not evenly. Use exact divergences, no estimates. Return $\log p_0(x)$ in nats, `(B,)`.
 
 
 # %% exercise={"id": "diffusion.log_likelihood", "tier": "extend", "minutes": 25, "points": 3}

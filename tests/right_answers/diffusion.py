@@ -94,6 +94,16 @@ def with_a_loop(model, x, t, noise, alphas, sigmas):
     return torch.stack([((a - b) ** 2).sum() / a.numel() for a, b in zip(said, noise, strict=True)])
 
 
+@right("diffusion.simple_loss")
+def image_after_image(model, x, t, noise, alphas, sigmas):
+    losses = []
+    for i, n in enumerate(t):
+        one = slice(i, i + 1)
+        said = model(alphas[n] * x[one] + sigmas[n] * noise[one], t[one])
+        losses.append((said - noise[one]).square().mean())
+    return torch.stack(losses)
+
+
 @right("diffusion.reverse_posterior")
 def by_conditioning(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s):
     covariance = alpha_t / alpha_s * sigma_s**2  # of x_s and x_t, given x_0
@@ -163,6 +173,16 @@ def in_a_loop(score, x, beta, t, s):
     return x + (s - t) * torch.stack(slopes).mean(0)
 
 
+@right("diffusion.heun_step")
+def row_after_row(score, x, beta, t, s):
+    rows = []
+    for row in x.split(1):
+        first = -beta(t) / 2 * (row + score(row, t))
+        there = row + (s - t) * first
+        rows.append(row + (s - t) / 2 * (first - beta(s) / 2 * (there + score(there, s))))
+    return torch.cat(rows)
+
+
 @right("diffusion.reverse_sde_step")
 def ode_and_langevin(score, x, beta, t, s, level, noise):
     passed = t - s
@@ -200,6 +220,19 @@ def by_indices(denoise, x, known, alphas, sigmas, noise):
         z = ratio * z + (alphas[t] - ratio * alphas[t + 1]) * guess
     z[:, known] = x[:, known]
     return z
+
+
+@right("diffusion.inpaint")
+def one_row_at_a_time(denoise, x, known, alphas, sigmas, noise):
+    rows = []
+    for i in range(len(x)):
+        z = noise[-1, i : i + 1]
+        for t in torch.arange(len(alphas) - 1, 0, -1):
+            z = torch.where(known, alphas[t] * x[i] + sigmas[t] * noise[t, i], z)
+            guess = denoise(z, t)
+            z = alphas[t - 1] * guess + sigmas[t - 1] * (z - alphas[t] * guess) / sigmas[t]
+        rows.append(torch.where(known, x[i], z[0]))
+    return torch.stack(rows)
 
 
 @right("diffusion.divergence")
@@ -253,6 +286,21 @@ def by_unit_vectors(velocity, x, times):
         integral = integral + (later - t) * (divergence(x, t) + divergence(euler, later)) / 2
         x = x + (later - t) / 2 * (velocity(x, t) + velocity(euler, later))
     return integral - x.square().sum(1) / 2 - dim * math.log(2 * math.pi) / 2
+
+
+@right("diffusion.log_likelihood")
+def by_finite_differences(velocity, x, times):
+    def slope(x, t, h=1e-5):
+        unit = h * torch.eye(x.shape[1], dtype=x.dtype)
+        changes = [(velocity(x + e, t) - velocity(x - e, t))[:, d] / (2 * h) for d, e in enumerate(unit)]
+        return velocity(x, t), sum(changes)
+
+    total = 0.0
+    for t, later in itertools.pairwise(times.tolist()):
+        first, spread = slope(x, t)
+        second, spread_later = slope(x + (later - t) * first, later)
+        x, total = x + (later - t) / 2 * (first + second), total + (later - t) / 2 * (spread + spread_later)
+    return Normal(0.0, 1.0).log_prob(x).sum(1) + total
 
 
 @right("diffusion.few_evaluations")

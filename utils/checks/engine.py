@@ -225,6 +225,8 @@ def _advice(error: BaseException) -> str:
         return "Your function calls itself without end."
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return "Leave the function with `return`."
+    if isinstance(error, ZeroDivisionError):
+        return "An input may be 0. Change the formula so that nothing is divided by it."
     if re.search(r"shape|size|dimension|Dimension", str(error)):
         return "Print the shapes of the tensors in that line."
     return ""

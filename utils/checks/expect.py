@@ -34,13 +34,21 @@ class Mistake(NamedTuple):
 
 def repeatable(answer: Callable, *inputs, hint: str = "Use the random numbers that are given.") -> object:
     """The answer, if it is the same when asked twice."""
-    result, again = answer(*inputs), answer(*inputs)
+    result, again = plain(answer(*inputs)), plain(answer(*inputs))
     both = isinstance(result, Tensor) and isinstance(again, Tensor) and result.shape == again.shape
     if both and not torch.equal(result.isnan(), again.isnan()):
         both = False
     if both and not torch.allclose(result.double(), again.double(), rtol=1e-9, atol=1e-9, equal_nan=True):
         raise Wrong("Your function draws random numbers of its own: the same inputs give different results.", hint)
     return result
+
+
+def plain(value: Any) -> Any:
+    """`value`; if it is a tensor of another class, whose operations may do anything, the plain tensor that it holds."""
+    if type(value) is Tensor or not isinstance(value, Tensor):
+        return value
+    with torch._C.DisableTorchFunctionSubclass():
+        return Tensor.as_subclass(value, Tensor)
 
 
 def parts(result: Any, names: Sequence[str]) -> tuple:
@@ -73,7 +81,7 @@ def tensor(
         not_finite: sentence and hint for NaN or infinity, where the reason is known.
         shapes: wrong shapes whose reason is known.
     """
-    title = _title(name)
+    title, value = _title(name), plain(value)
     if value is None:
         raise Wrong(f"{title} should be a tensor, not `None`.", "Did you forget `return`?")
     if not isinstance(value, Tensor):
@@ -144,6 +152,7 @@ def _shape_mistake(value: Tensor, shape: tuple[int, ...], title: str, shapes: Se
 
 def number(value: Any, name: str = "your result", *, not_finite: tuple[str, str] | None = None) -> Tensor:
     """`value` as a float64 scalar, if it is one finite number (a float, or a tensor or array with one element)."""
+    value = plain(value)
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iuf":
         value = torch.as_tensor(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -159,6 +168,7 @@ def number(value: Any, name: str = "your result", *, not_finite: tuple[str, str]
 
 def truth_value(value: Any, name: str = "your answer") -> bool:
     """`value` as a bool, if it is True or False, of Python, numpy or torch."""
+    value = plain(value)
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, Tensor | np.ndarray) and str(value.dtype) in ("torch.bool", "bool") and value.shape == ():

@@ -78,6 +78,39 @@ def variances_subtracted(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s):
     return posterior(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s, added=sigma_t**2 - sigma_s**2)
 
 
+@wrong("diffusion.reverse_posterior", says="At s = 0 your variance should be 0")
+def variance_raised(*inputs):
+    mean, variance = posterior(*inputs)
+    return mean, max(variance, 1e-6)
+
+
+@wrong("diffusion.reverse_posterior", says="At s = 0 your mean is x_t")
+def other_end(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s):
+    return posterior(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s) if sigma_s else (x_t, 0.0)
+
+
+@wrong("diffusion.reverse_posterior", says="Your x_0 is clipped to ±3")
+def clipped_data(x_t, x_0, *levels):
+    return posterior(x_t, x_0.clamp(-3, 3), *levels)
+
+
+@wrong("diffusion.reverse_posterior", says="Your mean with much noise should be")
+def alpha_raised(x_t, x_0, alpha_t, *levels):
+    return posterior(x_t, x_0, max(alpha_t, 0.3), *levels)
+
+
+@wrong("diffusion.reverse_posterior", says="one number, not shape (4, 3)")
+def variance_of_each_entry(*inputs):
+    mean, variance = posterior(*inputs)
+    return mean, torch.full_like(mean, variance)
+
+
+@wrong("diffusion.reverse_posterior", says="draws random numbers of its own")
+def drawn(*inputs):
+    mean, variance = posterior(*inputs)
+    return mean + math.sqrt(variance) * torch.randn_like(mean), variance
+
+
 # --- diffusion.bound_terms -------------------------------------------------------------------------------------------
 
 
@@ -157,3 +190,29 @@ def one_bound(*inputs):
 @wrong("diffusion.bound_terms", says="in bits")
 def bits(*inputs):
     return tuple(term / math.log(2) for term in terms(*inputs))
+
+
+@wrong("diffusion.bound_terms", says="The part of the variance counts once")
+def variance_counted_once(x, predicted, alphas, sigmas):
+    prior = 0.5 * ((alphas[-1] * x).square().sum(1) + sigmas[-1] ** 2 - 1 - 2 * sigmas[-1].log())
+    return prior, terms(x, predicted, alphas, sigmas)[1]
+
+
+@wrong("diffusion.bound_terms", says="opposite directions")
+def errors_reversed(x, predicted, *levels):
+    return terms(x, predicted.flip(0), *levels)
+
+
+@wrong("diffusion.bound_terms", says="the ratio of the SNRs")
+def ratio_of_levels(*inputs):
+    return terms(*inputs, weight=lambda snr: 0.5 * (snr[:-1] / snr[1:] - 1))
+
+
+@wrong("diffusion.bound_terms", says="the weights of the steps are not")
+def other_weights(*inputs):
+    return terms(*inputs, weight=lambda snr: (snr[:-1] - snr[1:]) / snr[1:] ** 1.5)
+
+
+@wrong("diffusion.bound_terms", says="Your guess is clipped to ±3")
+def clipped_guesses(x, predicted, *levels):
+    return terms(x, predicted.clamp(-3, 3), *levels)

@@ -1,6 +1,7 @@
 """Wrong answers of chapter 15: a flow followed with ten evaluations."""
 
 import math
+import sys
 from itertools import pairwise
 
 import torch
@@ -32,7 +33,7 @@ def plain(denoise, z, times):
 EVEN = [1 - i / 10 for i in range(11)]
 
 
-@wrong("diffusion.few_evaluations", says="That is what plain steps reach")
+@wrong("diffusion.few_evaluations", says="That is about what plain steps reach")
 def ten_plain_steps(denoise, z):
     return plain(denoise, z, EVEN)
 
@@ -98,3 +99,21 @@ def guess_at_once(denoise, z):
 @wrong("diffusion.few_evaluations", says="times are between 0, data, and 1, noise")
 def steps_for_times(denoise, z):
     return denoise(z, 10)
+
+
+@wrong("diffusion.few_evaluations", says="worse than ten plain steps")
+def noise_itself_after_asking(denoise, z):
+    denoise(z, 1.0)
+    return z
+
+
+@wrong("diffusion.few_evaluations", says="You ask more than 10 times")
+def from_the_frames(denoise, z):
+    """Looks for the mixture in the frames of its callers, to ask it as often as it likes; finds the denoiser alone."""
+    frame, ask = sys._getframe(), denoise
+    while frame is not None:
+        ask = getattr(frame.f_locals.get("mixture"), "denoised", ask)
+        frame = frame.f_back
+    for i in range(400):
+        ask(z, i / 400)
+    return z

@@ -1,5 +1,7 @@
 """Wrong answers of chapter 15: inpainting by replacement."""
 
+import math
+
 import torch
 
 from wrong_answers import wrong
@@ -22,13 +24,18 @@ def walk(
     which=None,
     into_guess=False,
     last=True,
+    rounds=None,
+    inner=None,
+    late=False,
+    clip=math.inf,
 ):
     z = noise[-1] if start is None else start
-    for t in range(len(alphas) - 1, 0, -1):
+    for t in rounds or range(len(alphas) - 1, 0, -1):
+        guess = denoise(z, t) if late else None
         if before:
             e = noise[t if which is None else which]
-            z = torch.where(known, placed(alphas[t - level], x, sigmas[t - level], e), z)
-        guess = denoise(z, t)
+            z = torch.where(known if inner is None else inner, placed(alphas[t - level], x, sigmas[t - level], e), z)
+        guess = (guess if late else denoise(z, t)).clamp(-clip, clip)
         implied = (z - alphas[t] * guess) / sigmas[t]
         if into_guess:
             guess = torch.where(known, x, guess)
@@ -112,3 +119,58 @@ def fresh_noise(denoise, x, known, alphas, sigmas, noise):
         z = torch.where(known, alphas[t] * x + sigmas[t] * noise[t], z)
         z = alphas[t - 1] * denoise(z, t) + sigmas[t - 1] * noise[t - 1]
     return torch.where(known, x, z)
+
+
+@wrong("diffusion.inpaint", says="You ask before the known entries are in")
+def asked_before(*inputs):
+    return walk(*inputs, late=True)
+
+
+@wrong("diffusion.inpaint", says="Your loop begins at T − 1")
+def first_level_missing(*inputs):
+    return walk(*inputs, rounds=range(len(inputs[3]) - 2, 0, -1))
+
+
+@wrong("diffusion.inpaint", says="Your loop ends at level 2")
+def last_level_missing(*inputs):
+    return walk(*inputs, rounds=range(len(inputs[3]) - 1, 1, -1))
+
+
+@wrong("diffusion.inpaint", says="Your levels run upwards")
+def upwards(*inputs):
+    return walk(*inputs, rounds=range(1, len(inputs[3])))
+
+
+@wrong("diffusion.inpaint", says="Inside the loop known and unknown are swapped")
+def inner_mask_inverted(denoise, x, known, *rest):
+    return walk(denoise, x, known, *rest, inner=~known)
+
+
+@wrong("diffusion.inpaint", says="The guess is clipped to ±1")
+def clipped_to_one(*inputs):
+    return walk(*inputs, clip=1)
+
+
+@wrong("diffusion.inpaint", says="The guess is clipped to ±3")
+def clipped_to_three(*inputs):
+    return walk(*inputs, clip=3)
+
+
+@wrong("diffusion.inpaint", says="as they are at level t")
+def level_of_the_last_round(denoise, x, known, alphas, sigmas, noise):
+    z = noise[-1]
+    for t in range(len(alphas) - 1, 0, -1):
+        guess = denoise(z, t)
+        z = alphas[t - 1] * guess + sigmas[t - 1] * (z - alphas[t] * guess) / sigmas[t]
+        z = torch.where(known, alphas[t] * x + sigmas[t] * noise[t], z)
+    return torch.where(known, x, z)
+
+
+@wrong("diffusion.inpaint", says="one whole number as the level, not a tensor (3,)")
+def level_of_each_row(denoise, x, *rest):
+    return walk(lambda z, t: denoise(z, torch.full((len(z),), t)), x, *rest)
+
+
+@wrong("diffusion.inpaint", says="what stands in the unknown entries of x")
+def a_little_of_x(denoise, x, known, *rest):
+    return walk(denoise, x, known, *rest) + 1e-7 * x * ~known

@@ -202,3 +202,19 @@ def gradient_of_the_sum_of_outputs(velocity, x, times):
 def loss(velocity, x, times):
     end, total = walk(velocity, x, times)
     return -(log_normal(end) + total)
+
+
+@wrong("diffusion.log_likelihood", says="x takes Euler's steps")
+def moved_by_euler(velocity, x, times):
+    end, total = walk(velocity, x, times, euler=True)
+    return log_normal(end) + total
+
+
+@wrong("diffusion.log_likelihood", says="This is the midpoint method")
+def by_midpoints(velocity, x, times):
+    total = torch.zeros(len(x), dtype=x.dtype)
+    for t, later in pairwise(times.tolist()):
+        h, middle = later - t, (t + later) / 2
+        slope, spread = slopes(velocity, x + h / 2 * velocity(x, t), middle)
+        x, total = x + h * slope, total + h * spread
+    return log_normal(x) + total

@@ -95,6 +95,21 @@ def backwards(x, betas, t, noise):
     return jump(squares(betas).flip(0)[t], x, noise)
 
 
+@wrong("diffusion.noised", says="the root of a negative number")
+def one_minus_the_sum(x, betas, t, noise):
+    return jump(torch.cat([betas.new_ones(1), 1 - betas.cumsum(0)])[t], x, noise)
+
+
+@wrong("diffusion.noised", says="draws random numbers of its own")
+def own_noise(x, betas, t, noise):
+    return jump(squares(betas)[t], x, torch.randn_like(noise))
+
+
+@wrong("diffusion.noised", says="Your x_t is clipped to ±3")
+def clipped(x, betas, t, noise):
+    return jump(squares(betas)[t], x, noise).clamp(-3, 3)
+
+
 # --- diffusion.mixture_score -----------------------------------------------------------------------------------------
 
 
@@ -220,6 +235,11 @@ def by_tweedie(x, weights, means, scales, alpha, sigma):
     return (alpha * mean - x) / torch.tensor(sigma, dtype=x.dtype) ** 2
 
 
+@wrong("diffusion.mixture_score", says="You add a small number to the variances")
+def small_number_added(*inputs):
+    return score(*inputs, variance=lambda s, alpha, sigma: alpha**2 * s**2 + sigma**2 + 1e-6)
+
+
 # --- diffusion.tweedie -----------------------------------------------------------------------------------------------
 
 
@@ -310,3 +330,14 @@ def products_of_the_score(score, hessian, x, *level):
 def variances_alone(*inputs):
     mean, covariance = moments(*inputs)
     return mean, covariance.diagonal(dim1=1, dim2=2)
+
+
+@wrong("diffusion.tweedie", says="Your posterior mean is clipped to ±3")
+def clipped_mean(score, hessian, x, alpha, sigma):
+    mean, covariance = moments(score, hessian, x, alpha, sigma)
+    return mean.clamp(-3, 3), covariance
+
+
+@wrong("diffusion.tweedie", says="Your posterior mean should be")
+def alpha_raised(score, hessian, x, alpha, sigma):
+    return moments(score, hessian, x, alpha.clamp(min=0.1), sigma)

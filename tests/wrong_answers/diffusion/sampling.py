@@ -62,6 +62,21 @@ def swapped(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
     return sigma_s * (x - sigma_t * noise) / alpha_t + alpha_s * noise
 
 
+@wrong("diffusion.ddim_step", says="You take x_t for the guess of x_0")
+def noisy_guess(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
+    return alpha_s * x + sigma_s * noise
+
+
+@wrong("diffusion.ddim_step", says="never small; divide by α_t as it is")
+def alpha_raised(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
+    return alpha_s * (x - sigma_t * noise) / max(alpha_t, 0.3) + sigma_s * noise
+
+
+@wrong("diffusion.ddim_step", says="The guess of x_0 is clipped to ±3")
+def clipped_guess(noise, x, alpha_t, sigma_t, alpha_s, sigma_s):
+    return alpha_s * ((x - sigma_t * noise) / alpha_t).clamp(-3, 3) + sigma_s * noise
+
+
 # --- diffusion.heun_step ---------------------------------------------------------------------------------------------
 
 
@@ -148,6 +163,18 @@ def variance_exploding(score, x, beta, t, s):
     return heun(field(score, beta, keep=0.0), x, t, s - t, s)
 
 
+@wrong("diffusion.heun_step", says="Where s is after t you step away from s")
+def always_back(score, x, beta, t, s):
+    v, h = field(score, beta), -abs(s - t)
+    first = v(x, t)
+    return x + h * (first + v(x + h * first, s)) / 2
+
+
+@wrong("diffusion.heun_step", says="at the time in the middle")
+def second_slope_in_the_middle(score, x, beta, t, s):
+    return heun(field(score, beta), x, t, s - t, (s + t) / 2)
+
+
 # --- diffusion.reverse_sde_step --------------------------------------------------------------------------------------
 
 
@@ -157,7 +184,7 @@ def sde(score, x, beta, t, s, level, noise, *, pull=lambda level: 1 + level**2, 
     return x + direction * (s - t) * drift + spread * noise
 
 
-@wrong("diffusion.reverse_sde_step", says="The drift goes forwards in time")
+@wrong("diffusion.reverse_sde_step", says="Your drift has the wrong sign")
 def drift_forwards(*inputs):
     return sde(*inputs, direction=-1)
 

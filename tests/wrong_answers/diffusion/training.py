@@ -86,6 +86,42 @@ def first_row(output, kind, x, alpha, sigma):
     return both(output, kind, x, alpha[:1].expand(len(x)), sigma[:1].expand(len(x)))
 
 
+@wrong("diffusion.predictions", says="Your x_0 from noise should be")
+def alpha_raised(*inputs):
+    return both(*inputs, noise=lambda noise, x, a, s: ((x - s * noise) / a.clamp(min=0.05), noise))
+
+
+@wrong("diffusion.predictions", says="Your noise from x0 should be")
+def sigma_raised(*inputs):
+    return both(*inputs, x0=lambda x_0, x, a, s: (x_0, (x - a * x_0) / s.clamp(min=0.05)))
+
+
+@wrong("diffusion.predictions", says="You divide by α; what stands before the noise")
+def divided_by_the_other(*inputs):
+    return both(*inputs, x0=lambda x_0, x, a, s: (x_0, (x - a * x_0) / a))
+
+
+@wrong("diffusion.predictions", says="u is divided by neither")
+def u_by_sigma_and_a_little(*inputs):
+    def through_x_0(u, x, a, s):
+        return a * x - s * u, (x - a * (a * x - s * u)) / (s + 1e-6)
+
+    return both(*inputs, u=through_x_0)
+
+
+@wrong("diffusion.predictions", says="u is divided by neither")
+def u_by_alpha_and_a_little(*inputs):
+    def through_the_noise(u, x, a, s):
+        return (x - s * (s * x + a * u)) / a.clamp(min=1e-6), s * x + a * u
+
+    return both(*inputs, u=through_the_noise)
+
+
+@wrong("diffusion.predictions", says="Your x_0 is clipped to ±1")
+def clipped_data(*inputs):
+    return both(*inputs, noise=lambda noise, x, a, s: (((x - s * noise) / a).clamp(-1, 1), noise))
+
+
 # --- diffusion.simple_loss -------------------------------------------------------------------------------------------
 
 
@@ -170,3 +206,38 @@ def averaged_first(*inputs):
 @wrong("diffusion.simple_loss", says="The noise in x_t lacks σ")
 def full_noise(model, x, t, noise, alphas, sigmas):
     return loss_of(model, x, t, noise, alphas, sigmas, shown=lambda a, s: a * x + noise)
+
+
+@wrong("diffusion.simple_loss", says="α and σ are squared in x_t")
+def squares_of_levels(model, x, t, noise, alphas, sigmas):
+    return loss_of(model, x, t, noise, alphas**2, sigmas**2)
+
+
+@wrong("diffusion.simple_loss", says="You take the noise away in x_t")
+def noise_taken_away(model, x, t, noise, alphas, sigmas):
+    return loss_of(model, x, t, noise, alphas, sigmas, shown=lambda a, s: a * x - s * noise)
+
+
+@wrong("diffusion.simple_loss", says="The model is told t − 1")
+def told_the_time_before(model, x, t, noise, alphas, sigmas):
+    return loss_of(model, x, t, noise, alphas, sigmas, told=t - 1)
+
+
+@wrong("diffusion.simple_loss", says="You take the length of the error")
+def length(*inputs):
+    return loss_of(*inputs, by="sum").sqrt()
+
+
+@wrong("diffusion.simple_loss", says="draws random numbers of its own")
+def own_noise(model, x, t, noise, alphas, sigmas):
+    return loss_of(model, x, t, torch.randn_like(noise), alphas, sigmas)
+
+
+@wrong("diffusion.simple_loss", says="Your x_t is clipped to ±3")
+def clipped_images(model, x, t, noise, alphas, sigmas):
+    return loss_of(model, x, t, noise, alphas, sigmas, shown=lambda a, s: (a * x + s * noise).clamp(-3, 3))
+
+
+@wrong("diffusion.simple_loss", says="The model's guess is clipped to ±3")
+def clipped_guess(model, *rest):
+    return loss_of(lambda x, t: model(x, t).clamp(-3, 3), *rest)

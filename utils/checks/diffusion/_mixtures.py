@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
+from utils.checks.expect import Mistake
 
 
 class Mixture(NamedTuple):
@@ -39,6 +41,17 @@ class Mixture(NamedTuple):
         weight = self.log_joint(x[None], alpha, sigma)[0].softmax(0)
         within = (weight * self.scales.square() * sigma**2 / variance).sum() * torch.eye(len(x), dtype=x.dtype)
         return within + torch.cov(of_each.T, correction=0, aweights=weight)
+
+
+CLIPS = (1.0, 1.5, 2.0, 3.0, 5.0)  # to which code that was made for images clips
+
+
+def clipped(outcome: Callable[[float], Tensor], what: str) -> list[Mistake]:
+    """What comes out if `what` is clipped to ±c: `outcome` of c."""
+    return [
+        Mistake(outcome(c), f"{what} is clipped to ±{c:g}; nothing here is bound to lie there.", "Do not clip.")
+        for c in CLIPS
+    ]
 
 
 def cosine_level(t: float) -> tuple[float, float]:

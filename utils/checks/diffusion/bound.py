@@ -9,31 +9,28 @@ from torch import Generator, Tensor
 from torch.distributions import Normal, kl_divergence
 
 from utils.checks import draw
-from utils.checks.diffusion._mixtures import levels
-from utils.checks.engine import exercise
-from utils.checks.expect import Mistake, close, number, parts, tensor
+from utils.checks.diffusion._mixtures import clipped, cosine_level, levels
+from utils.checks.engine import Wrong, exercise
+from utils.checks.expect import Mistake, close, number, parts, repeatable, tensor
 
 
 @exercise("diffusion.reverse_posterior", call="reverse_posterior(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s)")
 def reverse_posterior(answer: Callable, generator: Generator) -> None:
     batch, dim = 4, 3
-    (a_s, a_t), (s_s, s_t) = (row.tolist() for row in levels(generator, 2, 0.25, 0.8))
-    for alpha_s, sigma_s in ((a_s, s_s), (1.0, 0.0)):
-        x_0 = draw.away_from_zero(generator, batch, dim)
+    (a_s, a_middle), (s_s, s_middle) = (row.tolist() for row in levels(generator, 2, 0.25, 0.8))
+    for level, (a_t, s_t), (alpha_s, sigma_s) in (
+        ("", (a_middle, s_middle), (a_s, s_s)),
+        (" with little noise", cosine_level(0.03), cosine_level(0.015)),
+        (" with much noise", cosine_level(0.998), (a_s, s_s)),
+        (" at s = 0", (a_middle, s_middle), (1.0, 0.0)),
+    ):
+        x_0 = 4 * draw.away_from_zero(generator, batch, dim)
         x_t = a_t * x_0 + 2 * s_t * draw.normal(generator, batch, dim)
         ratio = a_t / alpha_s
         added = s_t**2 - (ratio * sigma_s) ** 2  # variance of x_t, given x_s
-        if sigma_s:
-            # Two measurements of x_s: α_s x_0 with variance σ_s², and x_t / ratio with variance added / ratio².
-            of_data, of_noise = 1 / sigma_s**2, ratio**2 / added
-            variance = 1 / (of_data + of_noise)
-            mean = variance * (of_data * alpha_s * x_0 + of_noise * x_t / ratio)
-        else:
-            of_data = of_noise = variance = 0.0
-            mean = x_0
-        level = "" if sigma_s else " at s = 0"
         names = (f"your mean{level}", f"your variance{level}")
-        found = parts(answer(x_t, x_0, a_t, s_t, alpha_s, sigma_s), names)
+        inputs = x_t, x_0, a_t, s_t, alpha_s, sigma_s
+        found = parts(answer(*inputs), names)
         at_zero = None
         if not sigma_s:
             at_zero = (
@@ -41,7 +38,22 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
                 "Multiply numerator and denominator with σ_s².",
             )
         found_mean = tensor(found[0], (batch, dim), name=names[0], not_finite=at_zero)
+        repeatable(
+            lambda *inputs, names=names: parts(answer(*inputs), names)[0], *inputs, hint="Nothing is drawn here."
+        )
+        if isinstance(found[1], Tensor) and found[1].numel() > 1:
+            raise Wrong(
+                f"Your variance should be one number, not shape {tuple(found[1].shape)}.",
+                "It is the same for all rows and features: compute it from the levels alone.",
+            )
         found_variance = number(found[1], names[1], not_finite=at_zero)
+        if not sigma_s:
+            _at_zero(found_mean, found_variance, x_t, x_0)
+            continue
+        # Two measurements of x_s: α_s x_0 with variance σ_s², and x_t / ratio with variance added / ratio².
+        of_data, of_noise = 1 / sigma_s**2, ratio**2 / added
+        variance = 1 / (of_data + of_noise)
+        mean = variance * (of_data * alpha_s * x_0 + of_noise * x_t / ratio)
         hint = "Of two Gaussians that are multiplied, precisions add up, and means are weighed with them."
         of_ratios = {
             "α_t / α_s is how much of x_s is left in x_t; you take α_t alone.": a_t,
@@ -50,7 +62,9 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
         }
         pull, keep = alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2
 
-        def with_ratio(ratio: float, alpha_s: float = alpha_s, sigma_s: float = sigma_s) -> tuple[float, float, float]:
+        def with_ratio(
+            ratio: float, alpha_s: float = alpha_s, sigma_s: float = sigma_s, s_t: float = s_t
+        ) -> tuple[float, float, float]:
             """The weights of x_0 and x_t, and the variance."""
             added = s_t**2 - (ratio * sigma_s) ** 2
             return alpha_s * added / s_t**2, ratio * sigma_s**2 / s_t**2, added * sigma_s**2 / s_t**2
@@ -131,21 +145,19 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
                     "The variance of x_t, given x_s, is σ_t² − (α_t / α_s)² σ_s²: the square is missing.",
                     hint,
                 ),
-                *(
-                    [
-                        Mistake(
-                            (alpha_s * x_0 / sigma_s**2 + x_t / added) * variance,
-                            "x_t lacks α_t / α_s: that is how much of x_s it holds.",
-                            hint,
-                        ),
-                        Mistake(
-                            of_data * alpha_s * x_0 + of_noise * x_t / ratio,
-                            "The sum of weighed means is to be divided by the sum of the precisions.",
-                            hint,
-                        ),
-                    ]
-                    if sigma_s
-                    else []
+                Mistake(
+                    (alpha_s * x_0 / sigma_s**2 + x_t / added) * variance,
+                    "x_t lacks α_t / α_s: that is how much of x_s it holds.",
+                    hint,
+                ),
+                Mistake(
+                    of_data * alpha_s * x_0 + of_noise * x_t / ratio,
+                    "The sum of weighed means is to be divided by the sum of the precisions.",
+                    hint,
+                ),
+                *clipped(lambda c, mean=mean: mean.clamp(-c, c), "Your mean"),
+                *clipped(
+                    lambda c, x_t=x_t, x_0=x_0, pull=pull, keep=keep: pull * x_0.clamp(-c, c) + keep * x_t, "Your x_0"
                 ),
             ],
             name=names[0],
@@ -184,12 +196,30 @@ def reverse_posterior(answer: Callable, generator: Generator) -> None:
         close(found_variance, torch.tensor(variance, dtype=torch.float64), spread, name=names[1], hint=hint)
 
 
+def _at_zero(mean: Tensor, variance: Tensor, x_t: Tensor, x_0: Tensor) -> None:
+    """At s = 0 the point between is the data point itself; it was right elsewhere."""
+    known = "x_0 is given, so x_s is known without doubt: the mean is x_0 and the variance 0."
+    close(
+        mean,
+        x_0,
+        [
+            Mistake(x_t, "At s = 0 your mean is x_t; it should be x_0.", known),
+            Mistake(0 * x_0, "At s = 0 your mean is 0; it should be x_0.", known),
+            *clipped(lambda c: x_0.clamp(-c, c), "Your mean at s = 0"),
+        ],
+        name="your mean at s = 0",
+        hint=known,
+    )
+    if variance.abs() > 1e-12:
+        raise Wrong(f"At s = 0 your variance should be 0, not {variance.item():.3g}.", known)
+
+
 @exercise("diffusion.bound_terms", call="bound_terms(x, predicted, alphas, sigmas)")
 def bound_terms(answer: Callable, generator: Generator) -> None:
     steps, batch, dim = 5, 4, 3
-    x = draw.away_from_zero(generator, batch, dim)
+    x = 4 * draw.away_from_zero(generator, batch, dim)
     predicted = x + 0.4 * draw.normal(generator, steps, batch, dim)
-    alphas, sigmas = levels(generator, steps + 1, 0.08, 0.85)
+    alphas, sigmas = levels(generator, steps + 1, 0.02, 0.99)
     last = Normal(alphas[-1] * x, sigmas[-1])
     prior = kl_divergence(last, Normal(torch.zeros_like(x), 1.0)).sum(1)
     rows = []
@@ -225,6 +255,11 @@ def bound_terms(answer: Callable, generator: Generator) -> None:
         [
             Mistake((m**2 + v - 1 - v.log()).sum(1), "The ½ is missing in the prior's term.", formula),
             Mistake(prior / dim, "You average over the features; the bound is a sum.", formula),
+            Mistake(
+                0.5 * ((m**2).sum(1) + v - 1 - v.log()),
+                "The part of the variance counts once; each of the D features has it.",
+                "Sum the whole bracket over the features.",
+            ),
             Mistake(0.5 * (m**2).sum(1), "The prior's term lacks the part of the variance.", formula),
             Mistake(0.5 * (m**2 + v - 1).sum(1), "The logarithm of the variance is missing.", formula),
             Mistake(0.5 * (m**2 + v - 1 + v.log()).sum(1), "The logarithm has the wrong sign.", formula),
@@ -276,6 +311,12 @@ def bound_terms(answer: Callable, generator: Generator) -> None:
                 "`predicted[0]` was made from x_1, the least noisy one.",
             ),
             Mistake(
+                0.5 * uncovered * error.flip(0),
+                "The guesses and the levels run in opposite directions.",
+                "`predicted[0]` was made from x_1, the least noisy one.",
+            ),
+            *clipped(lambda c: 0.5 * uncovered * (predicted.clamp(-c, c) - x).square().sum(2), "Your guess"),
+            Mistake(
                 0.5 * uncovered * (predicted - x).sum(2).square(),
                 "You sum before you square: errors of features cancel.",
                 "First square, then sum.",
@@ -286,6 +327,22 @@ def bound_terms(answer: Callable, generator: Generator) -> None:
                 formula,
             ),
             Mistake(truth / torch.tensor(2.0).double().log(), "Your terms are in bits.", "Natural logarithms."),
+            Mistake(
+                0.5 * (snr[:-1] / snr[1:] - 1)[:, None] * error,
+                "You weigh with the ratio of the SNRs; it is their difference.",
+                formula,
+            ),
+            Mistake(
+                0.5 * (snr[:-1] / snr[1:]).log()[:, None] * error,
+                "You subtract the logarithms of the SNRs, not the SNRs.",
+                formula,
+            ),
+            Mistake(
+                (found_steps * error).sum(1, keepdim=True) / error.square().sum(1, keepdim=True) * error,
+                "The squared errors are right, the weights of the steps are not.",
+                formula,
+                general=True,
+            ),
         ],
         name=names[1],
         hint=formula,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.diffusion._mixtures import levels
+from utils.checks.diffusion._mixtures import clipped, levels
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, repeatable, tensor
 
@@ -16,22 +16,27 @@ from utils.checks.expect import Mistake, close, repeatable, tensor
 @exercise("diffusion.inpaint", call="inpaint(denoise, x, known, alphas, sigmas, noise)")
 def inpaint(answer: Callable, generator: Generator) -> None:
     batch, dim, steps = 3, 5, 6
-    alphas, sigmas = levels(generator, steps, 0.1, 0.95)
+    alphas, sigmas = levels(generator, steps, 0.02, 0.99)
     alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
     x, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, steps + 1, batch, dim)
     known = torch.tensor([True, False, False, True, False])[draw.order(generator, dim)]
-    mixing = draw.normal(generator, dim, dim) / dim**0.5
+    mixing = draw.normal(generator, dim, dim) / dim
+    middle = 10 * draw.away_from_zero(generator, dim)  # of a size where clipping shows
 
     def denoise(z: Tensor, t: int) -> Tensor:
         """A guess in which every entry listens to all others."""
-        if not isinstance(z, Tensor) or z.shape != (batch, dim):
+        if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != dim:
             raise Wrong("`denoise` takes rows (B, D), known and unknown entries.", "Give it z, all of it.")
+        if isinstance(t, Tensor) and t.numel() != 1:
+            raise Wrong(
+                f"`denoise` takes one whole number as the level, not a tensor {tuple(t.shape)}.", "`denoise(z, t)`."
+            )
         t = int(t)
         if not 1 <= t <= steps:
             raise Wrong(
                 f"You ask `denoise` about level {t}; the levels are T = {steps} down to 1.", "`range(T, 0, -1)`."
             )
-        return torch.tanh(z @ mixing) + 0.2 * z / (1 + t)
+        return middle + 2 * torch.tanh(z @ mixing) + 0.2 * z / (1 + t)
 
     def walk(
         placed: Callable[[int], Tensor] | None = lambda t: alphas[t] * x + sigmas[t] * noise[t],
@@ -42,14 +47,21 @@ def inpaint(answer: Callable, generator: Generator) -> None:
         last: bool = True,
         fresh: bool = False,
         skip_first: bool = False,
+        late: bool = False,
+        rounds: Iterable[int] = range(steps, 0, -1),
+        masked: Tensor | None = None,
+        clip: float = torch.inf,
         implied_by: Callable[[Tensor, Tensor, int], Tensor] = lambda z, guess, t: (z - alphas[t] * guess) / sigmas[t],
         step: Callable[[Tensor, Tensor, int], Tensor] = lambda guess, e, t: alphas[t - 1] * guess + sigmas[t - 1] * e,
     ) -> Tensor:
         z = start
-        for t in range(steps, 0, -1):
-            if placed is not None and not after and not (skip_first and t == steps):
-                z = torch.where(known, placed(t), z)
-            guess = denoise(z, t)
+        inner = known if masked is None else masked
+        for t in rounds:
+            if placed is not None and not after and not late and not (skip_first and t == steps):
+                z = torch.where(inner, placed(t), z)
+            guess = denoise(z, t).clamp(-clip, clip)
+            if late:
+                z = torch.where(inner, placed(t), z)
             implied = noise[t - 1] if fresh else implied_by(z, guess, t)
             if guessed:
                 guess = torch.where(known, x, guess)
@@ -121,7 +133,9 @@ def inpaint(answer: Callable, generator: Generator) -> None:
                 plan,
             ),
             Mistake(
-                walk(skip_first=True), "The first round sees none of the known entries: level T counts, too.", plan
+                walk(skip_first=True),
+                "The first round sees none of the known entries: put them in before you ask, not after.",
+                plan,
             ),
             Mistake(
                 walk(guessed=True),
@@ -138,6 +152,16 @@ def inpaint(answer: Callable, generator: Generator) -> None:
                 walk(fresh=True),
                 "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
                 "(z − α_t x̂_0) / σ_t.",
+            ),
+            Mistake(
+                walk(implied_by=lambda z, guess, t: noise[t]),
+                "Each step adds new noise; DDIM goes on with the noise that the guess implies.",
+                "(z − α_t x̂_0) / σ_t.",
+            ),
+            Mistake(
+                walk(lambda t: alphas[t + 1] * x + sigmas[t + 1] * noise[t + 1], after=True),
+                "After the step to level t − 1 you put the known entries in as they are at level t.",
+                plan,
             ),
             Mistake(
                 walk(start=sigmas[-1] * noise[-1]), "z starts as `noise[T]` itself, not multiplied with σ_T.", plan
@@ -188,13 +212,27 @@ def inpaint(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(walk(lambda t: sigmas[t] * noise[t]), "The known entries are missing: there is noise alone.", plan),
             Mistake(walk(lambda t: alphas[t] * x + noise[t]), "The noise of the known entries lacks σ_t.", plan),
+            Mistake(
+                walk(late=True),
+                "You ask before the known entries are in: put them in first.",
+                plan,
+            ),
+            Mistake(walk(rounds=range(steps - 1, 0, -1)), "Your loop begins at T − 1; level T is missing.", plan),
+            Mistake(walk(rounds=range(steps, 1, -1)), "Your loop ends at level 2; level 1 is missing.", plan),
+            Mistake(walk(rounds=range(1, steps + 1)), "Your levels run upwards; walk from T down to 1.", plan),
+            Mistake(
+                walk(masked=~known),
+                "Inside the loop known and unknown are swapped.",
+                "Where `known` is True, x is given.",
+            ),
+            *clipped(lambda c: walk(clip=c), "The guess"),
             Mistake(x, "You return x: the unknown entries are not filled in.", plan),
         ],
         name="your rows",
         hint=plan,
     )
     again = tensor(answer(denoise, outside, known, alphas, sigmas, noise), (batch, dim), name="your rows")
-    if not torch.allclose(again, truth, rtol=1e-6, atol=1e-6):
+    if not torch.allclose(again, value, rtol=1e-9, atol=1e-9):
         raise Wrong(
             "Your result changes with what stands in the unknown entries of x, which means nothing.",
             "`torch.where(known, …, z)` keeps them out.",

@@ -142,7 +142,7 @@ def log_likelihood(answer: Callable, generator: Generator) -> None:
         back_end, back_total, _ = _walk(velocity, spread, x, times.flip(0))
         even = torch.linspace(0, 1, len(times), dtype=torch.float64)
         even_end, even_total, _ = _walk(velocity, spread, x, even)
-        euler_end, euler_total, _ = _walk(velocity, spread, x, times, euler=True)
+        euler_end, euler_total, euler_along = _walk(velocity, spread, x, times, euler=True)
         twice_end, twice_total, _ = _walk(velocity, spread, x, times, step=2.0)
         truth = base + total
         meaning = "log p_0(x_0) = log N(x_1; 0, I) + ∫ div v dt, from t = 0 to t = 1."
@@ -181,6 +181,12 @@ def log_likelihood(answer: Callable, generator: Generator) -> None:
             Mistake(base + along["first"].sum(0) / 2, "The second divergence is missing in the mean.", both),
             Mistake(_log_normal(twice_end) + twice_total, "The slopes of x are added; take their mean.", both),
             Mistake(_log_normal(euler_end) + total, "x takes Euler's steps; the divergence Heun's.", both),
+            Mistake(
+                _log_normal(euler_end) + euler_along["mean"].sum(0),
+                "x takes Euler's steps; the divergence Heun's.",
+                both,
+            ),
+            Mistake(_midpoint(velocity, spread, x, times), "This is the midpoint method, not Heun's.", both),
             Mistake(base + 2 * total, "The divergences are added; take their mean.", both),
             Mistake(
                 base + (along["total"] / times.diff()[:, None]).sum(0),
@@ -232,6 +238,15 @@ def _log_normal(x: Tensor) -> Tensor:
     return -0.5 * (x.square() + LOG_2_PI).sum(1)
 
 
+def _midpoint(velocity: Callable, spread: Callable, x: Tensor, times: Tensor) -> Tensor:
+    total = torch.zeros(len(x), dtype=x.dtype)
+    for t, later in pairwise(times.tolist()):
+        h, middle = later - t, (t + later) / 2
+        half = x + h / 2 * velocity(x, t)
+        x, total = x + h * velocity(half, middle), total + h * spread(half, middle)
+    return _log_normal(x) + total
+
+
 def _walk(
     velocity: Callable, spread: Callable, x: Tensor, times: Tensor, euler: bool = False, step: float = 1.0
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -247,6 +262,7 @@ def _walk(
         sums = [_jacobians(lambda x, t=t: velocity(x, t), start), _jacobians(lambda x, t=later: velocity(x, t), moved)]
         for key, value in {
             "total": here if euler else (here + there) / 2,
+            "mean": (here + there) / 2,
             "first": here,
             "second": there,
             "here": (here + spread(moved, t)) / 2,

@@ -8,16 +8,16 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.diffusion._mixtures import Mixture
+from utils.checks.diffusion._mixtures import Mixture, clipped
 from utils.checks.engine import exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, parts, repeatable, tensor
 
 
 @exercise("diffusion.noised", call="noised(x, betas, t, noise)")
 def noised(answer: Callable, generator: Generator) -> None:
     batch, steps = 6, 9
-    x, noise = draw.away_from_zero(generator, batch, 2, 3, 5), draw.normal(generator, batch, 2, 3, 5)
-    betas = 0.01 + 0.25 * draw.uniform(generator, steps).sort().values
+    x, noise = 4 * draw.away_from_zero(generator, batch, 2, 3, 5), 2 * draw.normal(generator, batch, 2, 3, 5)
+    betas = 0.08 + 0.25 * draw.uniform(generator, steps).sort().values  # their sum is above 1
     t = torch.tensor([4, 0, steps, 1, 7, 4])
     # Step by step: the variance of the noise, and what is left of the data.
     share, variance = [1.0], [0.0]
@@ -40,9 +40,18 @@ def noised(answer: Callable, generator: Generator) -> None:
     count = "Put a 1 in front of the product of 1 − β: then its entry t belongs to t steps, and entry 0 to none."
 
     close(
-        tensor(answer(x, betas, t, noise), x.shape, name="your x_t"),
+        tensor(
+            repeatable(answer, x, betas, t, noise, hint="Use `noise`, which is given."),
+            x.shape,
+            name="your x_t",
+            not_finite=(
+                "Your x_t is not finite: do you take the root of a negative number?",
+                "What is left of x is a product of the 1 − β; 1 minus a sum of betas falls below 0.",
+            ),
+        ),
         jump(alpha, sigma),
         [
+            *clipped(lambda c: jump(alpha, sigma).clamp(-c, c), "Your x_t"),
             Mistake(jump(later, (1 - later**2).sqrt()), "You take one step too many.", count),
             Mistake(jump(cut, (1 - cut**2).sqrt()), "You take one step too many.", count),
             Mistake(
@@ -115,13 +124,16 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
     batch, n, dim = 7, 4, 3
     weights = draw.unequal_probabilities(generator, n)[draw.order(generator, n)]
     means, scales = 2 * draw.normal(generator, n, dim), 0.3 + draw.uniform(generator, n)
+    scales[0] = 0.02  # narrow: a small number that is added to its variance shows
     mixture = Mixture(weights, means, scales)
     for alpha, sigma in (
         (draw.between(generator, 0.7, 0.9), draw.between(generator, 0.5, 0.65)),
+        (0.01, 0.9),
         (1.0, 0.0),
     ):
         centers, variance = alpha * means, alpha**2 * scales**2 + sigma**2
         x = centers[torch.arange(batch) % n] + 0.8 * draw.normal(generator, batch, dim)
+        x[4] = centers[0] + variance[0].sqrt() * draw.normal(generator, dim)
         x[2] *= 60  # where every density underflows, and no two rows alike
         x[5] *= -25
         leaf = x.clone().requires_grad_()
@@ -244,6 +256,14 @@ def mixture_score(answer: Callable, generator: Generator) -> None:
                 "Far from all components your responsibilities are 0: their densities underflow.",
                 "`softmax` over the components subtracts the maximum of each row.",
             ),
+            *(
+                Mistake(
+                    otherwise(by=variance + small),
+                    "You add a small number to the variances: a narrow component becomes wider.",
+                    "No variance is 0, nothing has to be added.",
+                )
+                for small in (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+            ),
             Mistake(sigma**2 * truth, "This is σ² times the score.", "Return the score itself."),
             Mistake(-sigma * truth, "This is the expected noise, −σ times the score.", "Return the score itself."),
             Mistake(
@@ -270,10 +290,12 @@ def _not_finite(score: object, sigma: float) -> tuple[str, str] | None:
 def tweedie(answer: Callable, generator: Generator) -> None:
     batch, n, dim = 6, 4, 3
     weights = draw.unequal_probabilities(generator, n)
-    mixture = Mixture(weights, 2 * draw.normal(generator, n, dim), 0.2 + draw.uniform(generator, n))
+    middle = 6 * draw.away_from_zero(generator, dim)  # so far out that clipping shows
+    mixture = Mixture(weights, middle + 2 * draw.normal(generator, n, dim), 0.2 + draw.uniform(generator, n))
     alpha, sigma = 0.2 + draw.uniform(generator, batch), 0.2 + draw.uniform(generator, batch)
     alpha[1], sigma[1] = 3.1, 0.07  # no point of the circle
-    x = 2 * draw.normal(generator, batch, dim)
+    alpha[3], sigma[4] = 0.08, 0.05
+    x = alpha[:, None] * middle + 2 * draw.normal(generator, batch, dim)
     score, truth = torch.empty_like(x), torch.empty_like(x)
     hessian, spread = torch.empty(batch, dim, dim, dtype=x.dtype), torch.empty(batch, dim, dim, dtype=x.dtype)
     for b, (a, s) in enumerate(zip(alpha.tolist(), sigma.tolist(), strict=True)):
@@ -292,6 +314,7 @@ def tweedie(answer: Callable, generator: Generator) -> None:
         tensor(mean, (batch, dim), name=names[0]),
         truth,
         [
+            *clipped(lambda c: truth.clamp(-c, c), "Your posterior mean"),
             Mistake((x - s**2 * score) / a, "The score has the wrong sign: it points to where data are.", follows),
             Mistake((x + s * score) / a, "σ should be squared: the variance stands before the score.", follows),
             Mistake((x + score) / a, "σ² is missing before the score.", follows),

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.diffusion._mixtures import levels
+from utils.checks.diffusion._mixtures import clipped, cosine_level, levels
 from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, close, repeatable, tensor
 
@@ -18,10 +18,11 @@ from utils.checks.expect import Mistake, close, repeatable, tensor
 def ddim_step(answer: Callable, generator: Generator) -> None:
     batch, dim = 5, 3
     (a_s, a_t), (s_s, s_t) = (row.tolist() for row in levels(generator, 2, 0.25, 0.8))
-    x_0, noise = draw.away_from_zero(generator, batch, dim), draw.normal(generator, batch, dim)
+    x_0, noise = 4 * draw.away_from_zero(generator, batch, dim), 4 * draw.normal(generator, batch, dim)
     for name, (alpha_t, sigma_t), (alpha_s, sigma_s) in (
         ("your x_s", (a_t, s_t), (a_s, s_s)),
         ("your x_s at s = 0", (a_t, s_t), (1.0, 0.0)),
+        ("your x_s from much noise", cosine_level(0.998), (a_s, s_s)),
         ("your x_s after a step towards noise", (a_s, s_s), (a_t, s_t)),
     ):
         x = alpha_t * x_0 + sigma_t * noise
@@ -42,7 +43,6 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s * x_0 + sigma_t * noise, "The noise comes back with σ_t; it should be σ_s.", again),
                 Mistake(alpha_s * x_0, "The noise does not come back: this is the mean of x_s, given x_0.", again),
                 Mistake(x_0 + sigma_s * noise, "The guess of x_0 is not multiplied with α_s.", again),
-                Mistake(alpha_t * x_0 + sigma_s * noise, "The guess is multiplied with α_t; it should be α_s.", again),
                 Mistake(
                     alpha_s * (x + sigma_t * noise) / alpha_t + sigma_s * noise,
                     "You add the noise where you must take it away.",
@@ -51,7 +51,7 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(alpha_s * x_0 - sigma_s * noise, "The noise comes back with the wrong sign.", again),
                 Mistake(
                     x - (sigma_t - sigma_s) * noise,
-                    "Only the noise changes; the signal grows, too, by α_s / α_t.",
+                    "Only the noise changes; the guess should be multiplied with α_s, too, not with α_t.",
                     again,
                 ),
                 Mistake(x / alpha_t * alpha_s, "You only scale x: the share of noise stays as it is.", again),
@@ -75,6 +75,17 @@ def ddim_step(answer: Callable, generator: Generator) -> None:
                 Mistake(sigma_s * noise, "The guess of x_0 is missing.", again),
                 Mistake(alpha_s * x / alpha_t + sigma_s * noise, "The noise in x_t is not taken away before.", again),
                 Mistake(x, "You return x_t: no step was made.", again),
+                Mistake(alpha_s * x + sigma_s * noise, "You take x_t for the guess of x_0.", again),
+                *(
+                    Mistake(
+                        alpha_s * (x - sigma_t * noise) / max(alpha_t, least) + sigma_s * noise,
+                        "You divide by a number that is never small; divide by α_t as it is.",
+                        again,
+                    )
+                    for least in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
+                ),
+                *clipped(lambda c, a=alpha_s, s=sigma_s: a * x_0.clamp(-c, c) + s * noise, "The guess of x_0"),
+                *clipped(lambda c, a=alpha_s, s=sigma_s: (a * x_0 + s * noise).clamp(-c, c), "Your x_s"),
                 Mistake(
                     (ratio * sigma_s**2 * x + alpha_s * added * x_0) / sigma_t**2,
                     "This is the mean of q(x_s | x_t, x_0), a step of DDPM; DDIM keeps all of the noise.",
@@ -99,7 +110,7 @@ def _field(generator: Generator, batch: int, dim: int) -> tuple[Callable, Callab
         return float(t)
 
     def score(x: Tensor, t: float) -> Tensor:
-        if not isinstance(x, Tensor) or x.shape != (batch, dim):
+        if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != dim:
             raise Wrong(
                 f"`score` got {tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__} as its points, "
                 f"expected {(batch, dim)}.",
@@ -134,6 +145,14 @@ def heun_step(answer: Callable, generator: Generator) -> None:
 
         first = velocity(x, t)
         euler = x + h * first
+        away = [
+            Mistake(heun(h=-h), "You step away from s: the size of the step is s − t, negative on the way back."),
+            Mistake(heun(half=-0.5), "The velocity has the wrong sign.", "v = −½ β (x + score)."),
+        ]
+        if s > t:  # the way back was right
+            away = [
+                Mistake(heun(h=-h), "Where s is after t you step away from s: s − t is positive here.", "No `abs`.")
+            ]
         middle = velocity(x + h / 2 * first, (t + s) / 2)
         plan = "first = v(x, t); second = v(x + (s − t) first, s); x + (s − t) (first + second) / 2."
         value = repeatable(answer, score, x, beta, t, s, hint="The ODE has no noise.")
@@ -142,9 +161,7 @@ def heun_step(answer: Callable, generator: Generator) -> None:
             heun(),
             [
                 Mistake(euler, "This is Euler's step: the slope at the end of the step is missing.", plan),
-                Mistake(
-                    heun(h=-h), "You step away from s: the size of the step is s − t, negative on the way back.", plan
-                ),
+                *away,
                 Mistake(
                     mean_slope(velocity(x + h * first, t)),
                     "The second slope is taken at time t; it belongs to time s.",
@@ -156,15 +173,19 @@ def heun_step(answer: Callable, generator: Generator) -> None:
                     plan,
                 ),
                 Mistake(x + h * velocity(euler, s), "You follow the second slope alone; take the mean of both.", plan),
-                Mistake(x + h * (first + velocity(euler, s)), "The slopes are added; take their mean.", plan),
                 Mistake(
-                    euler + h * (first + velocity(euler, s)) / 2,
-                    "You go on from Euler's end; the mean slope starts at x.",
+                    x + h * (first + velocity(euler, s)),
+                    "The slopes are added, as in two Euler steps one after the other; take their mean.",
                     plan,
                 ),
                 Mistake(
-                    euler + h * velocity(euler, s),
-                    "These are two Euler steps, one after the other.",
+                    mean_slope(velocity(euler, (t + s) / 2)),
+                    "The second slope is taken at the time in the middle; it belongs to time s.",
+                    plan,
+                ),
+                Mistake(
+                    euler + h * (first + velocity(euler, s)) / 2,
+                    "You go on from Euler's end; the mean slope starts at x.",
                     plan,
                 ),
                 Mistake(x + h * middle, "This is the midpoint method; Heun's takes the slopes at both ends.", plan),
@@ -200,7 +221,6 @@ def heun_step(answer: Callable, generator: Generator) -> None:
                     plan,
                 ),
                 Mistake(heun(half=1.0), "The ½ before β is missing.", "v = −½ β (x + score)."),
-                Mistake(heun(half=-0.5), "The velocity has the wrong sign.", "v = −½ β (x + score)."),
                 Mistake(heun(pull=2.0), "The score counts twice: that is the drift of the reverse SDE.", "No 2 here."),
                 Mistake(heun(pull=-1.0), "The score has the wrong sign.", "v = −½ β (x + score)."),
                 Mistake(heun(pull=0.0), "The score is missing.", "v = −½ β (x + score)."),
@@ -242,7 +262,7 @@ def reverse_sde_step(answer: Callable, generator: Generator) -> None:
         mistakes = [
             Mistake(
                 x - 0.5 * b * passed * (x + (1 + level**2) * pull) + level * math.sqrt(b * passed) * noise,
-                "The drift goes forwards in time: dt = s − t is negative.",
+                "Your drift has the wrong sign: its minus is missing, or dt = s − t, which is negative, is not.",
                 equation,
             ),
             Mistake(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
 from utils.checks import draw
-from utils.checks.diffusion._mixtures import levels
+from utils.checks.diffusion._mixtures import clipped, levels
 from utils.checks.engine import Wrong, exercise
-from utils.checks.expect import Mistake, close, parts, tensor
+from utils.checks.expect import Mistake, close, parts, plain, repeatable, tensor
 
 
 @exercise("diffusion.predictions", call="predictions(output, kind, x, alpha, sigma)")
@@ -19,17 +20,20 @@ def predictions(answer: Callable, generator: Generator) -> None:
     alpha, sigma = levels(generator, batch)
     order = draw.order(generator, batch)
     alpha, sigma = alpha[order], sigma[order]
-    x_0, noise = draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
+    x_0, noise = 4 * draw.away_from_zero(generator, batch, dim), draw.away_from_zero(generator, batch, dim)
+    tiny = math.sin(0.004), math.cos(0.004)
     ends = torch.tensor([1.0, 0.0], dtype=torch.float64)
 
     for kind in ("u", "noise", "x0", "u at both ends"):
+        if kind == "noise":  # from here on with hardly any signal in one row, and hardly any noise in another
+            (alpha[1], sigma[1]), (sigma[3], alpha[3]) = tiny, tiny
         if "ends" in kind:
             alpha, sigma = ends, ends.flip(0)
             x_0, noise = x_0[:2], noise[:2]
         a, s = alpha[:, None], sigma[:, None]
         x = a * x_0 + s * noise
         output = {"noise": noise, "x0": x_0}.get(kind, a * noise - s * x_0)
-        found = parts(answer(output, kind[:5].split()[0], x, alpha, sigma), ("x_0", "noise"))
+        found = [*map(plain, parts(answer(output, kind[:5].split()[0], x, alpha, sigma), ("x_0", "noise")))]
         zero = ("", "")
         if "ends" in kind:
             zero = (
@@ -45,17 +49,27 @@ def predictions(answer: Callable, generator: Generator) -> None:
             raise Wrong("You return the noise first; x_0 comes first.", "Return x_0, then the noise.")
         if kind == "u" and torch.allclose(found[0], x) and torch.allclose(found[1], output):
             raise Wrong("You return what you were given.", "Solve for x_0 and for the noise.")
-        close(found[0], x_0, _of_data(kind, output, x, a, s), name=names[0])
-        close(found[1], noise, _of_noise(kind, output, x, a, s), name=names[1])
+        small = "Solve for it by hand; divide by α and σ as they are, however small."
+        close(found[0], x_0, _of_data(kind, output, x, a, s), name=names[0], hint=small)
+        close(found[1], noise, _of_noise(kind, output, x, a, s), name=names[1], hint=small)
+
+
+_DIVIDED = (
+    "For `u` you divide by α or σ, made a little larger or put right where it is 0; u is divided by neither.",
+    "x_0 = α x − σ u and ε = σ x + α u, at both ends, too.",
+)
 
 
 def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list[Mistake]:
+    if kind == "u at both ends":
+        return [Mistake(torch.where(a == 0, 0.0, a * x - s * output), *_DIVIDED)]
     as_noise = Mistake((x - s * output) / a, "You take this output for the noise.", "Look at `kind`.")
     as_data = Mistake(output, "You take this output for x_0.", "Look at `kind`.")
     solve = "Solve x = α x_0 + σ ε for x_0."
     if kind == "noise":
         return [
             as_data,
+            *clipped(lambda c: ((x - s * output) / a).clamp(-c, c), "Your x_0"),
             Mistake(a * x - s * output, "You take this output for u.", "Look at `kind`."),
             Mistake(x - s * output, "You forgot to divide by α: this is α x_0.", solve),
             Mistake((x - output) / a, "The noise in x is σ ε: σ is missing.", solve),
@@ -64,6 +78,7 @@ def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list
             Mistake(a * (x - s * output), "You multiply with α where you must divide.", solve),
             Mistake((x - s * output) / a**2, "You divide by α², not by α.", solve),
             Mistake((x - a * output) / s, "α and σ are swapped.", solve),
+            Mistake((x - s * output) / s, "You divide by σ; what stands before x_0 is α.", solve),
             Mistake(x / a - s * output, "The noise is to be divided by α, too.", solve),
             Mistake(
                 (x - s[0] * output) / a[0], "You take the first row's level for all.", "Each row has its own level."
@@ -75,6 +90,7 @@ def _of_data(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> list
     return [
         as_noise,
         as_data,
+        *clipped(lambda c: (a * x - s * output).clamp(-c, c), "Your x_0"),
         Mistake(a * x + s * output, "u enters x_0 with the wrong sign: x_0 = α x − σ u.", both),
         Mistake(s * output - a * x, "Your x_0 has the wrong sign.", both),
         Mistake(s * x - a * output, "α and σ are swapped: x_0 = α x − σ u.", both),
@@ -97,6 +113,7 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
             Mistake((x - a * output) / s**2, "You divide by σ²: this is minus the score, not the noise.", solve),
             Mistake((a * output - x) / s, "Your noise has the wrong sign.", solve),
             Mistake((x - s * output) / a, "α and σ are swapped.", solve),
+            Mistake((x - a * output) / a, "You divide by α; what stands before the noise is σ.", solve),
             Mistake(x / s - a * output, "The data are to be divided by σ, too.", solve),
             Mistake(output, "You take this output for the noise.", "Look at `kind`."),
             Mistake(s * x + a * output, "You take this output for u.", "Look at `kind`."),
@@ -104,6 +121,8 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
                 (x - a[0] * output) / s[0], "You take the first row's level for all.", "Each row has its own level."
             ),
         ]
+    if kind == "u at both ends":
+        return [Mistake(torch.where(s == 0, 0.0, s * x + a * output), *_DIVIDED)]
     both = "σ x + α u = σ α x_0 + σ² ε + α² ε − α σ x_0 = ε."
     return [
         Mistake(s * x - a * output, "u enters the noise with the wrong sign: ε = σ x + α u.", both),
@@ -121,24 +140,24 @@ def _of_noise(kind: str, output: Tensor, x: Tensor, a: Tensor, s: Tensor) -> lis
 @exercise("diffusion.simple_loss", call="simple_loss(model, x, t, noise, alphas, sigmas)")
 def simple_loss(answer: Callable, generator: Generator) -> None:
     batch, steps = 6, 8
-    x, noise = draw.away_from_zero(generator, batch, 1, 3, 4), draw.normal(generator, batch, 1, 3, 4)
-    alphas, sigmas = levels(generator, steps)
+    x, noise = 4 * draw.away_from_zero(generator, batch, 1, 3, 4), 2 * draw.normal(generator, batch, 1, 3, 4)
+    alphas, sigmas = levels(generator, steps, 0.01, 0.995)
     alphas, sigmas = torch.cat([alphas.new_ones(1), alphas]), torch.cat([sigmas.new_zeros(1), sigmas])
     t = torch.tensor([3, 0, steps, 1, 6, 3])
-    weights = (0.4 + draw.uniform(generator, 2, 3, 4)).requires_grad_()
+    weights = (2 + 4 * draw.uniform(generator, 2, 3, 4)).requires_grad_()
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
-        if not isinstance(x_t, Tensor) or x_t.shape != x.shape:
+        if not isinstance(x_t, Tensor) or x_t.shape[1:] != x.shape[1:]:
             raise Wrong(
                 f"The model got {tuple(x_t.shape) if isinstance(x_t, Tensor) else type(x_t).__name__}, "
                 f"expected images {tuple(x.shape)}.",
                 "Give it the noised images: one x_t for each x.",
             )
-        if not isinstance(t, Tensor) or t.shape != (batch,) or t.is_floating_point():
+        if not isinstance(t, Tensor) or t.shape != x_t.shape[:1] or t.is_floating_point():
             raise Wrong(
                 "The model should get `t`, the whole numbers (B,), as its second argument.", "Pass `t` on as it is."
             )
-        return weights[0] * torch.tanh(x_t) + 0.3 * weights[1] * (1 + t[:, None, None, None]) ** 0.5
+        return weights[0] * torch.tanh(x_t / 4) + 0.3 * weights[1] * (1 + t[:, None, None, None]).abs() ** 0.5
 
     def jump(a: Tensor, s: Tensor) -> Tensor:
         return a[:, None, None, None] * x + s[:, None, None, None] * noise
@@ -151,7 +170,7 @@ def simple_loss(answer: Callable, generator: Generator) -> None:
 
     truth, said = loss(model(x_t, t)), model(x_t, t).detach()
     column = sigma[:, None, None, None]
-    result = answer(model, x, t, noise, alphas, sigmas)
+    result = repeatable(answer, model, x, t, noise, alphas, sigmas, hint="Use `noise`, which is given.")
     value = tensor(
         result,
         (batch,),
@@ -194,6 +213,21 @@ def simple_loss(answer: Callable, generator: Generator) -> None:
                 "All images get the first one's level.",
                 "`alphas[t]`, with the whole tensor `t`.",
             ),
+            Mistake(
+                loss(model(jump(alpha**2, sigma**2), t)),
+                "α and σ are squared in x_t: you take variances for what multiplies.",
+                shown,
+            ),
+            Mistake(loss(model(jump(alpha, -sigma), t)), "You take the noise away in x_t; add it.", shown),
+            Mistake(loss(model(x_t, t - 1)), "The model is told t − 1.", "Pass `t` on as it is."),
+            Mistake(loss(model(x_t, t + 1)), "The model is told t + 1.", "Pass `t` on as it is."),
+            Mistake(
+                (said - noise).flatten(1).norm(dim=1),
+                "You take the length of the error; the loss is the mean of its squares.",
+                "`.square().flatten(1).mean(1)`.",
+            ),
+            *clipped(lambda c: loss(model(x_t.clamp(-c, c), t)), "Your x_t"),
+            *clipped(lambda c: loss(said.clamp(-c, c)), "The model's guess"),
             Mistake(loss(said, x), "You compare with the image: the model guesses the noise.", "ε is the target."),
             Mistake(loss(said, column * noise), "You compare with σ ε: the target is the noise itself.", "ε alone."),
             Mistake(loss(said, x_t), "You compare with x_t: the model guesses the noise.", "ε is the target."),
