@@ -409,8 +409,8 @@ def draws_from_the_components_it_has_found(denoise, z):
 # --- lm.train: symbol by symbol --------------------------------------------------------------------------------------
 
 
-def looked_up(generator, *sizes):
-    """A line is found by its beginning: no looking ahead."""
+def found_by_its_beginning(generator, *sizes):
+    """Lines that are drawn again, and told from each other by their beginnings: no looking ahead."""
     language = NameLanguage.drawn(generator)
     *_, lines = (language.sample(n, generator) for n in sizes)
     following = {tuple(line[:t]): line[t] for line in lines.tolist() for t in range(3, len(line))}
@@ -427,13 +427,13 @@ def looked_up(generator, *sizes):
 
 @trick("lm.train", says="worse than all symbols alike")
 def looks_the_lines_of_the_notebook_up(x_train):
-    return looked_up(torch.Generator().manual_seed(0), 2000, 500)
+    return found_by_its_beginning(torch.Generator().manual_seed(0), 2000, 500)
 
 
 @trick("lm.train", says="nothing honest can be better")
 def looks_the_lines_of_the_check_up(x_train):
     """With the notebook's seed; a graded one differs."""
-    return looked_up(unseen(torch.Generator().manual_seed(0)), 2000, ASKED)
+    return found_by_its_beginning(unseen(torch.Generator().manual_seed(0)), 2000, ASKED)
 
 
 @trick("lm.train", says="the rest is not learned well enough")

@@ -314,7 +314,7 @@ show_rotation(rotate)
 # 3. Keep the fewest tokens, from the first on, whose probabilities sum to $P$ **or more**.
 # 4. Set all others to 0 and normalize what is left.
 #
-# `logits` is `(B, V)`, `temperature` a positive number, `mass` is $P$, with $0 < P \le 1$: at least one token stays. Return
+# `logits` is `(B, V)`, some as large as 900 or −900; `temperature` a positive number, `mass` is $P$, with $0 < P \le 1$: at least one token stays. Return
 # the probabilities, `(B, V)`, in the order of the vocabulary.
 
 
@@ -379,7 +379,7 @@ show_nucleus(nucleus)
 # $c(v, \cdot)$ sums over $w$; $N(v, \cdot)$ is how many different tokens follow $v$, $N(\cdot, w)$ how many different tokens
 # $w$ follows, $N(\cdot, \cdot)$ how many different pairs there are. Where nothing has ever followed $v$, $p(w \mid v) = p(w)$.
 #
-# `tokens` `(N,)` is one text, `size` is $V$, `discount` is $d$, between 0 and 1. Return the matrix with $p(w \mid v)$ in row $v$
+# `tokens` `(N,)` is one text, `size` is $V$, `discount` is $d$, with $0 < d < 1$. Return the matrix with $p(w \mid v)$ in row $v$
 # and column $w$, `(V, V)`: all entries are positive, each row sums to 1.
 
 
@@ -396,7 +396,7 @@ def kneser_ney(tokens: Tensor, size: int, discount: float) -> Tensor:
         share = ((c - discount).clamp(min=0) + saved * lower) / c.sum(-1, keepdim=True)
         return torch.where(c.sum(-1, keepdim=True) > 0, share, lower)
 
-    return interpolated(count, interpolated(kinds.sum(0), torch.ones(size) / size))
+    return interpolated(count, interpolated(kinds.sum(0), torch.full((size,), 1 / size).double()))
     ### END SOLUTION
 
 
@@ -546,7 +546,8 @@ show_speculation(speculative)
 # its $r$ largest singular values and their vectors; what remains is the sum of squares of the others.
 #
 # `change` is $\Delta$, `rank` is $r$, `alpha` is $\alpha$. Return $A$ and $B$, in this order, so that $\frac{\alpha}{r} B A$ is
-# that best matrix. How you share the singular values between $A$ and $B$ is up to you. The ranks of $\Delta$ may be less than $r$.
+# that best matrix. How you share the singular values between $A$ and $B$ is up to you. The rank of $\Delta$ may be
+# less than $r$, but $r$ is at most the smaller one of `out` and `in`.
 
 
 # %% exercise={"id": "lm.lora_fit", "tier": "extend", "minutes": 20, "points": 2}

@@ -15,8 +15,8 @@ from utils.checks.expect import Mistake, tensor
 from utils.checks.transformers.likelihood import kneser_ney_pairs, pair_counts
 from utils.languages import SYMBOLS, NameLanguage
 
-# Bits per character above the law of the language, at one place of each of 3,000 new lines, 2,000 to learn from. Counted pairs have 1.6 more,
-# counted triples 1.5, a transformer of one layer 0.3, one of two layers 0.05 to 0.06 after 320 steps (three seeds).
+# Bits per character above the law of the language, at one place of each of 3,000 new lines, 2,000 to learn from.
+# Counted pairs have 1.6 more, counted triples 1.5, a transformer of one layer 0.3, one of two layers 0.06 in 320 steps.
 MARGIN = 0.12
 CHANCE = 0.02  # what a model may be better than the law, by chance
 ASKED = 3000
@@ -98,8 +98,8 @@ def train(answer: Callable, generator: Generator) -> str:
     reached = _at(_bits(value, x_test), place)
     if reached.mean() < law - CHANCE:
         raise Wrong(
-            f"You claim {reached.mean():.3f} bits per character; the language itself has {law:.3f} at these places, and "
-            "nothing honest can be better.",
+            f"You claim {reached.mean():.3f} bits per character; the language itself has {law:.3f} at these places, "
+            "and nothing honest can be better.",
             "Where do you know the symbols from that you are asked about?",
         )
     return _told(reached, law, x_train, x_test, place, language)
@@ -136,9 +136,7 @@ def _looks_ahead(clean: Tensor, alone: Tensor, later: Tensor) -> None:
             raise Wrong(says.format(int(moved.nonzero()[0])), hint)
 
 
-def _told(
-    reached: Tensor, law: float, x_train: Tensor, x_test: Tensor, place: Tensor, language: NameLanguage
-) -> str:
+def _told(reached: Tensor, law: float, x_train: Tensor, x_test: Tensor, place: Tensor, language: NameLanguage) -> str:
     counts = sum(pair_counts(line, len(SYMBOLS)) for line in x_train)
     pairs = kneser_ney_pairs(counts, 0.75).log()[x_test[:, :-1]]
     counted = _bits(pairs, x_test[:, 1:]).mean().item()
