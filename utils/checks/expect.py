@@ -185,10 +185,11 @@ def close(
     name_mistake(value, mistakes)
     looks = " ".join(filter(None, (symptom(value, truth), told(value, truth, varied()), facts())))
     difference = (value - truth).abs().double().nan_to_num(nan=torch.inf)
+    difference = difference.masked_fill(torch.isclose(value, truth, rtol=RTOL, atol=ATOL), -torch.inf)  # no right one
     worst = difference == difference.max()
     at = f" at {worst.nonzero()[0].tolist()}" if value.ndim else ""
     yours, true = value[worst].flatten()[0], truth[worst].flatten()[0]
-    digits = next((digits for digits in (6, 9, 12) if f"{true:.{digits}g}" != f"{yours:.{digits}g}"), 17)
+    digits = 6 if f"{true:.6g}" != f"{yours:.6g}" else 12
     says = f"{_title(name)} should be {true:.{digits}g}{at}, not {yours:.{digits}g}."
     raise Wrong(
         " ".join(filter(None, (looks, says, _rounded(value, truth)))),
