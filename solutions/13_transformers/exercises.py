@@ -314,8 +314,8 @@ show_rotation(rotate)
 # 3. Keep the fewest tokens, from the first on, whose probabilities sum to $P$ **or more**.
 # 4. Set all others to 0 and normalize what is left.
 #
-# `logits` is `(B, V)`, some as large as 900 or −900; `temperature` a positive number, `mass` is $P$, with $0 < P \le 1$: at least one token stays. Return
-# the probabilities, `(B, V)`, in the order of the vocabulary.
+# `logits` is `(B, V)`, some as large as 900 or as small as −900; `temperature` is a positive number, `mass` is $P$, with
+# $0 < P \le 1$: at least one token stays. Return the probabilities, `(B, V)`, in the order of the vocabulary.
 
 
 # %% exercise={"id": "lm.nucleus", "tier": "core", "minutes": 15, "points": 2}
@@ -396,7 +396,8 @@ def kneser_ney(tokens: Tensor, size: int, discount: float) -> Tensor:
         share = ((c - discount).clamp(min=0) + saved * lower) / c.sum(-1, keepdim=True)
         return torch.where(c.sum(-1, keepdim=True) > 0, share, lower)
 
-    return interpolated(count, interpolated(kinds.sum(0), torch.full((size,), 1 / size).double()))
+    uniform = torch.ones_like(count[0]) / size
+    return interpolated(count, interpolated(kinds.sum(0), uniform))
     ### END SOLUTION
 
 
