@@ -21,6 +21,7 @@ def normal(*shape: int) -> Tensor:
 
 X, SQUARE, LINE, CUBE = normal(5, 3), normal(4, 4), normal(6), normal(2, 3, 3)
 P = X.softmax(-1)
+FOUR = normal(2, 4, 3)
 MASK = LINE.repeat(9) > 0
 ROWS = torch.tensor([2, 0, 1, 4, 3])
 ORDER = torch.tensor([5, 12, 3, 9, 0, 14, 7, 1, 15, 4, 11, 6, 2, 8, 13, 10])
@@ -60,6 +61,9 @@ def changed(t: Tensor, at: object, to: object) -> Tensor:
         (X[:1].expand(5, 3), X, "All rows are alike, equal to the first of the right ones"),
         (X.mean(0).expand(5, 3), X, "All rows are alike, equal to the mean"),
         (changed(X, slice(1, None), 0.0), X, "Only the first row is right; all wrong entries are 0."),
+        (changed(CUBE, (slice(None), slice(None), slice(1, None)), 9.0), CUBE, "Only the first slice along axis 2 is"),
+        (changed(FOUR, (slice(None), slice(1, 3)), 9.0), FOUR, "The slices 1, 2 along axis 1 are wrong, and no others"),
+        (changed(FOUR, (slice(None), 1), 9.0), FOUR, "Only slice 1 along axis 1 is wrong, all of it"),
         (changed(X, (slice(None), 1), -X[:, 1]), X, "Only column 1 is wrong, all of it; each wrong entry has"),
         (changed(LINE, -1, 3.0), LINE, "Only the last entry is wrong."),
         (changed(X, 0, math.nan), X, "NaN stands in row 0"),
@@ -183,3 +187,21 @@ def test_small_numbers_left_out_are_not_called_rounded():
 def test_a_negative_number_is_strange_only_among_shares(truth, told):
     value = truth + 0.1 * torch.arange(truth.numel()).reshape(truth.shape).square() - 0.75
     assert ("negative number" in symptom(value, truth)) == told
+
+
+def test_numbers_that_look_alike_are_told_with_more_digits_and_as_of_float32():
+    truth = torch.tensor([[2000.0, 13.97612345], [0.3, 13.97612345]], dtype=torch.float64)
+    value = changed(truth, (1, 1), 13.97612345 * (1 + 1.5e-5))
+    with pytest.raises(Wrong, match=r"should be 13\.9761 at \[1, 1\], not 13\.9763\. It is near, as if .* float32\.$"):
+        close(value, truth)
+    one = torch.tensor([1e-1, 0.02], dtype=torch.float64)
+    with pytest.raises(Wrong) as told:
+        close(changed(one, 0, 0.3), one)
+    assert "float32" not in told.value.message
+
+
+def test_what_is_told_is_a_wrong_entry_not_a_right_one_that_is_further_off():
+    truth = torch.tensor([13.9761, 0.001, 1.0], dtype=torch.float64)
+    value = truth + torch.tensor([1e-4, 3e-6, 0.0], dtype=torch.float64)
+    with pytest.raises(Wrong, match=r"should be 0\.001 at \[1\], not 0\.001003\."):
+        close(value, truth)

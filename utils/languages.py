@@ -19,7 +19,7 @@ class NameLanguage:
     """Lines that begin with a name, each of its letters uniform; after every "@" the name is said again.
 
     Otherwise "@" follows with probability `CALL_PROBABILITY`, or a letter that depends on the letter before it. Whoever
-    counts which symbols follow each other learns these letters, never a name: no two lines need share one.
+    counts which symbols follow each other learns these letters, never which of the 1,728 names this line has.
 
     Args:
         chain: (L, L), row v holds the probabilities of the letter after letter v.

@@ -43,6 +43,12 @@ def by_numpy(words, counts, new):
     return (a, b), merged
 
 
+@right("lm.bpe_merge")
+def with_ids_of_numpy(words, counts, new):
+    (a, b), made = by_numpy(words, counts, new)
+    return (np.int64(a), np.int64(b)), [list(np.array(word)) for word in made]
+
+
 @right("lm.bits_per_character")
 def token_by_token(model, tokens, lengths, window, stride):
     total, n = 0.0, len(tokens)
@@ -146,6 +152,22 @@ def by_masking_logits(logits, temperature, mass):
     return logits.masked_fill(cut.gather(1, token.argsort(1)), -torch.inf).softmax(-1)
 
 
+@right("lm.nucleus")
+def by_logsumexp(logits, temperature, mass):
+    """Probabilities that a rounding tells from those of softmax."""
+    logits = logits / temperature
+    p = (logits - logits.logsumexp(-1, keepdim=True)).exp()
+    out = torch.zeros_like(p)
+    for row, of_row in zip(out, p, strict=True):
+        total = 0.0
+        for token in torch.sort(-of_row, stable=True).indices.tolist():
+            row[token] = of_row[token]
+            total += of_row[token].item()
+            if total >= mass:
+                break
+    return out / out.sum(-1, keepdim=True)
+
+
 @right("lm.kneser_ney")
 def pair_by_pair(tokens, size, discount):
     pairs = list(zip(tokens[:-1].tolist(), tokens[1:].tolist(), strict=True))
@@ -188,6 +210,14 @@ def step_by_the_library(q, k, v, keys, values, rotate):
     keys = torch.cat([keys, both[:, :, 1:]], 2)
     values = torch.cat([values, v.unsqueeze(2)], 2)
     return F.scaled_dot_product_attention(both[:, :, :1], keys, values).squeeze(2), keys, values
+
+
+@right("lm.cached_step")
+def both_turned_as_more_heads(q, k, v, keys, values, rotate):
+    both = rotate(torch.cat([q, k], 1)[:, :, None], torch.tensor([keys.shape[2]]))
+    q, k = both.chunk(2, 1)
+    keys, values = torch.cat([keys, k], 2), torch.cat([values, v[:, :, None]], 2)
+    return F.scaled_dot_product_attention(q, keys, values)[:, :, 0], keys, values
 
 
 @right("lm.cached_step")

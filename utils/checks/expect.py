@@ -195,13 +195,24 @@ def close(
     name_mistake(value, mistakes)
     looks = " ".join(filter(None, (symptom(value, truth), told(value, truth, varied()), facts())))
     difference = (value - truth).abs().double().nan_to_num(nan=torch.inf)
+    difference = difference.masked_fill(torch.isclose(value, truth, rtol=RTOL, atol=ATOL), -torch.inf)  # no right one
     worst = difference == difference.max()
     at = f" at {worst.nonzero()[0].tolist()}" if value.ndim else ""
     yours, true = value[worst].flatten()[0], truth[worst].flatten()[0]
+    digits = 6 if f"{true:.6g}" != f"{yours:.6g}" else 12
+    says = f"{_title(name)} should be {true:.{digits}g}{at}, not {yours:.{digits}g}."
     raise Wrong(
-        f"{looks} {_title(name)} should be {true:.6g}{at}, not {yours:.6g}.".strip(),
+        " ".join(filter(None, (looks, says, _rounded(value, truth)))),
         hint or "Compute one entry by hand, then follow it through your code.",
     )
+
+
+def _rounded(value: Tensor, truth: Tensor) -> str:
+    """A sentence, if the value is near the truth as float32 is: no entry is further off than such roundings lead."""
+    if truth.dtype != torch.float64 or not truth.isfinite().all():
+        return ""
+    near = (value.double() - truth).abs() <= 2e-6 * truth.abs().max()
+    return "It is near, as if something were computed in float32." if near.all() else ""
 
 
 def name_mistake(value: Tensor, mistakes: Sequence[Mistake]) -> None:

@@ -289,6 +289,12 @@ def _line(t: Tensor, axis: int, many: bool = False) -> str:
     return f"slice{'s' * many} along axis {axis}"
 
 
+def _numbered(t: Tensor, axis: int, found: list[int]) -> str:
+    """ "rows 1, 2", or "slices 1, 2 along axis 2"."""
+    line, *along = _line(t, axis, many=len(found) > 1).split(" ", 1)
+    return " ".join([line, ", ".join(map(str, found)), *along])
+
+
 def _region(wrong: Tensor) -> str:
     """Where the wrong entries are, if they fill a row, a column, a triangle."""
     for axis, size in enumerate(wrong.shape):
@@ -305,10 +311,11 @@ def _region(wrong: Tensor) -> str:
         if size > 2 and good in ([0], [size - 1]):
             return f"only the {'first' if good == [0] else 'last'} {line} is right"
         if len(found) == 1:
-            which = {0: "the first {}", size - 1: "the last {}"}.get(found[0], f"{{}} {found[0]}").format(line)
+            numbered = _numbered(wrong, axis, found)
+            which = {0: f"the first {line}", size - 1: f"the last {line}"}.get(found[0], numbered)
             return f"only {which} is wrong" + (", all of it" if lines.shape[1] > 1 else "")
         if wrong.ndim > 1:
-            return f"the {_line(wrong, axis, many=True)} {', '.join(map(str, found))} are wrong, and no others"
+            return f"the {_numbered(wrong, axis, found)} are wrong, and no others"
     if wrong.ndim >= 2 and wrong.shape[-1] == wrong.shape[-2] > 1:
         shape = wrong.shape[-2:]
         for says, part in (

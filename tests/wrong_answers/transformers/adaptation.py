@@ -59,7 +59,7 @@ def first_rows(change, rank, alpha):
     return change[:rank], b * rank / alpha
 
 
-@wrong("lm.lora_fit", says="The sum of squares that remains is")
+@wrong("lm.lora_fit", says="You take columns of Vᵀ")
 def v_in_the_place_of_vh(change, rank, alpha):
     u, s, vh = torch.linalg.svd(change)
     return vh[:, :rank].T, u[:, :rank] * s[:rank] * rank / alpha
@@ -78,3 +78,21 @@ def half_trained(change, rank, alpha):
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(rank, change.shape[1], generator=generator, dtype=change.dtype)
     return a, torch.linalg.lstsq(a.T, change.T).solution.T * rank / alpha
+
+
+@wrong("lm.lora_fit", says="You take rows of U")
+def rows_of_u(change, rank, alpha):
+    u, s, vh = torch.linalg.svd(change)
+    return vh[:rank], u[:rank].T * s[:rank] * rank / alpha
+
+
+@wrong("lm.lora_fit", says="You divide by α / r twice")
+def scaled_in_both(change, rank, alpha):
+    u, s, vh = svd(change)
+    return vh[:rank] * rank / alpha, u[:, :rank] * s[:rank] * rank / alpha
+
+
+@wrong("lm.lora_fit", says="directions in which Δ does nothing")
+def smallest_eigenvectors(change, rank, alpha):
+    u = torch.linalg.eigh(change @ change.T).eigenvectors[:, :rank]
+    return u.T @ change, u * rank / alpha

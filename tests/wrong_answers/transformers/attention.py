@@ -90,6 +90,27 @@ def one_maximum(q, k, v):
     return e / e.sum(-1, keepdim=True) @ v
 
 
+@wrong("lm.attention", says="With scores of hundreds your result is not finite")
+def maximum_of_hidden_scores(q, k, v):
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    e = (scores - scores.amax(-1, keepdim=True)).exp().tril()
+    return e / e.sum(-1, keepdim=True) @ v
+
+
+@wrong("lm.attention", says="With scores of hundreds your result is not finite")
+def masked_after_and_normalized_again(q, k, v):
+    a = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).tril()
+    return a / a.sum(-1, keepdim=True) @ v
+
+
+@wrong("lm.attention", says="Your result should be finite, not NaN everywhere")
+def mask_times_infinity(q, k, v):
+    """0 times infinity: not the first token alone."""
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    later = torch.ones(scores.shape[-2:], dtype=scores.dtype).triu(1)
+    return (scores + later * -torch.inf).softmax(-1) @ v
+
+
 @wrong("lm.attention", says="You hide later tokens with a score of −100")
 def hidden_by_a_hundred(q, k, v):
     return weights(q, k, hidden=-100.0) @ v
@@ -169,6 +190,49 @@ def split_otherwise(x, w_in, w_out, n_heads):
 @wrong("lm.multi_head", says="You average the heads")
 def averaged(x, w_in, w_out, n_heads):
     return causal(*parts(x, w_in, n_heads)).mean(1).repeat(1, 1, n_heads) @ w_out.T
+
+
+def heard_with(x, w_in, w_out, n_heads, mask, scale=None):
+    """By a mask that is True where a token is heard, or a number that is added."""
+    heard = F.scaled_dot_product_attention(*parts(x, w_in, n_heads), attn_mask=mask(x.shape[1]), scale=scale)
+    return join(heard, w_out)
+
+
+@wrong("lm.multi_head", says="a token hears later ones alone, and the last one nobody")
+def true_where_hidden(x, w_in, w_out, n_heads):
+    return heard_with(x, w_in, w_out, n_heads, lambda n: torch.ones(n, n).triu(1).bool())
+
+
+@wrong("lm.multi_head", says="a token hears itself and later ones")
+def triangle_upside_down(x, w_in, w_out, n_heads):
+    return heard_with(x, w_in, w_out, n_heads, lambda n: torch.ones(n, n).triu().bool())
+
+
+@wrong("lm.multi_head", says="You add a mask of 0 and 1")
+def mask_of_numbers(x, w_in, w_out, n_heads):
+    return heard_with(x, w_in, w_out, n_heads, lambda n: torch.ones(n, n, dtype=x.dtype).tril())
+
+
+@wrong("lm.multi_head", says="Your mask lets a token hear the next one, too")
+def mask_one_too_far(x, w_in, w_out, n_heads):
+    return heard_with(x, w_in, w_out, n_heads, lambda n: torch.ones(n, n).tril(1).bool())
+
+
+@wrong("lm.multi_head", says="You divide the scores by √D twice")
+def scaled_twice(x, w_in, w_out, n_heads):
+    q, k, v = parts(x, w_in, n_heads)
+    return join(causal(q / q.shape[-1] ** 0.5, k, v), w_out)
+
+
+@wrong("lm.multi_head", says="You divide by the root of C/H")
+def scaled_by_channels_of_x(x, w_in, w_out, n_heads):
+    return join(causal(*parts(x, w_in, n_heads), scale=(x.shape[-1] / n_heads) ** -0.5), w_out)
+
+
+@wrong("lm.multi_head", says="Heads hear each other, instead of tokens")
+def attention_over_heads(x, w_in, w_out, n_heads):
+    q, k, v = (x @ w_in.T).reshape(*x.shape[:2], 3, n_heads, -1).permute(2, 0, 1, 3, 4)
+    return causal(q, k, v).flatten(2) @ w_out.T
 
 
 @wrong("lm.multi_head", says="joined, but not mixed")

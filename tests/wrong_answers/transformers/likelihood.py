@@ -129,6 +129,12 @@ def one_overlap_too_many(model, tokens, lengths, window, stride):
     return bits(parts, lengths)
 
 
+@wrong("lm.bits_per_character", says="Your bits per character should be")
+def to_base_ten(model, tokens, lengths, window, stride):
+    """Of a sum in other units nothing can be said about how often a token counts."""
+    return -log_p_of_each(model, tokens, window, stride).sum() / lengths.sum() / math.log(10)
+
+
 # --- lm.kneser_ney ---------------------------------------------------------------------------------------------------
 
 
@@ -249,3 +255,51 @@ def as_a_ring(tokens, size, discount):
 def transposed(tokens, size, discount):
     counts = counts_of(tokens, size).T
     return smoothed(counts, discount, continuation(counts, discount))
+
+
+def lower_of(tokens, size, discount, places, least=0.0):
+    """p(w), where what was saved is d times `places`; counts below `least` are raised to it."""
+    counts = counts_of(tokens, size)
+    kinds = (counts > 0).double().sum(0)
+    lower = ((kinds - discount).clamp(min=least) + discount * places / size) / kinds.sum()
+    return smoothed(counts, discount, lower)
+
+
+@wrong("lm.kneser_ney", says="the first one, too, which follows none")
+def tokens_of_the_text(tokens, size, discount):
+    return lower_of(tokens, size, discount, len(tokens.unique()))
+
+
+@wrong("lm.kneser_ney", says="you give back d for each token that something follows")
+def tokens_with_a_follower(tokens, size, discount):
+    return lower_of(tokens, size, discount, len(tokens[:-1].unique()))
+
+
+@wrong("lm.kneser_ney", says="you give back d for each token of the vocabulary")
+def whole_vocabulary(tokens, size, discount):
+    return lower_of(tokens, size, discount, size)
+
+
+@wrong("lm.kneser_ney", says="In p(w) the maximum with 0 is missing")
+def lower_below_zero(tokens, size, discount):
+    return lower_of(tokens, size, discount, len(tokens[1:].unique()), least=-1.0)
+
+
+@wrong("lm.kneser_ney", says="Each pair counts once, however often it occurs")
+def repeats_lost(tokens, size, discount):
+    counts = torch.zeros(size, size, dtype=torch.float64)
+    counts[tokens[:-1], tokens[1:]] += 1
+    return smoothed(counts, discount, continuation(counts, discount))
+
+
+@wrong("lm.kneser_ney", says="You divide by how often v occurs")
+def occurrences_everywhere(tokens, size, discount):
+    counts, _, _, kinds, lower = by_parts(tokens, size, discount)
+    often = torch.bincount(tokens, minlength=size)[:, None]
+    return torch.where(often > 0, ((counts - discount).clamp(min=0) + discount * kinds * lower) / often, lower)
+
+
+@wrong("lm.kneser_ney", says="You use a discount of 0.75")
+def usual_discount(tokens, size, discount):
+    counts = counts_of(tokens, size)
+    return smoothed(counts, 0.75, continuation(counts, 0.75))

@@ -196,6 +196,18 @@ def nan_where_alike(p, q):
     return accepted(p, q), excess / excess.sum(-1, keepdim=True)
 
 
+@wrong("lm.speculative", says="You decide for each entry whether p = q")
+def alike_in_some_entries(p, q):
+    excess = (p - q).clamp(min=0)
+    return accepted(p, q), torch.where(p == q, p, excess / excess.sum(-1, keepdim=True))
+
+
+@wrong("lm.speculative", says="Where p is at most q you return p")
+def filled_in_where_nothing_is_left(p, q):
+    excess = (p - q).clamp(min=0)
+    return accepted(p, q), torch.where(excess > 0, excess / excess.sum(-1, keepdim=True), p)
+
+
 @wrong("lm.speculative", says="Where p = q your row is 0")
 def small_number_in_the_denominator(p, q):
     excess = (p - q).clamp(min=0)

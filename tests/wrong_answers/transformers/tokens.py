@@ -175,3 +175,28 @@ def in_place(words, counts, new):
 @wrong("lm.bpe_merge", says="The pair should be two token ids")
 def pair_with_its_count(words, counts, new):
     return counted(words, counts).most_common(1)[0], words
+
+
+@wrong("lm.bpe_merge", says="with the same count and first id")
+def by_first_id_alone(words, counts, new):
+    found = counted(words, counts)
+    return merged(words, min(found, key=lambda pair: (-found[pair], pair[0])), new)
+
+
+@wrong("lm.bpe_merge", says="the smallest as text")
+def smallest_as_text(words, counts, new):
+    found = counted(words, counts)
+    return merged(words, min(found, key=lambda pair: (-found[pair], str(pair))), new)
+
+
+@wrong("lm.bpe_merge", says="You replace digits of a text")
+def digits_replaced(words, counts, new):
+    pair = smallest(counted(words, counts))
+    lines = [" ".join(map(str, word)).replace(f"{pair[0]} {pair[1]}", str(new)) for word in words]
+    return pair, [[int(token) for token in line.split()] for line in lines]
+
+
+@wrong("lm.bpe_merge", says="The pair is a list")
+def pair_as_a_list(words, counts, new):
+    pair, made = merged(words, smallest(counted(words, counts)), new)
+    return list(pair), made

@@ -32,11 +32,14 @@ def lora_fit(answer: Callable, generator: Generator) -> None:
         swapped = [Mistake((out, rank), "this is B", "Return A, (r, in), then B, (out, r).")]
         a = tensor(given[0], (rank, into), name="A", shapes=swapped)
         b = tensor(given[1], (out, rank), name="B")
-        _best(alpha / rank * b @ a, b @ a, change, rank, alpha)
+        _best(a, b, change, rank, alpha)
 
 
-def _best(value: Tensor, product: Tensor, change: Tensor, rank: int, alpha: float) -> None:
+def _best(a: Tensor, b: Tensor, change: Tensor, rank: int, alpha: float) -> None:
+    value = alpha / rank * b @ a
     u, s, vh = torch.linalg.svd(change, full_matrices=False)
+    whole_u, _, whole_vh = torch.linalg.svd(change)
+    most = min(rank, len(s))
 
     def made(sizes: Tensor, chosen: slice = slice(rank)) -> Tensor:
         return u[:, chosen] * sizes[chosen] @ vh[chosen]
@@ -68,7 +71,27 @@ def _best(value: Tensor, product: Tensor, change: Tensor, rank: int, alpha: floa
         ),
         Mistake(-truth, "The sign is wrong.", "B A = U S Vᵀ, cut off after r."),
         Mistake(change, "This is the whole change: B A has rank r.", large),
-        Mistake(torch.zeros_like(change), "Nothing is changed: one of the matrices is 0.", "B A = U S Vᵀ."),
+        Mistake(
+            torch.zeros_like(change),
+            "Nothing is changed: "
+            + (
+                "you keep directions in which Δ does nothing, as with the smallest eigenvalues."
+                if a.any() and b.any()  # zero up to rounding
+                else "one of the matrices is 0."
+            ),
+            f"{large} `eigh` sorts the smallest first.",
+        ),
+        Mistake(truth / scale, "You divide by α / r twice: once in each matrix, or by its square.", scaling),
+        Mistake(
+            u[:, :most] * s[:most] @ whole_vh[:, :most].T,
+            "You take columns of Vᵀ for the vectors.",
+            "`svd` returns Vᵀ, `vh`: its rows are the vectors, `vh[:r]`.",
+        ),
+        Mistake(
+            whole_u[:most].T * s[:most] @ vh[:most],
+            "You take rows of U for the vectors.",
+            "The columns of U are the vectors: `u[:, :r]`.",
+        ),
         Mistake(
             value if left > least * (1 + 1e-6) + 1e-12 else truth,
             f"The sum of squares that remains is {left:.6g}; with the best matrix of rank {rank} it is {least:.6g}.",

@@ -28,15 +28,9 @@ def attention(answer: Callable, generator: Generator) -> None:
             ),
             Mistake((n, length, heads, values), "tokens and heads are swapped", "Keep (B, H, T, E)."),
         ]
-        value = tensor(
-            answer(q, k, v),
-            (n, heads, length, values),
-            shapes=shapes,
-            not_finite=(
-                "Your first token hears nobody, not even itself, which gives 0/0.",
-                "Hide the tokens after it, s > t: `triu(1)`, not `triu()`.",
-            ),
-        )
+        given = answer(q, k, v)
+        not_finite = _why_not_finite(given, q, k, v)
+        value = tensor(given, (n, heads, length, values), shapes=shapes, not_finite=not_finite)
         close(
             value,
             attended(q, k, v),
@@ -95,12 +89,28 @@ def attention(answer: Callable, generator: Generator) -> None:
     _large_scores(answer, generator)
 
 
+def _why_not_finite(value: object, q: Tensor, k: Tensor, v: Tensor) -> tuple[str, str]:
+    """The sentence, if NaN stands just where the mask `triu()` brings it; and a hint."""
+    nobody = attended(q, k, v, hidden=hidden_from(q.shape[2], 0))
+    alike = isinstance(value, Tensor) and value.shape == nobody.shape
+    if alike and torch.allclose(value.double(), nobody, rtol=1e-5, atol=1e-6, equal_nan=True):
+        return (
+            "Your first token hears nobody, not even itself, which gives 0/0.",
+            "Hide the tokens after it, s > t: `triu(1)`, not `triu()`.",
+        )
+    return "", "Look for 0/0, and for 0 · ∞: a mask of 0 and 1 times −∞ is NaN where it is 0. `masked_fill` is safe."
+
+
 def _large_scores(answer: Callable, generator: Generator) -> None:
-    """Scores of hundreds: some queries with large ones of either sign, some with small ones."""
+    """Scores of hundreds: some queries with large ones of either sign, some with small ones.
+
+    The last key's are so far above the others that these, beside it, are 0: it must not be heard, nor subtracted.
+    """
     n, heads, length, dim, values = 2, 2, 6, 5, 3
     q, k = (draw.normal(generator, n, heads, length, dim) for _ in range(2))
     q[..., 0] = torch.tensor([1.0, 900.0, -4000.0, -900.0, 30.0, 0.5], dtype=torch.float64)
     k[..., 0] = 0.5 + draw.uniform(generator, n, heads, length)  # of one sign, so that all scores of a row are large
+    k[..., -1, 0] = 4.0
     v = draw.normal(generator, n, heads, length, values)
     truth, scores = attended(q, k, v), q @ k.mT / dim**0.5
     hint = "`softmax` subtracts the maximum of each row first; masked scores are −∞, not a number of their size."
@@ -168,6 +178,7 @@ def multi_head(answer: Callable, generator: Generator) -> None:
                     ("values", "queries", "keys"),
                 )
             ),
+            *_masked_or_scaled_otherwise(q, k, v, w_out, channels, heads),
             Mistake(
                 _joined(v.cumsum(2) / torch.arange(1, length + 1)[:, None], w_out),
                 "Each token hears all before it alike.",
@@ -195,6 +206,48 @@ def multi_head(answer: Callable, generator: Generator) -> None:
         )
 
 
+def _masked_or_scaled_otherwise(
+    q: Tensor, k: Tensor, v: Tensor, w_out: Tensor, channels: int, heads: int
+) -> list[Mistake]:
+    length, dim = q.shape[2:]
+    later = hidden_from(length)
+    alone = hidden_from(length, 0)  # no token hears itself, but the first
+    alone[0, 0] = False
+    kept = "Set the scores of later tokens to −∞; in `scaled_dot_product_attention` a mask is True where one is heard."
+    found = [
+        (_joined(attended(q, k, v, hidden=hidden), w_out), says, kept)
+        for hidden, says in (
+            (later.T, "Your mask is upside down: a token hears itself and later ones."),
+            (hidden_from(length, 2), "Your mask lets a token hear the next one, too."),
+            (alone, "Your mask hides the token itself: it hears itself, too."),
+        )
+    ]
+    added = (q @ k.mT / dim**0.5 + (~later).double()).softmax(-1) @ v
+    found += [
+        (
+            _joined(attended(q, k, v, hidden=~later).nan_to_num(), w_out),
+            "Your mask is upside down: a token hears later ones alone, and the last one nobody.",
+            kept,
+        ),
+        (
+            _joined(added, w_out),
+            "You add a mask of 0 and 1 to the scores: later tokens are heard, a little less.",
+            "A mask of numbers is added: 0 where one is heard, −∞ where not.",
+        ),
+        (
+            _joined(attended(q, k, v, scale=1 / dim), w_out),
+            "You divide the scores by √D twice.",
+            "`scaled_dot_product_attention` divides by itself.",
+        ),
+        (
+            _joined(attended(q, k, v, scale=(channels / heads) ** -0.5), w_out),
+            "You divide by the root of C/H: a head's query has D channels, and HD need not be C.",
+            SCALED,
+        ),
+    ]
+    return [Mistake(*one) for one in found]
+
+
 def _mixed_heads(
     x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dim: int, order: str, inside: str
 ) -> list[Mistake]:
@@ -206,10 +259,17 @@ def _mixed_heads(
     interleaved = [(x @ w.T).unflatten(-1, (dim, heads)).permute(0, 3, 1, 2) for w in (wq, wk, wv)]
     cut = [(x @ w.T).reshape(n, heads, length, dim) for w in (wq, wk, wv)]
     by_head = (x @ w_in.T).unflatten(-1, (heads, 3, dim)).permute(3, 0, 2, 1, 4)
+    over_heads = attended(*(part.transpose(1, 2) for part in (q, k, v)), hidden=hidden_from(heads))
     first = right.clone()
     first[:, 1:] = 0
     return [
         Mistake(_joined(attended(*one), w_out), "You use one head that has all channels.", inside),
+        Mistake(_joined(attended(*one, scale=dim**-0.5), w_out), "You use one head that has all channels.", inside),
+        Mistake(
+            over_heads.flatten(2) @ w_out.T,
+            "Heads hear each other, instead of tokens: the attention goes over axis -2, which should be the tokens.",
+            "(B, H, T, D): `transpose(1, 2)` before the attention.",
+        ),
         Mistake(
             _joined(attended(q, k, v, scale=(heads * dim) ** -0.5), w_out),
             "You divide by the root of all channels: a head's query has only D of them.",

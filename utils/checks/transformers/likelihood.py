@@ -179,17 +179,18 @@ def _wrong_windows(
 
 
 def _counted(answer: Callable, value: Tensor, truth: Tensor, n: int, window: int, stride: int) -> Mistake:
-    """Which tokens count how often: told by a model that says −4ⁱ of token i."""
+    """Which tokens count how often: told by a model that says −4ⁱ of token i, and by its mirror image."""
     tokens, lengths = torch.arange(n), torch.ones(n, dtype=torch.int64)
-    probe = _looked_after(lambda w: -(4.0 ** w.double()), window)
     says = ""
     if abs(value - truth) > 1e-6 * truth.abs():
-        told = answer(probe, tokens, lengths, window, stride)
-        total = round(float(told) * n * math.log(2)) if math.isfinite(float(told)) else 0
-        often = [total // 4**i % 4 for i in range(n)]
-        wrong = [i for i in range(n) if often[i] != 1]
-        exact = total > 0 and abs(float(told) * n * math.log(2) / total - 1) < 1e-9 and total < 4**n
-        if exact and wrong:
+        often, backwards = (
+            _digits(float(answer(_looked_after(says_powers, window), tokens, lengths, window, stride)), n)
+            for says_powers in (lambda w: -(4.0 ** w.double()), lambda w: -(4.0 ** (n - 1 - w.double())))
+        )
+        # Another number than the sum that is asked for is no sum of such powers in both directions.
+        exact = bool(often) and often == backwards[::-1]
+        wrong = [i for i in range(n) if often[i] != 1] if exact else []
+        if wrong:
             says = (
                 f"Of {n} tokens in windows of {window}, {stride} apart, token {wrong[0]} counts {often[wrong[0]]} times"
                 + (f", and {len(wrong) - 1} others do not count once either." if len(wrong) > 1 else ".")
@@ -197,6 +198,14 @@ def _counted(answer: Callable, value: Tensor, truth: Tensor, n: int, window: int
         elif exact:
             says = "Every token counts once, but some are asked about in another window than the first that holds them."
     return Mistake(value if says else truth, says, "Windows begin at 0, stride, 2 · stride, …", general=True)
+
+
+def _digits(told: float, n: int) -> list[int]:
+    """How often each power of 4 is in a sum, told as bits per character; none if it is no such sum."""
+    total = told * n * math.log(2)
+    if not math.isfinite(total) or not 0.5 < total < 4**n or abs(total - round(total)) > 0.05:
+        return []
+    return [round(total) // 4**i % 4 for i in range(n)]
 
 
 # --- lm.kneser_ney ---------------------------------------------------------------------------------------------------
@@ -224,13 +233,17 @@ def kneser_ney_pairs(counts: Tensor, discount: float) -> Tensor:
 
 @exercise("lm.kneser_ney", call="kneser_ney(tokens, size, discount)")
 def kneser_ney(answer: Callable, generator: Generator) -> None:
-    for size, n, discount, ends_anew in ((7, 60, 0.37, False), (9, 25, 0.85, True), (6, 45, 0.6, True)):
-        # Some tokens often, the last one of the vocabulary never; the one before it at the end alone,
-        # followed by nothing, or the text ends with a token that has stood elsewhere.
+    for size, n, discount, begins, ends in (
+        # Some tokens often, the last one of the vocabulary never, or as the first of the text alone: it follows none.
+        # The one before it is at the end alone, followed by nothing; or the text ends with one that has stood before.
+        (7, 60, 0.37, 0, 5),
+        (9, 25, 0.85, 1, 6),
+        (6, 45, 0.6, 0, 3),
+        (7, 40, 0.5, 6, 4),
+    ):
         often = draw.unequal_probabilities(generator, size - 2)
         tokens = torch.multinomial(often, n, replacement=True, generator=generator)
-        tokens[-1] = size - 3 if ends_anew else size - 2
-        tokens[2] = size - 3
+        tokens[0], tokens[2], tokens[-1] = begins, size - 3, ends
         _kneser_ney(answer, tokens, size, discount)
 
 
@@ -242,6 +255,15 @@ def _kneser_ney(answer: Callable, tokens: Tensor, size: int, discount: float) ->
     lower = interpolated(kinds.sum(0), discount, uniform)
     truth = kneser_ney_pairs(counts, discount)
     total = counts.sum(1, keepdim=True)
+
+    def with_lower(other: Tensor) -> Tensor:
+        return interpolated(counts, discount, other)
+
+    def lower_with(places: Tensor | int) -> Tensor:
+        """p(w), where what was saved is d times another number of tokens."""
+        return ((kinds.sum(0) - discount).clamp(min=0) + discount * places / size) / kinds.sum()
+
+    below = (kinds.sum(0) - discount * (1 - (kinds.sum(0) > 0).sum() / size)) / kinds.sum()  # without the maximum
 
     def rows(value: Tensor, unseen: Tensor = lower) -> Tensor:
         return torch.where(total > 0, value, unseen)
@@ -296,6 +318,42 @@ def _kneser_ney(answer: Callable, tokens: Tensor, size: int, discount: float) ->
                 interpolated(counts, discount, uniform),
                 "You give what you saved to all tokens alike.",
                 continuation,
+            ),
+            *(
+                Mistake(
+                    with_lower(lower_with(places)),
+                    f"In p(w) you give back d for each {whom}, but took it where N(·, w) > 0.",
+                    "The number of tokens w' with N(·, w') > 0: those that have followed some token.",
+                )
+                for places, whom in (
+                    (len(tokens.unique()), "token of the text, the first one, too, which follows none"),
+                    ((kinds.sum(1) > 0).sum(), "token that something follows"),
+                    (size, "token of the vocabulary"),
+                )
+            ),
+            *(
+                Mistake(wrong, "In p(w) the maximum with 0 is missing: you subtract d where N(·, w) is 0, too.", rule)
+                for rule in ("max(N(·, w) − d, 0).",)
+                for wrong in (with_lower(below), rows((counts - discount) / safe + saved * below, below))
+            ),
+            Mistake(
+                kneser_ney_pairs(kinds, discount),
+                "Each pair counts once, however often it occurs.",
+                "`counts[a, b] += 1` adds 1 where an index comes several times: `index_put_(…, accumulate=True)`, or "
+                "`bincount`.",
+            ),
+            Mistake(
+                kneser_ney_pairs(counts, 0.75), "You use a discount of 0.75, whatever `discount` is.", "Use `discount`."
+            ),
+            Mistake(
+                torch.where(
+                    unigram[:, None] > 0,
+                    ((counts - discount).clamp(min=0) + discount * kinds.sum(1, keepdim=True) * lower)
+                    / unigram.clamp(min=1)[:, None],
+                    lower,
+                ),
+                "You divide by how often v occurs: the last token of the text has no follower.",
+                "c(v, ·) is the sum of row v of the counts.",
             ),
             Mistake(
                 rows(share + discount / safe * lower),

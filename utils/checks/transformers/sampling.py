@@ -41,7 +41,7 @@ def _normalized(p: Tensor) -> Tensor:
 @exercise("lm.nucleus", call="nucleus(logits, temperature, mass)")
 def nucleus(answer: Callable, generator: Generator) -> None:
     n, k = 6, 9
-    for temperature, mass in ((0.6, 0.8), (2.5, 0.7), (1.0, 0.9), (1.4, 0.05), (0.8, 1.0)):
+    for temperature, mass in ((1.8, 0.45), (0.6, 0.8), (2.5, 0.7), (1.0, 0.9), (1.4, 0.05), (0.8, 1.0)):
         # Rows from sure to unsure, and each around another level.
         spread = torch.linspace(0.5, 4, n, dtype=torch.float64)[:, None]
         logits = spread * draw.normal(generator, n, k) + 5 * draw.normal(generator, n, 1)
@@ -93,7 +93,7 @@ def _nucleus(answer: Callable, logits: Tensor, temperature: float, mass: float) 
         Mistake(
             _normalized(p * (_mass_of_unlikelier(p) < mass)),
             "You sort with the unlikeliest token first, and keep the unlikely ones.",
-            "Sort likeliest first: `descending=True`.",
+            "Sort likeliest first: `sort(dim=-1, descending=True, stable=True)`.",
         ),
         Mistake(
             _normalized(p * (p >= (1 - mass) * p.amax(-1, keepdim=True))),
@@ -143,28 +143,35 @@ def _nucleus(answer: Callable, logits: Tensor, temperature: float, mass: float) 
 
 
 def _equals(answer: Callable, generator: Generator) -> None:
-    """Four tokens of ¼ each, exactly, among impossible ones: what happens at P = ½, and which of equals stay."""
-    logits = torch.full((2, 7), -3000.0, dtype=torch.float64)
-    places = torch.randperm(7, generator=generator)[:4].sort().values
-    logits[0, places] = 0.0
-    logits[1, :4] = 1.5
-    for mass, kept in ((0.5, 2), (0.75, 3), (0.6, 3), (0.25, 1)):
+    """Equal tokens among impossible ones: which of them stay, and what happens where a sum equals P.
+
+    Two of ½ each are so exactly, however they are computed; of four, no sum is P, as a rounding would decide.
+    """
+    for n, mass, kept in ((2, 0.5, 1), (4, 0.4, 2), (4, 0.7, 3), (4, 0.6, 3), (4, 0.2, 1)):
+        logits = torch.full((2, 7), -3000.0, dtype=torch.float64)
+        places = torch.randperm(7, generator=generator)[:n].sort().values
+        logits[0, places] = 0.0
+        logits[1, :n] = 0.0 if n == 2 else 1.5
         value = tensor(answer(logits, 2.0, mass), (2, 7), name="your probabilities of equal tokens")
         truth, later, more, fewer = (torch.zeros_like(value) for _ in range(4))
-        for row, chosen in enumerate((places, torch.arange(4))):
+        for row, chosen in enumerate((places, torch.arange(n))):
             truth[row, chosen[:kept]] = 1 / kept
             later[row, chosen[-kept:]] = 1 / kept
-            more[row, chosen[: kept + 1]] = 1 / min(kept + 1, 4)
+            more[row, chosen[: kept + 1]] = 1 / min(kept + 1, n)
             fewer[row, chosen[: kept - 1]] = 1 / max(kept - 1, 1)
-        alike = (logits == logits.amax(-1, keepdim=True)).double() / 4
-        boundary = f"Tokens of ¼ each and P = {mass}: the fewest that sum to P or more are {kept}"
+        alike = (logits == logits.amax(-1, keepdim=True)).double() / n
+        boundary = f"Tokens of 1/{n} each and P = {mass}: the fewest that sum to P or more are {kept}"
         close(
             value,
             truth,
             [
                 Mistake(more, f"{boundary}, you keep {kept + 1}.", "P or more is enough: stop where the sum equals P."),
                 Mistake(fewer, f"{boundary}, you keep {kept - 1}.", "P or more: fewer are not enough."),
-                Mistake(later, "Of equally likely tokens you keep those with the larger ids.", "A stable sort."),
+                Mistake(
+                    later,
+                    "Of equally likely tokens you keep those with the larger ids.",
+                    "A stable sort: `sort(dim=-1, descending=True, stable=True)`.",
+                ),
                 Mistake(
                     alike,
                     "You keep all tokens that are as likely as the last one: the set is not the smallest.",
@@ -176,11 +183,12 @@ def _equals(answer: Callable, generator: Generator) -> None:
         )
     # So many that a sort which is not told to keep the order of equals does not.
     many = 2**14
-    value = tensor(answer(torch.zeros(1, many, dtype=torch.float64), 1.0, 0.25), (1, many), name="your probabilities")
+    logits, mass = torch.zeros(1, many, dtype=torch.float64), (many // 4 - 0.5) / many
+    value = tensor(answer(logits, 1.0, mass), (1, many), name="your probabilities")
     if (value[0, many // 4 :] > 0).any():
         raise Wrong(
             "Of many equally likely tokens you do not keep those with the smaller ids.",
-            "A stable sort leaves equals in their order: `stable=True`.",
+            "A stable sort leaves equals in their order: `sort(dim=-1, descending=True, stable=True)`.",
         )
 
 
@@ -188,8 +196,11 @@ def _equals(answer: Callable, generator: Generator) -> None:
 
 
 def _distributions(generator: Generator) -> tuple[Tensor, Tensor]:
-    """Rows: usual ones; with zeros of either and of both; nothing in common; nearly the same; the same; tiny."""
-    p, q = draw.weights(generator, 8, 7), draw.weights(generator, 8, 7)
+    """Rows: usual ones; with zeros of either and of both; nothing in common; nearly the same; the same; tiny.
+
+    In the last one all entries are the same but for two.
+    """
+    p, q = draw.weights(generator, 9, 7), draw.weights(generator, 9, 7)
     p[1, [0, 3]], q[1, [3, 5]] = 0.0, 0.0
     p[2, :3], q[2, 3:] = 0.0, 0.0
     q[3] = p[3] * (1 + 1e-7 * draw.normal(generator, 7))
@@ -198,6 +209,7 @@ def _distributions(generator: Generator) -> tuple[Tensor, Tensor]:
     p[6, 1:4], q[6, 1:4] = 1e-200, 3e-200
     p, q = p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True)
     q[4] = p[4]
+    q[8] = p[8, [3, 1, 2, 0, 4, 5, 6]]
     return p, q
 
 
@@ -249,6 +261,16 @@ def speculative(answer: Callable, generator: Generator) -> None:
         [
             Mistake(p, "You draw the replacement from p: what the draft underrates stays too rare.", refill),
             Mistake(q, "You draw the replacement from the draft.", refill),
+            Mistake(
+                torch.where(p == q, p, excess / total),
+                "You decide for each entry whether p = q: where only some entries are alike, their residual is 0.",
+                "Where a whole row is alike: `total > 0`, with the sum of the row.",
+            ),
+            Mistake(
+                torch.where(excess > 0, excess / total, p),
+                "Where p is at most q you return p: there the residual is 0, unless the whole row is alike.",
+                "Where a whole row is alike: `total > 0`, with the sum of the row.",
+            ),
             Mistake(torch.where(some, excess, p), "The residual is not normalized.", refill),
             Mistake(excess, "The residual is not normalized.", refill),
             Mistake(

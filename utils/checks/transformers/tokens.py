@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator
 
@@ -124,6 +125,16 @@ CHOICES: list[tuple[Callable[[Words, list[int]], Pair], str, str]] = [
         "Compare the first ids before the second ones.",
     ),
     (
+        partial(_chosen, order=lambda pair: pair[0]),
+        "Of several pairs with the same count and first id you take the one that was seen first.",
+        "Of equal first ids, the smaller second one: compare whole tuples.",
+    ),
+    (
+        partial(_chosen, order=str),
+        "Of several pairs with the same count you take the smallest as text, where 10 comes before 9.",
+        "Compare numbers: `min` of tuples.",
+    ),
+    (
         partial(_chosen, order=sum),
         "Of several pairs with the same count you take the one with the smallest sum of ids.",
         "Compare the first ids before the second ones.",
@@ -180,6 +191,10 @@ def _last_lost(word: list[int], pair: Pair, new: int) -> list[int]:
     return merged if tuple(word[-2:]) == pair and merged[-1] == new else merged[:-1]
 
 
+def _as_text(word: list[int], pair: Pair, new: int) -> list[int]:
+    return [int(part) for part in " ".join(map(str, word)).replace("{} {}".format(*pair), str(new)).split()]
+
+
 REWRITTEN: list[tuple[Callable[[list[int], Pair, int], list[int]], str, str]] = [
     (lambda word, pair, new: word, "The words are as they were: the pair is not replaced.", "Write `new` for it."),
     (
@@ -208,6 +223,11 @@ REWRITTEN: list[tuple[Callable[[list[int], Pair, int], list[int]], str, str]] = 
         lambda word, pair, new: _merged(word, pair, new, fits=lambda found: found in (pair, pair[::-1])),
         "You replace the reversed pair, too.",
         "Only (a, b) becomes `new`, not (b, a).",
+    ),
+    (
+        _as_text,
+        "You replace digits of a text: with the pair (7, 7), the text 7 73 has 7 7 in it, but not the pair.",
+        "Compare ids, not their digits.",
     ),
     (
         _last_lost,
@@ -293,12 +313,12 @@ def _wrong_words(made: list[Words], right: list[Words], cases: list) -> Wrong:
 
 
 def _pair(pair: Any) -> Pair:
-    if isinstance(pair, torch.Tensor):
-        pair = pair.tolist()
-    whole = isinstance(pair, tuple | list) and all(isinstance(one, int) for one in pair)
+    whole = isinstance(pair, tuple | list) and all(isinstance(one, int | np.integer) for one in pair)
     if not whole or len(pair) != 2:
         raise Wrong(f"The pair should be two token ids, not {pair!r:.100}.", "Return a tuple such as (3, 7).")
-    return pair[0], pair[1]
+    if isinstance(pair, list):
+        raise Wrong(f"The pair is a list, {pair}, not a tuple.", "`tuple(...)`: a tuple can be a key of a dictionary.")
+    return int(pair[0]), int(pair[1])
 
 
 def _words(words: Any, n: int) -> Words:
