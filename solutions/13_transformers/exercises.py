@@ -422,7 +422,7 @@ def show_rivers(kneser_ney: Callable) -> None:
             token = int(torch.multinomial(p[token], 1, generator=generator))
             names += symbols[token]
         print(f"discount {discount}:", ", ".join(names.split()))
-        axes.imshow(p.sqrt(), cmap="Greys", vmin=0, vmax=1)
+        axes.imshow(p.sqrt(), cmap="gray_r", vmin=0, vmax=1)
         ticks = range(len(symbols))
         axes.set_xticks(ticks, symbols.replace(" ", "_"), fontsize=7)
         axes.set_yticks(ticks, symbols.replace(" ", "_"), fontsize=7)
