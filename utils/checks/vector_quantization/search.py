@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -45,7 +46,7 @@ MISTAKES = [
 
 
 def _sweep(
-    table: Tensor,
+    table: np.ndarray,
     start: Sequence[int],
     tried: list[list[int]],
     *,
@@ -94,28 +95,31 @@ def _problem(generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         tried = torch.randint(CODES, (batch, PLACES, TRIED), generator=generator)
         tried[:, :, 1] = torch.where(draw.uniform(generator, batch, PLACES) < 0.5, start, tried[:, :, 1])
         tried[:, 1, 3] = tried[:, 1, 0]  # an alternative that comes twice
-        for i, (code, *others) in enumerate(
-            start.tolist()
-        ):  # two that are equally good; one that is as good as the start
-            table[(i, tried[i, 0, 3], *others)] = table[(i, tried[i, 0, 2], *others)]
-            table[(i, tried[i, 0, 0], *others)] = table[(i, code, *others)]
+        several = False
+        for i, (code, *others) in enumerate(start.tolist()):
+            first, _, third, fourth = tried[i, 0].tolist()
+            table[(i, fourth, *others)] = table[(i, third, *others)]  # two that are equally good
+            table[(i, first, *others)] = table[(i, code, *others)]  # one that is as good as the start
+            several |= len({code, first, third, fourth}) == 4
         problem = table, start, tried
-        different = any(
-            len({*codes}) == 4 for codes in torch.cat([start[:, :1], tried[:, 0][:, [0, 2, 3]]], 1).tolist()
-        )
-        bests = {str(_bests(*problem))}
-        for how, *_ in MISTAKES if different else ():
-            found = str(_bests(*problem, **how))
-            if found in bests and "alone" not in how:
-                break
-            bests.add(found)
-        else:
-            if different and str(_bests(*problem, alone="last")) != str(_bests(*problem)):
-                return problem
+        if several and _all_differ(*problem):
+            return problem
+
+
+def _all_differ(table: Tensor, start: Tensor, tried: Tensor) -> bool:
+    """Whether every mistake finds grids of its own; those that are told the same may agree."""
+    found = {"": _bests(table, start, tried)}
+    for how, says, _ in sorted(MISTAKES, key=lambda mistake: "sweeps" not in mistake[0]):
+        bests = _bests(table, start, tried, **how)
+        if any(bests == others for other, others in found.items() if other != says):
+            return False
+        found[says] = bests
+    return True
 
 
 def _bests(table: Tensor, start: Tensor, tried: Tensor, **how) -> list[Grid]:
-    return [_sweep(table[i], start[i].tolist(), tried[i].tolist(), **how)[0] for i in range(len(table))]
+    values = table.numpy()  # looked up one by one
+    return [_sweep(values[i], start[i].tolist(), tried[i].tolist(), **how)[0] for i in range(len(table))]
 
 
 @exercise("vq.search", call="search(log_joint, codes, alternatives)")
