@@ -532,12 +532,14 @@ check("vq.search", search)
 #
 # Your function gets training images `x_train`, `(1297, 64)`, values from 0 to 1, and returns two things: the `codebooks`,
 # `(4, 16, 64)`, and a **function** `encode(x)` that takes images `(B, 64)` and returns their codes, `(B, 4)`, whole numbers
-# from 0 to 15. The check turns and shifts each digit a little, so that none lies in `data/`, asks for the codes of 500 new
-# digits, some of them twice, and computes $\lVert \hat x - x \rVert^2$ from the codes alone, averaged over the images.
+# from 0 to 15. The check turns and shifts each digit a little, those of `x_train`, too, so that none lies in `data/`: learn from
+# `x_train` alone, `data/` may not be used. It asks for the codes of 500 new digits, some of them twice, and computes $\lVert \hat x - x \rVert^2$ from the codes alone, averaged over the images.
 #
 # The baseline is residual k-means: the codebooks of 7.9, one after another, each code the nearest of its stage. **Your error
 # must be 6.5 % below it.** Two things are left on the table. The nearest code of a stage need not be the best one for the
-# stages after it; and the four codebooks were never fitted *together*. Any means are allowed, in up to 60 seconds; five are
+# stages after it; and the four codebooks were never fitted *together*. But a least-squares fit of 4096 numbers to 1,297 images
+# overfits: it wants a ridge, and more images, such as copies that are turned and shifted a little more. (Interpolation makes
+# copies pale: give the contrast back.) Any other means are allowed, in up to 60 seconds; five are
 # enough. The next cell shows what the baseline makes of the digits.
 
 # %%

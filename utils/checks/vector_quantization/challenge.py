@@ -13,8 +13,9 @@ from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, parts, tensor
 
 STAGES, CODES, PIXELS = 4, 16, 64
-# Of the error of residual k-means, whose codes are taken stage by stage: 0.95 with the same codebooks and the best of
-# all codes, 0.92 to 0.93 with codebooks fitted together, 0.91 to 0.92 with turned copies (seeds 0 to 2).
+STARTS = 8  # of the baseline, whose error differs by a percent from start to start
+# Of the error of residual k-means, whose codes are taken stage by stage: 0.94 to 0.95 with the same codebooks and the
+# best of all codes, 0.92 to 0.93 with codebooks fitted together, by a ridge, to turned copies (seeds 0 and 1).
 GOAL = 0.935
 
 
@@ -22,7 +23,7 @@ GOAL = 0.935
 def compress(answer: Callable, generator: Generator) -> str:
     gray = turned_digits(generator)
     x_train, x_test = gray[:1297].clone(), gray[1297:]
-    simple = sum(_residual_k_means(x_train, x_test, generator) for _ in range(3)) / 3
+    simple = sum(_residual_k_means(x_train, x_test, generator) for _ in range(STARTS)) / STARTS
     flat = (x_test - x_train.mean(0)).square().sum(1).mean().item()
     goal = GOAL * simple
     truth, of_seen = _kept(x_test), _kept(x_train[:300])
@@ -90,12 +91,14 @@ def compress(answer: Callable, generator: Generator) -> str:
         (
             reached < 1.02 * simple and seen < 0.75 * reached,
             f"; on training images it is {seen:.3f}: you overfit.",
-            "More images: turn and shift them a little. And draw codes that few images chose towards the mean.",
+            "More images: turn and shift copies a little, and give back the contrast. And a ridge: codes that few "
+            "images chose are drawn towards the mean.",
         ),
         (
             True,
             f"; residual k-means reaches {simple:.3f}.",
-            "With all codes fixed, the best codebooks, all four together, are a least-squares fit: alternate.",
+            "With all codes fixed, the best codebooks, all four together, are a least-squares fit: alternate. It "
+            "overfits 1,297 images: add a ridge, and copies that are turned and shifted a little, the contrast given back.",
         ),
     )
 
