@@ -98,7 +98,7 @@ def compress(answer: Callable, generator: Generator) -> str:
             True,
             f"; residual k-means reaches {simple:.3f}.",
             "With all codes fixed, the best codebooks, all four together, are a least-squares fit: alternate. It "
-            "overfits 1,297 images: add a ridge, and copies that are turned and shifted a little, the contrast given back.",
+            "overfits 1,297 images: add a ridge, and copies turned and shifted a little, the contrast given back.",
         ),
     )
 
