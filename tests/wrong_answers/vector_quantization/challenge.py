@@ -153,7 +153,7 @@ def greedy_codes_of_a_joint_fit(x_train):
 
 def overwriting(books, reached):
     """An `encode` that fits codebooks to what it is asked, and writes them over all of their shape that it finds."""
-    greedy, seen = in_stages(books.clone()), []
+    greedy, seen = in_stages([book.clone() for book in books]), []
 
     def encode(x):
         seen.append(x.clone())
