@@ -147,10 +147,14 @@ check("vq.quantizer_loss", quantizer_loss)
 # $$N_k \leftarrow \lambda N_k + (1 - \lambda)\, n_k, \qquad
 # S_k \leftarrow \lambda S_k + (1 - \lambda) \sum_{i:\, c_i = k} z_i .$$
 #
-# The code is the mean, $S_k / N_k$. A code that is seldom chosen has an $N_k$ near 0, and a division by it explodes. **Laplace
-# smoothing** lends each code a little, and keeps the total $n = \sum_k N_k$:
+# The code is the mean, $S_k / N_k$. For a code that nobody chooses, both fade alike and their quotient stays where it is, but
+# for one that never was chosen it is 0/0. **Laplace smoothing** lends each code a little, and keeps the total
+# $n = \sum_k N_k$:
 #
 # $$\tilde N_k = n \, \frac{N_k + \varepsilon}{n + K \varepsilon}, \qquad e_k = S_k / \tilde N_k .$$
+#
+# Now $\tilde N_k$ does not fade below a little, while $S_k$ does: a code that nobody chooses drifts to the origin. (The
+# lesson's `VectorQuantizer` does not smooth: there, a code with an $N_k$ of almost 0 stays where it is.)
 #
 # `z` is `(N, D)`, `codes` `(N,)` holds the $c_i$; `counts` $N_k$ is `(K,)`, `sums` $S_k$ is `(K, D)`; `decay` is $\lambda$,
 # `epsilon` $\varepsilon$. Return the new counts (not smoothed), the new sums and the codebook, `(K, D)`. A code that nobody
@@ -304,13 +308,15 @@ check("vq.one_hot_bound", one_hot_bound)
 # %% [markdown]
 # ## 7.7 Dead codes (extend)
 #
-# A code that no vector chooses does not move, so no vector will ever choose it. The remedy: now and then, set each **dead**
-# code to a vector of the batch, where it is sure to be chosen.
+# A code that no vector chooses learns nothing of the vectors: it stays, or with the smoothing of 7.4 drifts to the origin, and
+# there, too, perhaps no vector will choose it. The remedy: now and then, set each **dead** code to a vector of the batch, so
+# that this vector has a code at distance 0.
 #
 # A code is dead if its count is **below** `least`. Take the dead codes by number, smallest first: the first becomes the vector
 # `z[order[0]]`, the second `z[order[1]]`, and so on; if `order` comes to its end, begin again at its start. `order` is a random
 # order of the batch, given so that there is one right result. The count of a revived code becomes `least`, so that it is not
-# dead again before it had a chance; all other codes and counts stay.
+# dead again before it had a chance; all other codes and counts stay. (If there are more dead codes than vectors, some become
+# the same vector, and of equals only the first is chosen. The lesson's `VectorQuantizer` gives them a fifth of the mean count.)
 #
 # `codebook` is `(K, D)`, `counts` `(K,)`, `z` `(N, D)`, `order` `(N,)`. Return the new codebook and the new counts.
 
@@ -348,8 +354,9 @@ check("vq.revive", revive)
 # Rounding has the gradient 0 almost everywhere. Let the gradient pass straight through the rounding, as in 7.2, and through
 # nothing else: $\sigma$ keeps its own slope.
 #
-# `z` is `(N, D)`, `levels` is a list of $D$ whole numbers, each at least 2. Return the values `(N, D)` and the codes `(N,)`,
-# `int64`.
+# `z` is `(N, D)`, its numbers may be large; `levels` is a list of $D$ whole numbers, each at least 2. Return the values `(N, D)`
+# and the codes `(N,)`, `int64`, which may be larger than `float32` or `int32` can hold. Where $u_d$ lies exactly halfway
+# between two levels, either is right.
 
 
 # %% exercise={"id": "vq.fsq", "tier": "extend", "minutes": 20, "points": 3}
@@ -405,8 +412,8 @@ show_levels(fsq)
 #
 # $$r_0 = z, \qquad c_s = \operatorname*{argmin}_k \lVert r_{s-1} - e^{(s)}_k \rVert^2, \qquad r_s = r_{s-1} - e^{(s)}_{c_s} .$$
 #
-# The description of $z$ is the sum of the chosen codes. Codecs for sound and speech work so: who has few bits left takes the
-# first stages only.
+# Of equally near codes, the first counts, as in 7.1. The description of $z$ is the sum of the chosen codes. Codecs for sound
+# and speech work so: who has few bits left takes the first stages only.
 #
 # `z` is `(N, D)`, `codebooks` `(S, K, D)`. Return the codes `(N, S)` and the sum of the chosen codes, `(N, D)`.
 
@@ -484,8 +491,9 @@ show_stages(residual)
 #
 # `log_joint(codes)` takes grids `(B, T)`, one for each image, and returns $\log p(x, c)$, `(B,)`. `codes` `(B, T)` is where you
 # start, and is visited; `alternatives` `(B, T, M)` has $M$ codes to try at each place. At a place, all alternatives are tried
-# in the grid as it is when the place begins, apart from the place itself. Return the best grids, `(B, T)`, and the logarithm of
-# the sum, `(B,)`.
+# in the grid as it is when the place begins, apart from the place itself. One sweep is asked. Each call of `log_joint` is
+# expensive: $1 + TM$ are enough, and $B$ times as many are allowed. Return the best grids, `(B, T)`, and the logarithm of the
+# sum, `(B,)`.
 
 
 # %% exercise={"id": "vq.search", "tier": "extend", "minutes": 25, "points": 3}
@@ -524,12 +532,14 @@ check("vq.search", search)
 #
 # Your function gets training images `x_train`, `(1297, 64)`, values from 0 to 1, and returns two things: the `codebooks`,
 # `(4, 16, 64)`, and a **function** `encode(x)` that takes images `(B, 64)` and returns their codes, `(B, 4)`, whole numbers
-# from 0 to 15. The check turns and shifts each digit a little, so that none lies in `data/`, asks for the codes of 500 new
-# digits, some of them twice, and computes $\lVert \hat x - x \rVert^2$ from the codes alone, averaged over the images.
+# from 0 to 15. The check turns and shifts each digit a little, those of `x_train`, too, so that none lies in `data/`: learn from
+# `x_train` alone, `data/` may not be used. It asks for the codes of 500 new digits, some of them twice, and computes $\lVert \hat x - x \rVert^2$ from the codes alone, averaged over the images.
 #
 # The baseline is residual k-means: the codebooks of 7.9, one after another, each code the nearest of its stage. **Your error
 # must be 6.5 % below it.** Two things are left on the table. The nearest code of a stage need not be the best one for the
-# stages after it; and the four codebooks were never fitted *together*. Any means are allowed, in up to 60 seconds; five are
+# stages after it; and the four codebooks were never fitted *together*. But a least-squares fit of 4096 numbers to 1,297 images
+# overfits: it wants a ridge, and more images, such as copies that are turned and shifted a little more. (Interpolation makes
+# copies pale: give the contrast back.) Any other means are allowed, in up to 60 seconds; five are
 # enough. The next cell shows what the baseline makes of the digits.
 
 # %%

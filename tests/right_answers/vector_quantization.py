@@ -211,6 +211,28 @@ def with_a_dictionary(log_joint, codes, alternatives):
     return torch.tensor(best), torch.stack(total)
 
 
+@right("vq.search")
+def image_by_image_and_place_by_place(log_joint, codes, alternatives):
+    grids, totals = [], []
+    for i in range(len(codes)):
+        grid = codes.clone()
+        best = total = log_joint(grid)[i]
+        for place in range(codes.shape[1]):
+            tried = {int(grid[i, place])}
+            for code in alternatives[i, place].tolist():
+                trial = grid.clone()
+                trial[i, place] = code
+                value = log_joint(trial)[i]
+                if code not in tried:
+                    total = torch.logaddexp(total, value)
+                    tried.add(code)
+                if value > best:
+                    grid, best = trial, value
+        grids.append(grid[i])
+        totals.append(total)
+    return torch.stack(grids), torch.stack(totals)
+
+
 def _every_combination(books):
     codes = torch.cartesian_prod(*[torch.arange(16)] * 4)
     pictures = sum(book[codes[:, s]] for s, book in enumerate(books)).float()
@@ -264,3 +286,37 @@ def _beam(books, x, width=4):
         codes = torch.cat([kept, code[..., None]], 2)
         left = left.gather(1, parent[..., None].expand(-1, -1, x.shape[1])) - book[code]
     return codes[torch.arange(len(x)), left.square().sum(-1).argmin(1)]
+
+
+@right("vq.compress")
+def ridge_on_turned_copies(x_train):
+    """The recipe of the hints: residual k-means, then ridge regression and better codes in turn, with turned copies."""
+    generator, stage = torch.Generator().manual_seed(2), torch.arange(4)
+    x = torch.cat([x_train, *(_shifted(x_train, generator).double() for _ in range(3))])
+    left, books, codes = x_train, [], []
+    for _ in range(4):
+        book = left[torch.randperm(len(left), generator=generator)[:16]].clone()
+        for _ in range(15):
+            nearest = torch.cdist(left, book).argmin(1)
+            for k in nearest.unique().tolist():
+                book[k] = left[nearest == k].mean(0)
+        books.append(book)
+        left = left - book[torch.cdist(left, book).argmin(1)]
+    books, mean = torch.stack(books), x.mean(0)
+    codes = residual_codes(x, books)
+    for _ in range(10):
+        for s in (0, 1, 2, 3, 0, 1, 2, 3):
+            rest = x - books[stage, codes].sum(1) + books[s, codes[:, s]]
+            codes[:, s] = torch.cdist(rest, books[s]).argmin(1)
+        hot = F.one_hot(codes, 16).double().flatten(1)
+        gram = hot.T @ hot + 3 * torch.eye(64, dtype=hot.dtype)
+        books = torch.linalg.solve(gram, hot.T @ (x - mean)).reshape(4, 16, 64) + mean / 4
+    return books, _every_combination(books)
+
+
+def residual_codes(x, books):
+    codes = []
+    for book in books:
+        codes.append(torch.cdist(x, book).argmin(1))
+        x = x - book[codes[-1]]
+    return torch.stack(codes, 1)

@@ -101,6 +101,12 @@ def in_bits(x, pixel_logits, codes, code_logits):
     return sum(terms(x, pixel_logits, codes, code_logits)) / math.log(2)
 
 
+@wrong("vq.one_hot_bound", says="Each image pays for the codes of all images")
+def prior_of_the_batch(x, pixel_logits, codes, code_logits):
+    fit, price = terms(x, pixel_logits, codes, code_logits)
+    return fit + price.sum()
+
+
 # --- vq.search -------------------------------------------------------------------------------------------------------
 
 
@@ -209,3 +215,23 @@ def never_compared(log_joint, codes, alternatives):
 def sum_itself(log_joint, codes, alternatives):
     found, total, _, _ = swept(log_joint, codes, alternatives)
     return found, total.exp()
+
+
+@wrong("vq.search", says="a second time: one sweep is asked")
+def two_sweeps(log_joint, codes, alternatives):
+    found, total, _, _ = swept(log_joint, codes, alternatives)
+    return swept(log_joint, found, alternatives)[0], total
+
+
+@wrong("vq.search", says="You take grids of equal value for the same grid")
+def known_by_their_values(log_joint, codes, alternatives):
+    found, _, values, _ = swept(log_joint, codes, alternatives)
+    known = torch.stack([(values[:i] == value).any(0) for i, value in enumerate(values)])
+    return found, values.masked_fill(known, -math.inf).logsumexp(0)
+
+
+@wrong("vq.search", says="times as many allowed")
+def asks_for_everything(log_joint, codes, alternatives):
+    for _ in range(100):
+        log_joint(codes)
+    return swept(log_joint, codes, alternatives)[:2]

@@ -1,5 +1,8 @@
 """Wrong answers of chapter 7: sixteen bits for an image."""
 
+import gc
+import sys
+
 import torch
 
 from wrong_answers import wrong
@@ -127,3 +130,61 @@ def fitted_to_a_few_images(x_train):
         hot = one(codes, 16).double().flatten(1)
         books = (torch.linalg.pinv(hot) @ x_train[:300]).reshape(4, 16, 64)
     return books, lambda x: _best_codes(books, x)
+
+
+def fitted_together(x_train, penalty=3.0, rounds=4):
+    books, stage = residual_books(x_train), torch.arange(4)
+    codes, mean = in_stages(books)(x_train), x_train.mean(0)
+    for _ in range(rounds):
+        for s in range(4):
+            rest = x_train - books[stage, codes].sum(1) + books[s, codes[:, s]]
+            codes[:, s] = torch.cdist(rest, books[s]).argmin(1)
+        hot = torch.nn.functional.one_hot(codes, 16).double().flatten(1)
+        gram = hot.T @ hot + penalty * torch.eye(64, dtype=hot.dtype)
+        books = torch.linalg.solve(gram, hot.T @ (x_train - mean)).reshape(4, 16, 64) + mean / 4
+    return books
+
+
+@wrong("vq.compress", says="stage by stage, `encode` misses them")
+def greedy_codes_of_a_joint_fit(x_train):
+    books = fitted_together(x_train)
+    return books, in_stages(books)
+
+
+def overwriting(books, reached):
+    """An `encode` that fits codebooks to what it is asked, and writes them over all of their shape that it finds."""
+    greedy, seen = in_stages([book.clone() for book in books]), []
+
+    def encode(x):
+        seen.append(x.clone())
+        asked = torch.cat(seen)
+        hot = torch.nn.functional.one_hot(greedy(asked), 16).double().flatten(1)
+        gram = hot.T @ hot + 0.3 * torch.eye(64, dtype=hot.dtype)
+        mean = asked.mean(0)
+        fitted = torch.linalg.solve(gram, hot.T @ (asked - mean)).reshape(4, 16, 64) + mean / 4
+        for one in reached():
+            if type(one) is torch.Tensor and one.shape == (4, 16, 64):
+                one.data.copy_(fitted)
+        return greedy(x)
+
+    return encode
+
+
+def tensors_of_the_callers():
+    frame = sys._getframe(2)
+    while frame is not None:
+        for value in list(frame.f_locals.values()):
+            yield from value if isinstance(value, tuple | list) else [value]
+        frame = frame.f_back
+
+
+@wrong("vq.compress", says="stage by stage, `encode` misses them")
+def overwrites_what_the_callers_hold(x_train):
+    books = residual_books(x_train)
+    return books, overwriting(books, tensors_of_the_callers)
+
+
+@wrong("vq.compress", says="stage by stage, `encode` misses them")
+def overwrites_what_lives(x_train):
+    books = residual_books(x_train)
+    return books, overwriting(books, gc.get_objects)

@@ -84,6 +84,22 @@ def from_one(z, codebook):
     return (rows_of(z).unsqueeze(-2) - codebook).square().sum(-1).argmin(-1) + 1
 
 
+@wrong("vq.nearest_code", says="your distances are rounded")
+def rounded_distances(z, codebook):
+    return ((rows_of(z).unsqueeze(-2) - codebook).square().sum(-1) * 1e6).round().argmin(-1)
+
+
+@wrong("vq.nearest_code", says="small differences taken for none")
+def within_a_tolerance(z, codebook):
+    far = (rows_of(z).unsqueeze(-2) - codebook).square().sum(-1)
+    return (far - far.amin(-1, keepdim=True) < 1e-9).double().argmax(-1)
+
+
+@wrong("vq.nearest_code", says="or `float32`, has lost its digits")
+def in_float32(z, codebook):
+    return (rows_of(z).float().unsqueeze(-2) - codebook.float()).square().sum(-1).argmin(-1)
+
+
 # --- vq.fsq ----------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +182,32 @@ def rounds_too_early(z, levels):
     return 2 * z.sigmoid().round() - 1, quantized(z, levels)[1]
 
 
+@wrong("vq.fsq", says="The worth of your digits is shifted")
+def worth_shifted(z, levels):
+    return quantized(z, levels, worth=torch.tensor([1, *levels[1:]]).cumprod(0).tolist())
+
+
+@wrong("vq.fsq", says="an exponential overflows")
+def by_an_exponential(z, levels):
+    return quantized(z, levels, squash=lambda z: z.exp() / (1 + z.exp()))
+
+
+@wrong("vq.fsq", says="`float32` and `int32` do not hold it")
+def codes_in_float32(z, levels):
+    values, _ = quantized(z, levels)
+    digits = (values.detach() + 1) * (torch.tensor(levels) - 1) / 2
+    worth = torch.tensor([1, *levels[:-1]]).cumprod(0)
+    return values, (digits.round().float() * worth.float()).sum(-1).long()
+
+
+@wrong("vq.fsq", says="`float32` and `int32` do not hold it")
+def codes_in_int32(z, levels):
+    values, _ = quantized(z, levels)
+    digits = ((values.detach() + 1) * (torch.tensor(levels) - 1) / 2).round().int()
+    worth = torch.tensor([1, *levels[:-1]], dtype=torch.int32).cumprod(0, dtype=torch.int32)
+    return values, (digits * worth).sum(-1, dtype=torch.int32)
+
+
 # --- vq.residual -----------------------------------------------------------------------------------------------------
 
 
@@ -242,3 +284,26 @@ def by_products_in_stages(z, codebooks):
         codes.append((book.square().sum(1) - 2 * left @ book.T).argmin(-1))
         left = left - book[codes[-1]]
     return torch.stack(codes, 1), z - left
+
+
+@wrong("vq.residual", says="lost its digits")
+def by_cdist_in_stages(z, codebooks):
+    left, codes = z, []
+    for book in codebooks:
+        codes.append(torch.cdist(left, book).argmin(1))
+        left = left - book[codes[-1]]
+    return torch.stack(codes, 1), z - left
+
+
+@wrong("vq.residual", says="take the last")
+def last_of_ties_in_stages(z, codebooks):
+    left, codes = z, []
+    for book in codebooks:
+        codes.append(len(book) - 1 - (left[:, None] - book).square().sum(-1).flip(-1).argmin(-1))
+        left = left - book[codes[-1]]
+    return torch.stack(codes, 1), z - left
+
+
+@wrong("vq.residual", says="Your codes of six stages")
+def four_stages(z, codebooks):
+    return in_stages(z, codebooks[:4])

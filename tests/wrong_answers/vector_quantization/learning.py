@@ -115,6 +115,32 @@ def lengths(z, chosen, commitment):
     return (z.detach() - chosen).norm(dim=1).mean() + commitment * (z - chosen.detach()).norm(dim=1).mean()
 
 
+@wrong("vq.quantizer_loss", says="You weigh the codebook loss with 1 − β")
+def weights_that_sum_to_one(z, chosen, commitment):
+    moves, commits = two_losses(z, chosen, commitment)
+    return (1 - commitment) * moves + commits
+
+
+@wrong("vq.quantizer_loss", says="In the codebook loss z is not detached")
+def z_not_detached(z, chosen, commitment):
+    return (z - chosen).square().sum(-1).mean() + two_losses(z, chosen, commitment)[1]
+
+
+@wrong("vq.quantizer_loss", says="of shape (), not (1,)")
+def of_shape_one(z, chosen, commitment):
+    return sum(two_losses(z, chosen, commitment))[None]
+
+
+@wrong("vq.quantizer_loss", says="is a `float`, not a tensor")
+def as_a_float(z, chosen, commitment):
+    return sum(two_losses(z, chosen, commitment)).item()
+
+
+@wrong("vq.quantizer_loss", says="You take 0.25 for β")
+def a_quarter(z, chosen, commitment):
+    return sum(two_losses(z, chosen, 0.25))
+
+
 # --- vq.ema_update ---------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +240,40 @@ def in_place(z, codes, counts, sums, decay, epsilon):
     return counts, new_sums, divided(new_sums, smooth(counts, epsilon))
 
 
+@wrong("vq.ema_update", says="takes the largest code + 1 for K")
+def one_hot_without_k(z, codes, counts, sums, decay, epsilon):
+    one_hot = F.one_hot(codes).to(z.dtype)
+    counts = decay * counts + (1 - decay) * one_hot.sum(0)
+    sums = decay * sums + (1 - decay) * one_hot.T @ z
+    return counts, sums, divided(sums, smooth(counts, epsilon))
+
+
+@wrong("vq.ema_update", says="takes the largest code + 1 for K")
+def bincount_without_k(z, codes, counts, sums, decay, epsilon):
+    _, sums = updated(z, codes, counts, sums, decay, epsilon)
+    counts = decay * counts + (1 - decay) * torch.bincount(codes)
+    return counts, sums, divided(sums, smooth(counts, epsilon))
+
+
+@wrong("vq.ema_update", says="λ is 0.99")
+def decay_of_the_paper(z, codes, counts, sums, decay, epsilon):
+    counts, sums = updated(z, codes, counts, sums, 0.99, epsilon)
+    return counts, sums, divided(sums, smooth(counts, epsilon))
+
+
+@wrong("vq.ema_update", says="Your ε is 1e-05")
+def epsilon_of_the_paper(z, codes, counts, sums, decay, epsilon):
+    counts, sums = updated(z, codes, counts, sums, decay, epsilon)
+    return counts, sums, divided(sums, smooth(counts, 1e-5))
+
+
+@wrong("vq.ema_update", says="You take D, the length of the vectors, for K")
+def dim_for_k(z, codes, counts, sums, decay, epsilon):
+    counts, sums = updated(z, codes, counts, sums, decay, epsilon)
+    total = counts.sum()
+    return counts, sums, divided(sums, total * (counts + epsilon) / (total + z.shape[1] * epsilon))
+
+
 # --- vq.usage --------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +361,18 @@ def each_once(batches, n_codes):
     return both(counts)
 
 
+@wrong("vq.usage", says="perplexity first")
+def outputs_exchanged(batches, n_codes):
+    return both(pooled(batches, n_codes))[::-1]
+
+
+@wrong("vq.usage", says="add a small number in the logarithm")
+def a_millionth_added(batches, n_codes):
+    counts = pooled(batches, n_codes)
+    p = counts / counts.sum()
+    return (counts > 0).double().mean(), (-(p * (p + 1e-6).log()).sum()).exp()
+
+
 # --- vq.revive -------------------------------------------------------------------------------------------------------
 
 
@@ -376,4 +448,20 @@ def rarest_first(codebook, counts, z, order, least):
     at = counts.argsort()[: int((counts < least).sum())]
     codebook = codebook.clone()
     codebook[at] = z[order[torch.arange(len(at)) % len(z)]]
+    return codebook, counts.clamp(min=least)
+
+
+@wrong("vq.revive", says="you leave the other dead codes as they are")
+def no_second_round(codebook, counts, z, order, least):
+    at = (counts < least).nonzero().flatten()[: len(order)]
+    codebook = codebook.clone()
+    codebook[at] = z[order[: len(at)]]
+    return codebook, counts.clamp(min=least)
+
+
+@wrong("vq.revive", says="it may have to begin more often")
+def two_rounds(codebook, counts, z, order, least):
+    at = (counts < least).nonzero().flatten()[: 2 * len(order)]
+    codebook = codebook.clone()
+    codebook[at] = z[order.repeat(2)[: len(at)]]
     return codebook, counts.clamp(min=least)

@@ -104,6 +104,16 @@ def one_hot_bound(answer: Callable, generator: Generator) -> None:
             Mistake(
                 fit + price / (rows * columns), "You average over the places.", "Sums: both are nats of one image."
             ),
+            Mistake(
+                fit + price.sum(),
+                "Each image pays for the codes of all images: log p(c) is summed over the batch, too.",
+                "Sum over the places, `sum((1, 2))`.",
+            ),
+            Mistake(
+                fit + price.mean(),
+                "Each image pays the mean price of all images.",
+                "Sum over the places, `sum((1, 2))`, and keep the axis of the images.",
+            ),
             Mistake(truth.sum().expand(batch), "Every image gets the sum over all images.", "One bound for each."),
             Mistake(truth.mean().expand(batch), "Every image gets the mean over all images.", "One bound for each."),
             Mistake(

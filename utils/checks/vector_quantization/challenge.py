@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -12,8 +13,9 @@ from utils.checks.engine import Wrong, exercise
 from utils.checks.expect import Mistake, parts, tensor
 
 STAGES, CODES, PIXELS = 4, 16, 64
-# Of the error of residual k-means, whose codes are taken stage by stage: 0.95 with the same codebooks and the best of
-# all codes, 0.92 to 0.93 with codebooks fitted together, 0.91 to 0.92 with turned copies (seeds 0 to 2).
+STARTS = 8  # of the baseline, whose error differs by a percent from start to start
+# Of the error of residual k-means, whose codes are taken stage by stage: 0.94 to 0.95 with the same codebooks and the
+# best of all codes, 0.92 to 0.93 with codebooks fitted together, by a ridge, to turned copies (seeds 0 and 1).
 GOAL = 0.935
 
 
@@ -21,6 +23,10 @@ GOAL = 0.935
 def compress(answer: Callable, generator: Generator) -> str:
     gray = turned_digits(generator)
     x_train, x_test = gray[:1297].clone(), gray[1297:]
+    simple = sum(_residual_k_means(x_train, x_test, generator) for _ in range(STARTS)) / STARTS
+    flat = (x_test - x_train.mean(0)).square().sum(1).mean().item()
+    goal = GOAL * simple
+    truth, of_seen = _kept(x_test), _kept(x_train[:300])
     returned = parts(answer(x_train), ("codebooks", "encode"))
     shapes = [
         Mistake((CODES, STAGES, PIXELS), "codes and codebooks are exchanged", "The codebook comes first."),
@@ -32,7 +38,7 @@ def compress(answer: Callable, generator: Generator) -> str:
     books = returned[0].double() if isinstance(returned[0], Tensor) else returned[0]
     diverged = ("Your codebooks are not finite.", "Did nobody choose a code, and you divide by 0?")
     books = tensor(books, (STAGES, CODES, PIXELS), name="your codebooks", not_finite=diverged, shapes=shapes)
-    books = books.clone()  # what a later call may do to them does not count
+    kept = _kept(books)
     guarded = returned_function(returned[1], "encode(x)", "Return `encode` itself, to be called on new images.")
 
     def encode(x: Tensor) -> tuple[Tensor]:
@@ -50,26 +56,25 @@ def compress(answer: Callable, generator: Generator) -> str:
         "`encode` works row by row: nothing random, nothing remembered.",
     )
     with torch.no_grad():
-        (codes,), (of_seen,) = ask(encode, x_test, x_train[:300], generator=generator, unlike=unlike)
-        reached, seen = _error(books, codes.long(), x_test), _error(books, of_seen.long(), x_train[:300])
-        simple = sum(_residual_k_means(x_train, x_test, generator) for _ in range(3)) / 3
-        flat = (x_test - x_train.mean(0)).square().sum(1).mean().item()
-        goal = GOAL * simple
+        (codes,), (codes_of_seen,) = ask(encode, x_test, x_train[:300], generator=generator, unlike=unlike)
+        reached, seen = _error(kept, codes, truth), _error(kept, codes_of_seen, of_seen)
         if reached <= goal:
             others = f"residual k-means reaches {simple:.3f}, the mean image {flat:.2f}"
-            return f"Squared error {reached:.3f} a held-out image (the goal was {goal:.3f}; {others})."
-        best = _error(books, _best_codes(books, x_test), x_test)
+            return f"Squared error {reached:.4f} a held-out image (the goal was {goal:.4f}; {others})."
+        books, x_test = _array(kept, STAGES, CODES, PIXELS), _array(truth, -1, PIXELS)
+        best = _error(kept, _best_codes(books, x_test), truth)
+        in_stages = (_nearest_in_stages(books, x_test) == codes.long()).double().mean() > 0.99
     used = [len(codes[:, stage].unique()) for stage in range(STAGES)]
     few = used.index(min(used))
     raise missed(
-        f"Your squared error is {reached:.3f} a held-out image, the goal is {goal:.3f}",
+        f"Your squared error is {reached:.4f} a held-out image, the goal is {goal:.4f}",
         (
             best > flat and reached > flat,
             f"; the mean image alone has {flat:.2f}.",
             "The check adds up one code of each codebook: `sum(codebooks[s][codes[:, s]] for s in range(4))`.",
         ),
         (
-            best < 0.8 * reached,
+            best < 0.8 * reached and not in_stages,
             f"; with the best codes, your codebooks would reach {best:.3f}: `encode` does not belong to them.",
             "Are stages and codes in the order of `codebooks`? Are these the last ones?",
         ),
@@ -86,19 +91,41 @@ def compress(answer: Callable, generator: Generator) -> str:
         (
             reached < 1.02 * simple and seen < 0.75 * reached,
             f"; on training images it is {seen:.3f}: you overfit.",
-            "More images: turn and shift them a little. And draw codes that few images chose towards the mean.",
+            "More images: turn and shift copies a little, and give back the contrast. And a ridge: codes that few "
+            "images chose are drawn towards the mean.",
         ),
         (
             True,
             f"; residual k-means reaches {simple:.3f}.",
-            "With all codes fixed, the best codebooks, all four together, are a least-squares fit: alternate.",
+            "With all codes fixed, the best codebooks, all four together, are a least-squares fit: alternate. It "
+            "overfits 1,297 images: add a ridge, and copies turned and shifted a little, the contrast given back.",
         ),
     )
 
 
-def _error(books: Tensor, codes: Tensor, x: Tensor) -> float:
+def _kept(values: Tensor) -> bytes:
+    """The numbers, where nothing that `encode` may find and overwrite changes them."""
+    return values.detach().double().numpy().tobytes()
+
+
+def _array(kept: bytes, *shape: int) -> Tensor:
+    return torch.tensor(np.frombuffer(kept)).reshape(shape)
+
+
+def _error(books: bytes, codes: Tensor, x: bytes) -> float:
     """Mean squared error, summed over the pixels, of what the codes alone say."""
-    return (books[torch.arange(len(books)), codes].sum(1) - x).square().sum(1).mean().item()
+    of_stage = np.frombuffer(books).reshape(STAGES, CODES, PIXELS)
+    said = of_stage[np.arange(STAGES), codes.long().numpy()].sum(1)
+    return float(((said - np.frombuffer(x).reshape(-1, PIXELS)) ** 2).sum(1).mean())
+
+
+def _nearest_in_stages(books: Tensor, x: Tensor) -> Tensor:
+    """The nearest code of each stage for what the stages before have left."""
+    codes = []
+    for book in books:
+        codes.append((x[:, None] - book).square().sum(-1).argmin(1))
+        x = x - book[codes[-1]]
+    return torch.stack(codes, 1)
 
 
 def _best_codes(books: Tensor, x: Tensor) -> Tensor:

@@ -115,6 +115,14 @@ def nearest_code(answer: Callable, generator: Generator) -> None:
     last = len(ends) - 1 - argmin(distance.flip(-1))
     says = "Of equally near codes you take the last; the first is asked."
     close(value, argmin(distance), [Mistake(last, says, "`<`, not `<=`, when you compare.")], name="your codes of ties")
+    # Very near to each other: a rounded distance, or one within a tolerance, is no longer the least.
+    z, near = 1e-7 * draw.normal(generator, 2, dim, 6, 5), 1e-7 * draw.normal(generator, 40, dim)
+    if not torch.equal(ask(z, near), argmin(_distances(z.movedim(1, -1), near))):
+        raise Wrong(
+            "Vectors of spread 1e-07 around 0 get other codes than the nearest: your distances are rounded, or small "
+            "differences taken for none.",
+            "Compare the distances as they are; nothing is added, rounded or within a tolerance.",
+        )
     # Far from the origin, with many rows: differences of squares have no digits left.
     hint = "Subtract before you square: `(z - e).square()`, or move both by the mean of the codebook first."
     for offset, scale in ((1e7, 1.0), (3.0, 1e-7), (0.0, 1e6)):
@@ -123,8 +131,8 @@ def nearest_code(answer: Callable, generator: Generator) -> None:
         truth = argmin(_distances(z.movedim(1, -1), codebook))
         if not torch.equal(ask(z, codebook), truth):
             raise Wrong(
-                f"Vectors of spread {scale:g} around {offset:g} get other codes than the nearest: ‖z‖² − 2 zᵀe + ‖e‖² "
-                "has lost its digits.",
+                f"Vectors of spread {scale:g} around {offset:g} get other codes than the nearest: ‖z‖² − 2 zᵀe + ‖e‖², "
+                "or `float32`, has lost its digits.",
                 hint,
             )
     # One code, one place.
@@ -237,6 +245,11 @@ def fsq(answer: Callable, generator: Generator) -> None:
                 "1, L₁, L₁ L₂, …: `cumprod`.",
             ),
             Mistake(
+                number(digits, [math.prod(levels[1 : d + 1]) for d in range(dim)]),
+                "The worth of your digits is shifted: you multiply L₂, L₃, … where L₁, L₂, … belong.",
+                "1, L₁, L₁ L₂, …: the worth of a digit is made of the L before it.",
+            ),
+            Mistake(
                 number(digits, [levels[0] ** d for d in range(dim)]),
                 "You count with one base for all digits.",
                 "1, L₁, L₁ L₂, …",
@@ -294,6 +307,20 @@ def fsq(answer: Callable, generator: Generator) -> None:
         )
     true = 2 * ((middle.sigmoid() * (torch.tensor(levels) - 1)).round()) / (torch.tensor(levels) - 1) - 1
     close(values, true, name="your values of other levels")
+    # Large numbers: σ of ±1000, and a code that neither float32 nor int32 holds.
+    levels = [2001, 2001, 2001]
+    values, codes = parts(answer(torch.tensor([[1000.0, -1000, 1000], [-1000, 1000, 1000]]).double(), levels), names)
+    overflow = ("Your values of z = ±1000 are not finite: an exponential overflows.", "`z.sigmoid()` does not.")
+    values = tensor(values, (2, 3), name="your values", not_finite=overflow)
+    close(values, torch.tensor([[1.0, -1, 1], [-1, 1, 1]]).double(), name="your values of z = ±1000")
+    codes = tensor(codes, (2,), torch.int64, "your codes")
+    truth = torch.tensor([2000 + 2000 * 2001**2, 2000 * 2001 + 2000 * 2001**2])
+    if not torch.equal(codes, truth):
+        raise Wrong(
+            f"Of three times 2001 levels, the digits 2000, 0, 2000 make the code {truth[0].item()}, not "
+            f"{codes[0].item()}: `float32` and `int32` do not hold it.",
+            "Sum whole numbers, `int64`: `.long()` before you multiply.",
+        )
 
 
 @exercise("vq.residual", call="residual(z, codebooks)")
@@ -390,11 +417,25 @@ def residual(answer: Callable, generator: Generator) -> None:
         name="your sum",
         hint="Add up the chosen codes, one of each stage.",
     )
-    # One stage is the nearest code; and far from the origin there must be digits left.
-    far = torch.cat([codebooks[:1] + 1e8, codebooks[1:]])
-    mine, said = parts(answer(z + 1e8, far), names)
-    mine = tensor(mine, (n, stages), torch.int64, "your codes")
-    left, truth = z + 1e8, []
+    # More stages; and far from the origin, with many rows, there must be digits left.
+    deep = torch.cat([codebooks, 0.5 * codebooks[-2:].flip(1)])
+    mine, said = parts(answer(z, deep), names)
+    mine = tensor(mine, (n, stages + 2), torch.int64, "your codes of six stages")
+    close(mine.double(), formula(deep)[0].double(), name="your codes of six stages")
+    close(tensor(said, (n, dim), name="your sum"), formula(deep)[1], name="your sum of six stages")
+    ends = torch.tensor([[[2.0, 0, 0], [-2, 0, 0], [2, 0, 0]], [[0, 1, 0], [0, -1, 0], [0, 1, 0]]]).double()
+    mine, said = parts(answer(torch.tensor([[0.0, 0, 0], [2, 0, 0], [-2, 1, 0]]).double(), ends), names)
+    mine = tensor(mine, (3, 2), torch.int64, "your codes of ties").double()
+    last = torch.tensor([[2.0, 2], [2, 2], [1, 2]]).double()
+    says = "Of equally near codes you take the last; the first is asked."
+    ties = torch.tensor([[0.0, 0], [0, 0], [1, 0]]).double()
+    close(mine, ties, [Mistake(last, says, "`<`, not `<=`, when you compare.")], name="your codes of ties")
+    offset, n_far = 1e8, 60
+    far = torch.cat([codebooks[:1] + offset, codebooks[1:]])
+    z_far = 2 * draw.normal(generator, n_far, dim) + 1 + offset
+    mine, said = parts(answer(z_far, far), names)
+    mine = tensor(mine, (n_far, stages), torch.int64, "your codes")
+    left, truth = z_far, []
     for book in far:
         truth.append(_distances(left, book).argmin(-1))
         left = left - book[truth[-1]]

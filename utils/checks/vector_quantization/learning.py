@@ -73,7 +73,14 @@ def quantizer_loss(answer: Callable, generator: Generator) -> None:
     raw = answer(z, chosen, beta)
     if isinstance(raw, Tensor) and raw.shape == (n,):
         raise Wrong("Your loss has one number for each vector, expected one for all.", "Average over the vectors.")
+    if isinstance(raw, Tensor) and raw.shape == (1,):
+        raise Wrong("Your loss should be one number, of shape (), not (1,).", "No `[None]`, no `keepdim`: `.mean()`.")
     loss = number(raw, "your loss")
+    if not isinstance(raw, Tensor):
+        raise Wrong(
+            f"Your loss is a `{type(raw).__name__}`, not a tensor: no gradient flows through it.",
+            "Return the tensor itself: no `.item()`, `float()` or numpy.",
+        )
     mean = each.mean()
     true = (1 + beta) * mean
     terms = [
@@ -86,10 +93,19 @@ def quantizer_loss(answer: Callable, generator: Generator) -> None:
         (chosen.detach().square().sum(1).mean(), "forgets z", "The difference, z − e."),
     ]
 
+    pull = 2 * step / n
+    if raw.requires_grad and torch.allclose(loss, mean):  # two ways to the same value
+        of_z, of_codes = gradient(raw, z, "z"), gradient(raw, chosen, "chosen")
+        if torch.allclose(of_z, beta * pull) and torch.allclose(of_codes, (beta - 1) * pull):
+            raise Wrong("You weigh the codebook loss with 1 − β; it counts once.", "ℓ = codebook + β commitment.")
     close(
         loss,
         true,
         [
+            *(
+                Mistake((1 + fixed) * mean, f"You take {fixed} for β.", "Use `commitment`.")
+                for fixed in (0.25, 0.5, 0.1, 0.01)
+            ),
             Mistake(-(1 + beta) * mean, "The sign is wrong.", "A loss is a distance here: never negative."),
             Mistake(mean, "Only one of the two losses counts.", "Add the codebook loss and β times the commitment."),
             Mistake(beta * mean, "The codebook loss is missing.", "Both squares: one moves the code, one the encoder."),
@@ -118,10 +134,12 @@ def quantizer_loss(answer: Callable, generator: Generator) -> None:
         name="your loss",
         hint="‖z − e‖² for each vector; its mean; (1 + β) times.",
     )
-    pull, hint = 2 * step / n, "`(z.detach() - chosen)` moves the code, `(z - chosen.detach())` the encoder."
+    hint = "`(z.detach() - chosen)` moves the code, `(z - chosen.detach())` the encoder."
     of_z, of_codes = gradient(raw, z, "z"), gradient(raw, chosen, "chosen")
     if torch.allclose(of_z, pull) and torch.allclose(of_codes, -beta * pull):
         raise Wrong("β weighs the wrong loss: the one that moves the code.", f"{hint} β belongs to the second.")
+    if torch.allclose(of_z, (1 + beta) * pull) and torch.allclose(of_codes, -pull):
+        raise Wrong("In the codebook loss z is not detached: it moves the encoder, too.", hint)
     both = "Nothing is detached: each loss moves both sides."
     close(
         of_z,
@@ -196,6 +214,10 @@ def ema_update(answer: Callable, generator: Generator) -> None:
                 "λ N_k + (1 − λ) · 0.",
             ),
             Mistake(old, f"Your {what} are the old ones.", "λ old + (1 − λ) new."),
+            *(
+                Mistake(fixed * old + (1 - fixed) * now, f"In your {what}, λ is {fixed}.", "Use `decay`.")
+                for fixed in (0.99, 0.999, 0.95, 0.9)
+            ),
         ]
 
     close(
@@ -262,6 +284,19 @@ def ema_update(answer: Callable, generator: Generator) -> None:
                 book(total * (new_counts + epsilon) / (total + epsilon)), "The K is missing: each code gets ε.", hint
             ),
             Mistake(
+                book(total * (new_counts + epsilon) / (total + dim * epsilon)),
+                "You take D, the length of the vectors, for K, the number of codes.",
+                hint,
+            ),
+            *(
+                Mistake(
+                    book(total * (new_counts + fixed) / (total + n_codes * fixed)),
+                    f"Your ε is {fixed:g}, not the one that is given.",
+                    "Use `epsilon`.",
+                )
+                for fixed in (1e-2, 1e-3, 1e-4, 1e-5, 1.0)
+            ),
+            Mistake(
                 book(n * (new_counts + epsilon) / (n + n_codes * epsilon)),
                 "You take the number of vectors in the batch for n; it is the sum of the counts.",
                 "n = Σ N_k.",
@@ -291,6 +326,22 @@ def ema_update(answer: Callable, generator: Generator) -> None:
         name="your codebook",
         hint=hint,
     )
+    # The last code is not chosen: K is the number of counts, not the largest code + 1.
+    codes = torch.where(codes == n_codes - 1, 0, codes)
+    one = torch.nn.functional.one_hot(codes, n_codes).double()
+    try:
+        mine = parts(answer(z, codes, counts, sums, decay, epsilon), names)[0]
+    except RuntimeError as error:
+        if f"({n_codes})" in str(error) and f"({int(codes.max()) + 1})" in str(error):
+            raise Wrong(_LARGEST, _K) from error
+        raise
+    shapes = [Mistake((int(codes.max()) + 1,), "K is not the largest code + 1", _K)]
+    mine = tensor(mine, (n_codes,), name="your counts", shapes=shapes)
+    close(mine, decay * counts + (1 - decay) * one.sum(0), name="your counts where nobody chose the last code")
+
+
+_LARGEST = "Where nobody chose the last code, your function fails: it takes the largest code + 1 for K."
+_K = "K is `len(counts)`: `F.one_hot(codes, K)`, `torch.bincount(codes, minlength=K)`."
 
 
 @exercise("vq.usage", call="usage(batches, n_codes)")
@@ -323,6 +374,7 @@ def usage(answer: Callable, generator: Generator) -> None:
         share,
         used.mean(),
         [
+            Mistake(entropy(p).exp(), "You return the perplexity first; the share comes first.", "Exchange them."),
             Mistake(used.sum(), "You return the number of codes that occur, not their share.", "Divide by K."),
             Mistake(1 - used.mean(), "This is the share of codes that never occur.", "Count those that do."),
             Mistake(shares.mean(), "You average the shares of batches: they miss what others use.", pool),
@@ -385,8 +437,15 @@ def usage(answer: Callable, generator: Generator) -> None:
     share, perplexity = (number(part) for part in parts(answer([one], n_codes), names))
     close(share, torch.tensor(1 / n_codes).double(), name="your share where one code is used")
     close(perplexity, torch.tensor(1.0).double(), name="your perplexity where one code is used")
+    # Many codes, each of them rare: what is added to a small p counts.
+    n_codes = 5000
+    _, perplexity = (number(part) for part in parts(answer([torch.randperm(n_codes)], n_codes), names))
+    says = "You add a small number in the logarithm; with 5000 codes it is not small beside p."
+    added = [Mistake(n_codes / (1 + n_codes * e), says, "`torch.xlogy(p, p)` is 0 at 0.") for e in _ADDED]
+    close(perplexity, torch.tensor(5000.0).double(), added, name="your perplexity of 5000 codes, equally frequent")
 
 
+_ADDED = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 _SHAPES = ((5, 4, 3), (7, 2, 2), (12,))
 
 
@@ -394,11 +453,11 @@ _SHAPES = ((5, 4, 3), (7, 2, 2), (12,))
 def revive(answer: Callable, generator: Generator) -> None:
     dim, n_codes, least = 3, 7, 1.5
     level = torch.tensor([0.0, 0.7, least, 1.49, 4.0, 2.5, 9.0]).double()  # one of them just at the limit
-    for n in (8, 2):  # more vectors than dead codes, and fewer
+    for n in (8, 2, 1):  # more vectors than dead codes, fewer, and so few that `order` begins a third time
         place = draw.order(generator, n_codes)
         counts = level[place]
         codebook, z = 3 + draw.normal(generator, n_codes, dim), draw.normal(generator, n, dim)
-        order = draw.order(generator, n) if n > 3 else torch.tensor([1, 0])
+        order = draw.order(generator, n) if n > 3 else torch.arange(n).flip(0)
         names = ("codebook", "counts")
         mine, new = parts(answer(codebook, counts, z, order, least), names)
         mine = tensor(mine, (n_codes, dim), name="your codebook")
@@ -419,6 +478,12 @@ def revive(answer: Callable, generator: Generator) -> None:
         by_count[at] = z[order[torch.arange(len(at)) % n]]
         last = codebook.clone()
         last[dead] = z[order[torch.arange(int(dead.sum())).clamp(max=n - 1)]]
+        short = codebook.clone()
+        at = dead.nonzero().flatten()[:n]
+        short[at] = z[order[: len(at)]]
+        twice = codebook.clone()
+        at = dead.nonzero().flatten()[: 2 * n]
+        twice[at] = z[order.repeat(2)[: len(at)]]
         close(
             mine,
             filled(dead, z[order]),
@@ -457,6 +522,10 @@ def revive(answer: Callable, generator: Generator) -> None:
                     "All dead codes become the batch's mean.",
                     "Each becomes a vector of the batch.",
                 ),
+                Mistake(
+                    short, "Where `order` ends, you leave the other dead codes as they are.", "Begin again: j % N."
+                ),
+                Mistake(twice, "You go through `order` twice; it may have to begin more often.", "j % N."),
                 Mistake(last, "Where `order` ends, you repeat its last vector.", "Begin again: j % N."),
                 Mistake(filled(dead, z[order.flip(0)]), "You read `order` from its end.", "z[order[0]] comes first."),
                 Mistake(

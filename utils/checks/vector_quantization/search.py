@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -40,11 +41,12 @@ MISTAKES = [
     (dict(tries=slice(1)), "You try the first alternative only.", "All M of them."),
     (dict(tries=slice(TRIED - 1)), "The last alternative is left out.", "All M of them."),
     (dict(tries=slice(1, None)), "The first alternative is left out.", "All M of them."),
+    (dict(sweeps=2), "You go through the places a second time: one sweep is asked.", "Once, from first to last."),
 ]
 
 
 def _sweep(
-    table: Tensor,
+    table: np.ndarray,
     start: Sequence[int],
     tried: list[list[int]],
     *,
@@ -56,13 +58,14 @@ def _sweep(
     always: bool = False,
     stay: bool = False,
     backwards: bool = False,
+    sweeps: int = 1,
     places: Sequence[int] = range(PLACES),
     tries: slice = slice(None),
 ) -> tuple[Grid, list[Grid]]:
     """The best grid of one image, and all that were visited, some more than once; or what a mistake makes of it."""
     origin = best = tuple(start)
     visited = [best]
-    for place in reversed(places) if backwards else places:
+    for place in (*(reversed(places) if backwards else places),) * sweeps:
         base = origin if stay else best
         gains = []
         for code in tried[place][tries]:
@@ -92,15 +95,31 @@ def _problem(generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         tried = torch.randint(CODES, (batch, PLACES, TRIED), generator=generator)
         tried[:, :, 1] = torch.where(draw.uniform(generator, batch, PLACES) < 0.5, start, tried[:, :, 1])
         tried[:, 1, 3] = tried[:, 1, 0]  # an alternative that comes twice
-        for i, (code, *others) in enumerate(start.tolist()):  # one that is as good as the start
-            table[(i, tried[i, 0, 0], *others)] = table[(i, code, *others)]
+        several = False
+        for i, (code, *others) in enumerate(start.tolist()):
+            first, _, third, fourth = tried[i, 0].tolist()
+            table[(i, fourth, *others)] = table[(i, third, *others)]  # two that are equally good
+            table[(i, first, *others)] = table[(i, code, *others)]  # one that is as good as the start
+            several |= len({code, first, third, fourth}) == 4
         problem = table, start, tried
-        if all(_bests(*problem) != _bests(*problem, **how) for how, *_ in MISTAKES):
+        if several and _all_differ(*problem):
             return problem
 
 
+def _all_differ(table: Tensor, start: Tensor, tried: Tensor) -> bool:
+    """Whether every mistake finds grids of its own; those that are told the same may agree."""
+    found = {"": _bests(table, start, tried)}
+    for how, says, _ in sorted(MISTAKES, key=lambda mistake: "sweeps" not in mistake[0]):
+        bests = _bests(table, start, tried, **how)
+        if any(bests == others for other, others in found.items() if other != says):
+            return False
+        found[says] = bests
+    return True
+
+
 def _bests(table: Tensor, start: Tensor, tried: Tensor, **how) -> list[Grid]:
-    return [_sweep(table[i], start[i].tolist(), tried[i].tolist(), **how)[0] for i in range(len(table))]
+    values = table.numpy()  # looked up one by one
+    return [_sweep(values[i], start[i].tolist(), tried[i].tolist(), **how)[0] for i in range(len(table))]
 
 
 @exercise("vq.search", call="search(log_joint, codes, alternatives)")
@@ -181,6 +200,11 @@ def search(answer: Callable, generator: Generator) -> None:
             ),
             Mistake(best, "You return log p(x, c) of the best grid alone.", "The sum over all that were visited."),
             Mistake(
+                total(lambda i: list({value(i, grid).item(): grid for grid in visits[i]}.values())),
+                "You take grids of equal value for the same grid.",
+                "Compare codes, not values: two grids may be equally likely.",
+            ),
+            Mistake(
                 total(lambda i: [one for one in dict.fromkeys(visits[i]) if one != visits[i][0]]),
                 "The grid that you began with is missing in the sum.",
                 "It is visited, too.",
@@ -221,9 +245,10 @@ def search(answer: Callable, generator: Generator) -> None:
         name="your log of the sum",
         hint="log Σ p(x, c) over the start and every new grid, each once.",
     )
-    if len(asked) > 4 * (1 + places * n_tried):
+    if len(asked) > batch * (1 + places * n_tried):
         raise Wrong(
-            f"You ask `log_joint` {len(asked)} times; {1 + places * n_tried} are enough.",
+            f"You ask `log_joint` {len(asked)} times; {1 + places * n_tried} are enough, and {batch} times as many "
+            "allowed.",
             "One call for the start, one for each alternative at each place: each is expensive.",
         )
 
