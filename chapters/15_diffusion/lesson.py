@@ -591,7 +591,7 @@ model = Diffusion(UNet(1, unet_width, n_classes=10), (1, 28, 28), n_classes=10)
 started = time.perf_counter()
 model.fit(
     2 * mnist.x_train[:unet_images] - 1,  # from −1 to 1: of variance about 1
-    mnist.y_train,
+    mnist.y_train[:unet_images],
     epochs=unet_epochs,
     focus=1.0,
     batch_size=batch_size,
