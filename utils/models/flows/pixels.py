@@ -34,9 +34,6 @@ def pixel_flow(x: Tensor, hidden: int = 48, generator: Generator | None = None) 
 
 
 def mnist_flow(generator: Generator | None = None) -> Flow:
-    """The `pixel_flow` of MNIST. It saw each training image once, for which a lesson has no time.
-
-    Its weights are made by `data/make/pretrained.py`.
-    """
+    """The `pixel_flow` of MNIST, trained for more passes than a lesson has time for; see `data/make/pretrained.py`."""
     x = (load("mnist").x_train[:2000] * 255).round()
     return filled(pixel_flow(x, generator=generator), "mnist_flow.safetensors")
