@@ -49,7 +49,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.diagrams import Box, diagram
-from utils.models.transformers import GPT, PIECES, BytePairEncoding, Cache, KneserNey, shape_log_odds
+from utils.models.transformers import (
+    GPT,
+    PIECES,
+    BytePairEncoding,
+    Cache,
+    KneserNey,
+    shape_log_odds,
+)
 from utils.plots import PALETTE, caption
 from utils.results import record, record_table
 from utils.text import load_names, load_text
@@ -68,7 +75,9 @@ print(kjv.test[:109])
 
 # %%
 characters = BytePairEncoding(kjv.characters, merges=[])  # a number for each character
-train_characters, test_characters = (characters.encode(part) for part in (kjv.train, kjv.test))
+train_characters, test_characters = (
+    characters.encode(part) for part in (kjv.train, kjv.test)
+)
 counting, counting_seconds, counting_bits = {}, {}, {}
 for order in (1, 2, 3, 5, 8, 10):
     started = time.perf_counter()
@@ -121,11 +130,15 @@ for name, share in zip(ended, shares.tolist(), strict=True):
     for length in range(len(name) + 1):
         prefix[name[:length]] = prefix.get(name[:length], 0.0) + share
 product = [
-    math.prod(prefix[name[: t + 1]] / prefix[name[:t]] for t in range(len(name))) for name in ended
+    math.prod(prefix[name[: t + 1]] / prefix[name[:t]] for t in range(len(name)))
+    for name in ended
 ]
 assert torch.allclose(torch.tensor(product, dtype=torch.float64), shares, rtol=1e-12)
 name_entropy = -(shares * shares.log()).sum().item()
-after = sorted(((p / prefix["Jo"], text[2]) for text, p in prefix.items() if text[:-1] == "Jo"), reverse=True)
+after = sorted(
+    ((p / prefix["Jo"], text[2]) for text, p in prefix.items() if text[:-1] == "Jo"),
+    reverse=True,
+)
 print("after Jo:", ", ".join(f"{letter} {p:.3f}" for p, letter in after))
 print(f"entropy: {name_entropy:.4f} nats a name")
 
@@ -147,7 +160,9 @@ def learn_pairs(text: str, size: int) -> list[str]:
                 count[pair] = count.get(pair, 0) + 1
         if not count:
             break
-        best = max(count, key=lambda pair: (count[pair], *(-symbols.index(part) for part in pair)))
+        best = max(
+            count, key=lambda pair: (count[pair], *(-symbols.index(part) for part in pair))
+        )
         symbols.append("".join(best))
         for piece in pieces:
             at = 0
@@ -177,11 +192,15 @@ theirs = Tokenizer(BPE())
 theirs.pre_tokenizer = Split(Regex(PIECES.pattern), "isolated")
 trainer = BpeTrainer(vocab_size=1024, initial_alphabet=kjv.characters, show_progress=False)
 theirs.train_from_iterator([kjv.train], trainer)
-same_symbols = theirs.get_vocab() == {symbol: number for number, symbol in enumerate(code.symbols)}
+same_symbols = theirs.get_vocab() == {
+    symbol: number for number, symbol in enumerate(code.symbols)
+}
 same_tokens = theirs.encode(kjv.test).ids == test.tolist()
 record("bpe_agrees", same_symbols and same_tokens, kind="exact")
 assert code.decode(test) == kjv.test
-print(f"{len(train):,} + {len(test):,} tokens, {len(kjv.test) / len(test):.2f} characters each")
+print(
+    f"{len(train):,} + {len(test):,} tokens, {len(kjv.test) / len(test):.2f} characters each"
+)
 print("|".join(code.symbols[number] for number in test[:40]))
 print("first merges:", code.symbols[63:75], "  last:", code.symbols[-6:])
 
@@ -195,7 +214,9 @@ print("first merges:", code.symbols[63:75], "  last:", code.symbols[-6:])
 # Their idea is in the shorter orders. There $N$ does not count how often a word occurs, but **after how many different ones**: "unto" follows many words, "begat" few. In this modified form (Chen and Goodman 1999) $D$ depends on the count. All that is needed are sorted arrays of n-grams, so [the library's version](../../utils/models/transformers/kneser_ney.py) learns the whole text in a second or two. The check: after any context, seen or not, the probabilities sum to 1.
 
 # %%
-contexts = torch.randint(len(characters), (1000, 9), generator=generator)  # mostly never seen
+contexts = torch.randint(
+    len(characters), (1000, 9), generator=generator
+)  # mostly never seen
 contexts[:500] = test_characters[:4500].view(500, 9)
 sums = counting[10].next_log_prob(contexts).exp().sum(1)
 print(f"farthest from 1: {(sums - 1).abs().max():.1e}")
@@ -316,7 +337,9 @@ def turn(x):
     T, D = x.shape[-2:]
     angle = torch.arange(T)[:, None] * 1000.0 ** -(torch.arange(D // 2) / (D // 2))
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], dim=-1)
+    return torch.cat(
+        [a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], dim=-1
+    )
 
 
 def norm(x):
@@ -330,9 +353,15 @@ def transformer(read, weights, heads, masked=True, scaled=True, positions=True, 
     x = weights["embedding.weight"][read]  # the residual stream, (B, T, width)
     layer = 0
     while f"blocks.{layer}.qkv.weight" in weights:
-        w = {name[9:-7]: weight for name, weight in weights.items() if name.startswith(f"blocks.{layer}.")}
+        w = {
+            name[9:-7]: weight
+            for name, weight in weights.items()
+            if name.startswith(f"blocks.{layer}.")
+        }
         qkv = norm(x) @ w["qkv"].T
-        q, k, v = qkv.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)  # each (B, heads, T, D)
+        q, k, v = qkv.unflatten(2, (3, heads, -1)).permute(
+            2, 0, 3, 1, 4
+        )  # each (B, heads, T, D)
         q, k = norm(q), norm(k)
         if positions:
             q, k = turn(q), turn(k)
@@ -347,7 +376,9 @@ def transformer(read, weights, heads, masked=True, scaled=True, positions=True, 
 # **Checks.** Our attention against PyTorch's `scaled_dot_product_attention`; our forty lines against the library's [`GPT`](../../utils/models/transformers/gpt.py), with the same weights, drawn at random; the probabilities of all $5^4$ texts of four tokens, which must sum to 1; and rotary products at places that are moved together.
 
 # %%
-q, k, v = (torch.randn(2, 3, 11, 8, generator=generator, dtype=torch.float64) for _ in range(3))
+q, k, v = (
+    torch.randn(2, 3, 11, 8, generator=generator, dtype=torch.float64) for _ in range(3)
+)
 known = F.scaled_dot_product_attention(q, k, v, is_causal=True)
 assert (attention(q, k, v) - known).abs().max() < 1e-12
 
@@ -366,7 +397,11 @@ record("probability_sum", total, kind="exact")
 
 long = torch.randn(2, 1, 8, generator=generator, dtype=torch.float64).expand(2, 20, 8)
 products = turn(long[0]) @ turn(long[1]).mT  # the same q and k at all pairs of places
-assert (products[5, 2] - products[15, 12]).abs() < 1e-6 < (products[5, 2] - products[5, 3]).abs()
+assert (
+    (products[5, 2] - products[15, 12]).abs()
+    < 1e-6
+    < (products[5, 2] - products[5, 3]).abs()
+)
 
 # %% [markdown]
 # **Nobody looks ahead.** As in chapter 12 we ask autograd. The derivative of the log-odds at each place with respect to what each later place *read* must be exactly 0. Tokens have no derivative, so we differentiate with respect to their embeddings.
@@ -374,16 +409,23 @@ assert (products[5, 2] - products[15, 12]).abs() < 1e-6 < (products[5, 2] - prod
 # %%
 embedded = drawn["embedding.weight"][read[:1]].clone().requires_grad_()  # (1, 8, 16)
 weights = drawn | {"embedding.weight": embedded[0]}
-causal, leaky = (transformer(torch.arange(8)[None], weights, 2, masked=masked)[0] for masked in (True, False))
+causal, leaky = (
+    transformer(torch.arange(8)[None], weights, 2, masked=masked)[0]
+    for masked in (True, False)
+)
 
 
 def dependence(log_odds: Tensor) -> Tensor:
     """Σ |∂ log-odds at place t / ∂ what place s read|, (T, T)."""
-    rows = [torch.autograd.grad(row.sum(), embedded, retain_graph=True)[0] for row in log_odds]
+    rows = [
+        torch.autograd.grad(row.sum(), embedded, retain_graph=True)[0] for row in log_odds
+    ]
     return torch.stack(rows)[:, 0].abs().sum(-1)
 
 
-assert (dependence(causal).triu(1) == 0).all() and (dependence(causal).tril() > 0).sum() == 36
+assert (dependence(causal).triu(1) == 0).all() and (
+    dependence(causal).tril() > 0
+).sum() == 36
 assert (dependence(leaky).triu(1) > 0).any()
 
 widths = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
@@ -398,13 +440,18 @@ for width in widths:
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.8))
-for ax, log_odds, title in ((axes[0], causal, "with the mask"), (axes[1], leaky, "without")):
+for ax, log_odds, title in (
+    (axes[0], causal, "with the mask"),
+    (axes[1], leaky, "without"),
+):
     ax.imshow(dependence(log_odds) > 0, vmin=0, vmax=1.4)
     ax.set(title=title, xlabel="what was read", ylabel="log-odds", xticks=[], yticks=[])
     ax.spines[:].set_visible(True)
 axes[2].semilogx(widths, gradient[True], "o-", label=r"divided by $\sqrt{D}$")
 axes[2].semilogx(widths, gradient[False], "s--", label="not divided")
-axes[2].set(xlabel="coordinates of a head, $D$", ylabel="slope of the softmax", ylim=(0, 1.05))
+axes[2].set(
+    xlabel="coordinates of a head, $D$", ylabel="slope of the softmax", ylim=(0, 1.05)
+)
 axes[2].legend(loc="lower left")
 caption(
     "Left and middle: dark where log-odds depend on what was read. Right: Σ p (1 − p) over 64 places, random queries and "
@@ -419,7 +466,9 @@ caption(
 # %%
 letters = BytePairEncoding(sorted(set("".join(ended))), merges=[])
 width = max(map(len, ended))
-spelled = torch.stack([letters.encode(name.ljust(width, ".")) for name in ended])  # (100, width)
+spelled = torch.stack(
+    [letters.encode(name.ljust(width, ".")) for name in ended]
+)  # (100, width)
 inside = torch.arange(width) < torch.tensor([len(name) for name in ended])[:, None]
 
 
@@ -495,7 +544,9 @@ switches = {
 }
 failures, curves = {}, {}
 for name, switch in switches.items():
-    start = GPT(STOP + 1, width=64, layers=1, heads=2, generator=torch.Generator().manual_seed(seed))
+    start = GPT(
+        STOP + 1, width=64, layers=1, heads=2, generator=torch.Generator().manual_seed(seed)
+    )
     weights = {key: weight for key, weight in start.named_parameters()}
     optimizer = torch.optim.Adam(weights.values(), lr=5e-3)
     curves[name] = []
@@ -508,12 +559,23 @@ for name, switch in switches.items():
         optimizer.step()
         curves[name].append(loss.item() - grammar_entropy)
     with torch.no_grad():
-        log_odds = transformer(F.pad(unseen[:, :-1], (1, 0), value=STOP + 1), weights, 2, **switch)
-    paid = F.cross_entropy(log_odds.mT, unseen, reduction="none").mean(0)  # at each of the 8 places
+        log_odds = transformer(
+            F.pad(unseen[:, :-1], (1, 0), value=STOP + 1), weights, 2, **switch
+        )
+    paid = F.cross_entropy(log_odds.mT, unseen, reduction="none").mean(
+        0
+    )  # at each of the 8 places
     failures[name] = paid.mean().item() - grammar_entropy
-    print(f"{name:13s} {failures[name]:+.3f} nats a token; place 5: {paid[4]:.2f}, place 7: {paid[6]:.2f}")
-print(f"predicted without positions: at least {math.log(2) / 8:+.3f}; at place 5: {math.log(2):.2f}")
-assert failures["no mask"] < -0.5 and failures["no positions"] > math.log(2) / 8 > failures["as it is"]
+    print(
+        f"{name:13s} {failures[name]:+.3f} nats a token; place 5: {paid[4]:.2f}, place 7: {paid[6]:.2f}"
+    )
+print(
+    f"predicted without positions: at least {math.log(2) / 8:+.3f}; at place 5: {math.log(2):.2f}"
+)
+assert (
+    failures["no mask"] < -0.5
+    and failures["no positions"] > math.log(2) / 8 > failures["as it is"]
+)
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.8))
@@ -535,6 +597,7 @@ caption(
 # ## 7 · A GPT on the book
 #
 # Now four layers of 128 numbers, four heads, windows of 128 tokens. It sees most of the training text **once**, window by window in random order, and nothing twice. Two things make these minutes enough. **Muon**, an optimizer of 2024, takes for each matrix a step that is equally long in all its directions; all else is trained by Adam. And the learning rate falls to 0 in the second half.
+
 
 # %%
 def windows_of(n: int) -> Tensor:
@@ -569,21 +632,65 @@ assert mixture_bits < min(gpt_bits, kn_tokens_bits)
 # %% jupyter={"source_hidden": true} tags=["picture"]
 figure, ax = plt.subplots(figsize=(8.4, 4.2))
 ax.plot(
-    list(counting_seconds.values()), [bits.mean() for bits in counting_bits.values()], "o-", label="counting characters"
+    list(counting_seconds.values()),
+    [bits.mean() for bits in counting_bits.values()],
+    "o-",
+    label="counting characters",
 )
-for (order, seconds), bits in zip(counting_seconds.items(), counting_bits.values(), strict=True):
-    ax.annotate(f"{order}", (seconds, bits.mean()), (0, 6), textcoords="offset points", fontsize=8)
-ax.plot(kn_tokens_seconds, kn_tokens_bits, "s", color=PALETTE[2], label="counting tokens", markersize=8)
-ax.plot(list(compressor_seconds.values()), list(compressed_bits.values()), "^", color=PALETTE[1], label="compressors")
+for (order, seconds), bits in zip(
+    counting_seconds.items(), counting_bits.values(), strict=True
+):
+    ax.annotate(
+        f"{order}", (seconds, bits.mean()), (0, 6), textcoords="offset points", fontsize=8
+    )
+ax.plot(
+    kn_tokens_seconds,
+    kn_tokens_bits,
+    "s",
+    color=PALETTE[2],
+    label="counting tokens",
+    markersize=8,
+)
+ax.plot(
+    list(compressor_seconds.values()),
+    list(compressed_bits.values()),
+    "^",
+    color=PALETTE[1],
+    label="compressors",
+)
 for name, seconds in compressor_seconds.items():
-    ax.annotate(name, (seconds, compressed_bits[name]), (6, 3), textcoords="offset points", fontsize=8)
+    ax.annotate(
+        name,
+        (seconds, compressed_bits[name]),
+        (6, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
 online = torch.tensor(gpt.step_losses_) / math.log(2) / (len(kjv.train) / len(train))
 smooth = F.avg_pool1d(online[None], 20, 10)[0]
 at = gpt_seconds * (10 * torch.arange(len(smooth)) + 10) / len(online)
-ax.plot(at, smooth, color=PALETTE[4], linewidth=1, label="GPT while it learns (training text, first sight)")
+ax.plot(
+    at,
+    smooth,
+    color=PALETTE[4],
+    linewidth=1,
+    label="GPT while it learns (training text, first sight)",
+)
 ax.plot(gpt_seconds, gpt_bits, "D", color=PALETTE[4], label="GPT", markersize=8)
-ax.plot(gpt_seconds + kn_tokens_seconds, mixture_bits, "*", color=PALETTE[3], label="GPT and counting, mean", markersize=14)
-ax.set(xscale="log", ylim=(1.1, 3.2), xlabel="seconds on this machine", ylabel="bits per held-out character")
+ax.plot(
+    gpt_seconds + kn_tokens_seconds,
+    mixture_bits,
+    "*",
+    color=PALETTE[3],
+    label="GPT and counting, mean",
+    markersize=14,
+)
+ax.set(
+    xscale="log",
+    ylim=(1.1, 3.2),
+    xlabel="seconds on this machine",
+    ylabel="bits per held-out character",
+)
 ax.legend(fontsize=8)
 caption(
     "All models and compressors on one axis of seconds; lower is better. Numbers: orders of counting. Counting tokens is "
@@ -607,7 +714,9 @@ groups = {
     "other symbols": ~long_symbol,
 }
 for name, group in groups.items():
-    print(f"{name:30s} {group.sum():6,d} tokens, GPT saves {gain[group].mean():+.3f} bits a token")
+    print(
+        f"{name:30s} {group.sum():6,d} tokens, GPT saves {gain[group].mean():+.3f} bits a token"
+    )
 saved = [gain[group].mean() for group in groups.values()]
 assert saved[0] > max(saved[1:])
 
@@ -627,13 +736,17 @@ with torch.no_grad():
     apart = test[: len(test) // 128 * 128].view(-1, 128)
     end_to_end = torch.cat([gpt.token_log_prob(rows) for rows in apart.split(32)])
 same = gpt_log_p[: apart.numel()].sum()
-print(f"end to end instead of overlapping windows: {100 * (end_to_end.sum().double() / same - 1):+.1f} % bits")
+print(
+    f"end to end instead of overlapping windows: {100 * (end_to_end.sum().double() / same - 1):+.1f} % bits"
+)
 
 by_verse = (kjv.train + "\n\n" + kjv.test).split("\n")
 leaky_test = "\n".join(by_verse[10::20])
 leaky_train = "\n".join(verse for at, verse in enumerate(by_verse) if at % 20 != 10)
 leaky = KneserNey(10, len(characters)).fit(characters.encode(leaky_train))
-leaky_bits = -leaky.token_log_prob(characters.encode(leaky_test)).mean().item() / math.log(2)
+leaky_bits = -leaky.token_log_prob(characters.encode(leaky_test)).mean().item() / math.log(
+    2
+)
 record("leaky_split_bits_per_char", leaky_bits, unit="bits/char", kind="exact")
 assert leaky_bits < kn10_bits
 
@@ -658,7 +771,9 @@ for name, (width, layers, heads, n) in sizes.items():
     models[name] = GPT(len(code), width, layers, heads, 128, generator)
     models[name].fit(windows_of(n), epochs=1, seed=seed, progress=False).cpu()
 with torch.no_grad():
-    scaling_bits = [bits_per_character(model.token_log_prob(test)) for model in models.values()] + [gpt_bits]
+    scaling_bits = [
+        bits_per_character(model.token_log_prob(test)) for model in models.values()
+    ] + [gpt_bits]
 
 
 def weights_of(model: GPT) -> int:
@@ -668,23 +783,38 @@ def weights_of(model: GPT) -> int:
 formula = 12 * 4 * 128**2 + (2 * len(code) + 1) * 128  # with the start symbol
 assert formula == weights_of(gpt)
 seen = [small_windows * 128, middle_windows * 128, gpt_windows * 128]
-operations = [6 * weights_of(m) * n for m, n in zip([*models.values(), gpt], seen, strict=True)]
+operations = [
+    6 * weights_of(m) * n for m, n in zip([*models.values(), gpt], seen, strict=True)
+]
 logs = torch.tensor([operations, scaling_bits], dtype=torch.float64).log()
 x, y = logs - logs.mean(1, keepdim=True)
 slope = ((x * y).sum() / x.square().sum()).item()
 needed = math.exp((math.log(kn_tokens_bits) - logs[1].mean()) / slope + logs[0].mean())
 record("scaling_slope", slope, kind="score")
-print(f"the line meets counting at {needed / operations[-1]:.1f} times the operations of our GPT")
+print(
+    f"the line meets counting at {needed / operations[-1]:.1f} times the operations of our GPT"
+)
 
-gpt3 = 12 * 96 * 12288**2 + (50257 + 2048) * 12288  # it has learned positions; its head is its embedding
-print(f"GPT-3: {gpt3 / 1e9:.1f} billion weights, {6 * gpt3 * 300e9:.2e} operations for 300 billion tokens")
+gpt3 = (
+    12 * 96 * 12288**2 + (50257 + 2048) * 12288
+)  # it has learned positions; its head is its embedding
+print(
+    f"GPT-3: {gpt3 / 1e9:.1f} billion weights, {6 * gpt3 * 300e9:.2e} operations for 300 billion tokens"
+)
 speed = operations[-1] / gpt_seconds
-print(f"this machine: {speed / 1e9:.0f} billion a second: {6 * gpt3 * 300e9 / speed / 3.15e7:,.0f} years")
+print(
+    f"this machine: {speed / 1e9:.0f} billion a second: {6 * gpt3 * 300e9 / speed / 3.15e7:,.0f} years"
+)
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 3))
 line = torch.logspace(math.log10(operations[0]) - 0.2, math.log10(needed) + 0.6, 50)
-ax.loglog(line, torch.exp(logs[1].mean() + slope * (line.double().log() - logs[0].mean())), color="0.6", label="line in log–log")
+ax.loglog(
+    line,
+    torch.exp(logs[1].mean() + slope * (line.double().log() - logs[0].mean())),
+    color="0.6",
+    label="line in log–log",
+)
 ax.loglog(operations, scaling_bits, "D", color=PALETTE[4], label="GPTs")
 ax.axhline(kn_tokens_bits, color=PALETTE[2], linestyle="--", label="counting tokens")
 ax.set(xlabel="operations of the training", ylabel="bits per character")
@@ -701,6 +831,7 @@ caption(
 # ## 10 · Writing
 #
 # To write is to draw token by token. What is drawn from can be changed: a **temperature** divides the log-odds, **top-k** keeps the k likeliest tokens, **nucleus** (top-p) keeps the fewest that together have probability p. None of these is a better model of the text. They trade variety for caution. For one context we can look at all three laws:
+
 
 # %%
 def continued(text: str, steps: int, **options) -> str:
@@ -719,7 +850,9 @@ with torch.no_grad():
     log_odds = gpt(F.pad(code.encode(context)[None], (1, 0), value=len(code)))[0, -1]
 laws = {name: shape_log_odds(log_odds, **way).softmax(-1) for name, way in ways.items()}
 for name, p in laws.items():
-    print(f"{name:16s} {(p > 0).sum():5d} tokens possible, {-(p * (p + 1e-30).log2()).sum():.2f} bits")
+    print(
+        f"{name:16s} {(p > 0).sum():5d} tokens possible, {-(p * (p + 1e-30).log2()).sum():.2f} bits"
+    )
 
 # %% jupyter={"source_hidden": true}
 likeliest = laws["as it is"].topk(12).indices
@@ -733,13 +866,17 @@ caption(f"What may follow '{context}': the twelve likeliest tokens under four la
 
 # %%
 for prompt in ("And the LORD said unto", "In the beginning", "Blessed are they that"):
-    print(textwrap.fill(f"{prompt}|{continued(prompt, 50, temperature=0.8)}", 100), end="\n\n")
+    print(
+        textwrap.fill(f"{prompt}|{continued(prompt, 50, temperature=0.8)}", 100), end="\n\n"
+    )
 
 # %% [markdown]
 # The bar marks where the model went on. A prompt must not end with a blank: in our tokens the blank belongs to the *next* word, and a text that was cut behind it is one that the model never saw. **A whole article**, in the nucleus of 0.9. The model holds 128 tokens; when they are full it reads the second half again and goes on.
 
 # %%
-article = continued("And it came to pass in those days, that", 420, top_p=0.9, temperature=0.9)
+article = continued(
+    "And it came to pass in those days, that", 420, top_p=0.9, temperature=0.9
+)
 print("\n".join(textwrap.fill(line, 100) for line in article.split("\n")))
 
 # %% [markdown]
@@ -748,6 +885,7 @@ print("\n".join(textwrap.fill(line, 100) for line in article.split("\n")))
 # ### Repetition
 #
 # Caution has a price. The lower the temperature, the more a text repeats itself. We count which share of its groups of four tokens have occurred before in the same text of 200.
+
 
 # %%
 def repeated(rows: Tensor) -> float:
@@ -761,10 +899,18 @@ def repeated(rows: Tensor) -> float:
 
 temperatures = [0.3, 0.6, 0.8, 1.0, 1.2]
 prompt = code.encode("And it came to pass")
-generated = {t: gpt.sample(12, generator, steps=200, start=prompt, temperature=t) for t in temperatures}
+generated = {
+    t: gpt.sample(12, generator, steps=200, start=prompt, temperature=t)
+    for t in temperatures
+}
 repetition = [repeated(rows) for rows in generated.values()]
 human = repeated(test[: 60 * 200].view(60, 200))
-print("repeated:", ", ".join(f"{share:.1%} at {t}" for t, share in zip(temperatures, repetition, strict=True)))
+print(
+    "repeated:",
+    ", ".join(
+        f"{share:.1%} at {t}" for t, share in zip(temperatures, repetition, strict=True)
+    ),
+)
 print(f"held-out text: {human:.1%}")
 assert repetition[0] > repetition[-1]
 
@@ -773,12 +919,16 @@ assert repetition[0] > repetition[-1]
 #
 # A good sentence may be a quotation. The honest measure is the **longest common substring** with the training text. We take it for 400 characters of the GPT, of counting, and of held-out text, which quotes other chapters as well.
 
+
 # %%
 def longest_copy(text: str) -> str:
     """The longest piece of `text` that stands in the training text, word for word."""
     best = ""
     for start in range(len(text)):
-        while start + len(best) < len(text) and text[start : start + len(best) + 1] in kjv.train:
+        while (
+            start + len(best) < len(text)
+            and text[start : start + len(best) + 1] in kjv.train
+        ):
             best = text[start : start + len(best) + 1]
     return best
 
@@ -809,9 +959,14 @@ with torch.no_grad():
     one_by_one = torch.cat([gpt(rows[:, at : at + 1], cache) for at in range(128)], dim=1)
 cache_difference = (at_once - one_by_one).abs().max().item()
 exact = copy.deepcopy(gpt).double()
-ways = [exact.sample(2, torch.Generator().manual_seed(seed), steps=40, cache=kept) for kept in (True, False)]
+ways = [
+    exact.sample(2, torch.Generator().manual_seed(seed), steps=40, cache=kept)
+    for kept in (True, False)
+]
 assert ways[0].equal(ways[1])
-wide = GPT(len(code), context=256, generator=generator)  # untrained: time does not depend on weights
+wide = GPT(
+    len(code), context=256, generator=generator
+)  # untrained: time does not depend on weights
 
 
 def seconds(**options) -> float:
@@ -821,7 +976,9 @@ def seconds(**options) -> float:
 
 
 with_cache = sorted(seconds(steps=256) for _ in range(3))[1]
-middle = seconds(steps=64, start=test[:96], cache=False)  # a step costs in proportion to its past
+middle = seconds(
+    steps=64, start=test[:96], cache=False
+)  # a step costs in proportion to its past
 cache_speedup = 4 * middle / with_cache
 with record_table():
     record("cache_difference", cache_difference, unit="log-odds", kind="score")
@@ -837,10 +994,14 @@ print(f"four texts at once: {4 * 256 / with_cache:.0f} tokens a second with the 
 
 # %%
 length = 50
-once = torch.randint(63, len(code), (32, length), generator=generator)  # no single characters
+once = torch.randint(
+    63, len(code), (32, length), generator=generator
+)  # no single characters
 with torch.no_grad():
     nats = -gpt.token_log_prob(torch.cat([once, once], dim=1))
-print(f"the book's GPT: {nats[:, :length].mean():.2f} nats a token, the second time {nats[:, length:].mean():.2f}")
+print(
+    f"the book's GPT: {nats[:, :length].mean():.2f} nats a token, the second time {nats[:, length:].mean():.2f}"
+)
 
 kinds, room = 40, 36
 
@@ -857,19 +1018,26 @@ again = torch.arange(room) > period  # a token that has come before, behind one 
 copiers, copy_nats = {}, {}
 for layers in (1, 2):
     copiers[layers] = GPT(kinds, 64, layers, 2, room, generator)
-    copiers[layers].fit(rounds(32 * copy_steps)[0], epochs=1, batch_size=32, seed=seed, progress=False).cpu()
+    copiers[layers].fit(
+        rounds(32 * copy_steps)[0], epochs=1, batch_size=32, seed=seed, progress=False
+    ).cpu()
     with torch.no_grad():
         copy_nats[layers] = -copiers[layers].token_log_prob(copied)[again].mean().item()
 with record_table():
     record("copy_nats_one_layer", copy_nats[1], unit="nats/token", kind="score")
     record("copy_nats_two_layers", copy_nats[2], unit="nats/token", kind="score")
 
-maps, learned = [], {name: weight.detach() for name, weight in copiers[2].named_parameters()}
+maps, learned = (
+    [],
+    {name: weight.detach() for name, weight in copiers[2].named_parameters()},
+)
 with torch.no_grad():
     transformer(F.pad(copied[:, :-1], (1, 0), value=kinds), learned, 2, maps=maps)
 # Place t has just read token t − 1. The same token was read at place t − period, the one after it a place later.
 targets = (torch.arange(room) - period + 1).clamp(min=0)
-induction = torch.stack([w.gather(3, targets[:, None, :, None].expand(-1, 2, -1, 1))[..., 0] for w in maps])
+induction = torch.stack(
+    [w.gather(3, targets[:, None, :, None].expand(-1, 2, -1, 1))[..., 0] for w in maps]
+)
 induction = (induction * again[:, None]).sum((1, 3)) / again.sum()  # (layers, heads)
 layer, head = divmod(induction.argmax().item(), 2)
 record("induction_attention", induction.max().item(), kind="score")
@@ -879,13 +1047,17 @@ assert copy_nats[2] < copy_nats[1] / 2 and layer == 1
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.1))
 for layers, model in copiers.items():
-    axes[0].plot(model.step_losses_, label=f"{layers} layer{'s' * (layers > 1)}", linewidth=1)
+    axes[0].plot(
+        model.step_losses_, label=f"{layers} layer{'s' * (layers > 1)}", linewidth=1
+    )
 axes[0].set(xlabel="step", ylabel="nats a token")
 axes[0].legend()
 previous = maps[0][0].diagonal(-1, 1, 2).mean(1).argmax().item()
 for ax, number, chosen in ((axes[1], 0, previous), (axes[2], 1, head)):
     ax.imshow(maps[number][0, chosen], vmin=0, vmax=1, cmap="Blues")
-    ax.set(title=f"layer {number + 1}, head {chosen + 1}", xlabel="looks at", ylabel="place")
+    ax.set(
+        title=f"layer {number + 1}, head {chosen + 1}", xlabel="looks at", ylabel="place"
+    )
 caption(
     f"Left: while they learn. With two layers the loss falls suddenly, when the induction head forms. Middle and right: "
     f"attention in one text of period {period[0].item()}; in the second layer a line lies one place less than a period back."

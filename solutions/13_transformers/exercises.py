@@ -172,7 +172,9 @@ def bits_per_character(
     """−log₂ p of the text by sliding windows, divided by its characters: a number."""
     ### BEGIN SOLUTION
     nats, counted = 0.0, 0
-    last = max(len(tokens) - window, 0)  # a window that begins here or later reaches the end
+    last = max(
+        len(tokens) - window, 0
+    )  # a window that begins here or later reaches the end
     for begin in range(0, last + stride, stride):
         log_p = model(tokens[begin : begin + window])
         nats = nats - log_p[counted - begin :].sum()
