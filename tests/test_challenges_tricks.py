@@ -13,10 +13,8 @@ import torch
 
 from utils.checks import run_check
 from utils.checks.challenges import ask, turned_digits
-from utils.checks.transformers.challenge import ASKED, unseen
 from utils.checks.verdicts import Wrong
 from utils.data import load
-from utils.languages import NameLanguage
 from utils.series import load_series
 from utils.toys import spirals
 
@@ -404,70 +402,6 @@ def draws_from_the_components_it_has_found(denoise, z):
     for t in (0.5, 0.4, 0.3, 0.2, 0.1):
         x = denoise(x, t)
     return x + 0.15 * z.flip(0)
-
-
-# --- lm.train: symbol by symbol --------------------------------------------------------------------------------------
-
-
-def found_by_its_beginning(generator, *sizes):
-    """Lines that are drawn again, and told from each other by their beginnings: no looking ahead."""
-    language = NameLanguage.drawn(generator)
-    *_, lines = (language.sample(n, generator) for n in sizes)
-    following = {tuple(line[:t]): line[t] for line in lines.tolist() for t in range(3, len(line))}
-
-    def log_prob(x):
-        p = torch.full((*x.shape, 13), 0.01, dtype=torch.float64)
-        for line, row in zip(x.tolist(), p, strict=True):
-            for t in range(len(line)):
-                row[t, following.get(tuple(line[:t]), 0)] = 1 - 12 * 0.01
-        return p.log()
-
-    return log_prob
-
-
-@trick("lm.train", says="worse than all symbols alike")
-def looks_the_lines_of_the_notebook_up(x_train):
-    return found_by_its_beginning(torch.Generator().manual_seed(0), 2000, 500)
-
-
-@trick("lm.train", says="nothing honest can be better")
-def looks_the_lines_of_the_check_up(x_train):
-    """With the notebook's seed; a graded one differs."""
-    return found_by_its_beginning(unseen(torch.Generator().manual_seed(0)), 2000, ASKED)
-
-
-@trick("lm.train", says="the rest is not learned well enough")
-def looks_for_the_language_among_small_seeds(x_train):
-    def cost(language):
-        return -language.log_prob(x_train[:20]).gather(2, x_train[:20, :, None]).clamp(min=-50).mean()
-
-    found = min((NameLanguage.drawn(torch.Generator().manual_seed(seed)) for seed in range(60)), key=cost)
-    return lambda x: (0.9 * found.log_prob(x).exp() + 0.1 / 13).log()
-
-
-@trick("lm.train", says="no better than counting pairs")
-def remembers_what_followed_a_beginning_first(x_train):
-    """Counted pairs, and with them the symbol that followed this beginning when it was asked about first."""
-    counts = torch.full((13, 13), 0.5, dtype=torch.float64)
-    ones = torch.ones(x_train[:, 1:].numel(), dtype=torch.float64)
-    counts.index_put_((x_train[:, :-1].flatten(), x_train[:, 1:].flatten()), ones, accumulate=True)
-    pairs, known = counts / counts.sum(1, keepdim=True), {}
-
-    def log_prob(x):
-        p = torch.cat([torch.full((len(x), 1, 13), 1 / 13, dtype=torch.float64), pairs[x[:, :-1]]], 1)
-        for line, row in zip(x.tolist(), p, strict=True):
-            for t in range(4, len(line)):
-                follows = known.setdefault(tuple(line[:t]), line[t])
-                row[t] *= 0.6
-                row[t, follows] += 0.4
-        return p.log()
-
-    return log_prob
-
-
-@trick("lm.train", says="it knows what it should predict")
-def the_line_itself_for_many_rows(x_train):
-    return lambda x: (9.0 * torch.nn.functional.one_hot(x, 13)).log_softmax(-1)
 
 
 @pytest.mark.parametrize(("id", "answer", "says"), TRICKS)

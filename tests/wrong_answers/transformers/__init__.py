@@ -1,1 +1,0 @@
-"""Wrong answers to the exercises of chapter 13, transformers, in the files of the checks."""
