@@ -7,8 +7,8 @@ Both have 1,024 tokens, width 128, 4 layers, 4 heads and windows of 256, random 
 float32, two threads. `transformers` is an extra: `pip install -e .[benchmark]`.
 
 Generation: one text of 255 tokens, drawn one by one, each library with its own cache and its own loop. Training: one
-step on 8 windows of 256 tokens: loss, gradients, and a step of PyTorch's AdamW for both; ours with Muon, as a lesson would
-trains it, is shown, too. Both take turns; a line gives the median of the repeats and their range. That generation is at
+step on 8 windows of 256 tokens: loss, gradients, and a step of PyTorch's AdamW for both; ours with Muon
+is shown, too. Both take turns; a line gives the median of the repeats and their range. That generation is at
 least 2 × as fast, and a training step no slower (with 5 % for noise), is asserted.
 """
 
