@@ -240,7 +240,7 @@ def here() -> Course:
     ("file", "chapters"),
     [
         ("utils/models/boltzmann/rbm.py", ["05"]),
-        ("utils/models/vae/vae.py", ["06", "08", "10"]),
+        ("utils/models/vae/vae.py", ["06", "07", "08", "10"]),
         ("utils/checks/gaussian_mixtures/em.py", ["04"]),
         ("tests/wrong_answers/gaussian_mixtures/gone.py", ["04"]),
         ("chapters/04_gaussian_mixtures/chapter.toml", ["04"]),

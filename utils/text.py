@@ -7,7 +7,7 @@ kjv: 3943683 + 195352 characters, 63 different ones
 'In the beginning God created the heaven and the earth.\\n'
 >>> names, shares = load_names(3)
 >>> names, round(shares.sum().item(), 9)
-(['Michael', 'Jennifer', 'Christopher'], 1.0)
+(['Michael', 'David', 'James'], 1.0)
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class NoisyMixture(Field):
     def _check(self, x: Tensor) -> Tensor:
         if tensor("x", x).ndim != 2 or x.shape[1] != self.means.shape[1] or not len(x):
             raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, {self.means.shape[1]}) with B > 0")
-        return as_parameters("x", x, self)
+        return as_parameters("x", numbers("x", x), self)
 
     def extra_repr(self) -> str:
         return f"components={len(self.weights)}, dim={self.means.shape[1]}, schedule={self.schedule}"

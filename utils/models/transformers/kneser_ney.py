@@ -138,5 +138,5 @@ def _interpolate(shorter: Tensor, grams: Tensor, contexts: Tensor, table: tuple[
 
 def _look_up(known: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Where each wanted number stands among the known, sorted ones, and whether it does."""
-    at = torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
+    at = torch.searchsorted(known, wanted.contiguous()).clamp(max=len(known) - 1)
     return at, known[at] == wanted
